@@ -1,0 +1,124 @@
+/**
+ * Every bound of every table, queue and buffer, in one file (PROTOCOL.md section 11). Those that two
+ * implementations must share are marked "protocol"; the rest are this implementation's own.
+ */
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const SECOND_MS = 1000
+const MINUTE_MS = 60 * SECOND_MS
+const DAY_MS = 24 * 60 * MINUTE_MS
+
+export const limits = {
+  // Datagrams and links
+  /** Protocol: UDP payload bytes of a datagram. */
+  datagramBytes: 1200,
+  /** Protocol: bytes of a link message, before fragmentation. */
+  messageBytes: MIB,
+  /** Protocol: packet numbers remembered below the highest received. */
+  replayWindowPackets: 8192,
+  /** Protocol: packets protected under one key. */
+  packetsPerKey: 2 ** 31,
+  /** Ranges in one ACK frame. */
+  ackRanges: 32,
+  /** Bytes of half-arrived messages held for one session, and for all of an endpoint. */
+  reassemblySessionBytes: 8 * MIB,
+  reassemblyTotalBytes: 64 * MIB,
+  /** Half-arrived messages of one session. */
+  reassemblySessionMessages: 4096,
+  /** Bytes a session keeps for sending, unacknowledged ones included. */
+  sendQueueBytes: 8 * MIB,
+  /** Sessions of one endpoint, and those whose initiator has not yet proved its address. */
+  sessions: 8192,
+  halfOpenSessions: 1024,
+  /** Silence after which a session is closed, and after which a keepalive is due. */
+  sessionIdleMs: 60 * SECOND_MS,
+  keepaliveMs: 15 * SECOND_MS,
+  /** Handshake: first retry, and giving up. */
+  handshakeRetryMs: 500,
+  handshakeTimeoutMs: 5 * SECOND_MS,
+  /** Probes of one packet without any answer, after which the session is closed. */
+  unansweredProbes: 8,
+
+  // Messages and groups
+  /** Protocol: recipients of one request, the sender's own copy among them. */
+  copies: 4096,
+  /** Protocol: copies times bytes a copy of one request. */
+  splitTotalBytes: 64 * MIB,
+  /** Output buffer of one `split` call. */
+  splitOutputBytes: 16 * MIB,
+  /** Protocol: bytes of an application body. */
+  bodyBytes: MIB - 64 * KIB,
+  /** Protocol: bytes of a personal part. */
+  personalPartBytes: 255,
+  /** Members of a group. */
+  members: 4096,
+  /** Groups of a device. */
+  groups: 256,
+  /** Bytes of a group's or member's local name. */
+  nameBytes: 64,
+  /** Bytes of a passphrase, at least and at most. */
+  passphraseMinBytes: 12,
+  passphraseMaxBytes: 1024,
+  /** Invitations made and not yet answered. */
+  pendingInvitations: 4096,
+  /** Protocol: life of an invitation. */
+  invitationLifeMs: 14 * DAY_MS,
+  /** Messages held that no key opens: possible invitations. */
+  unopenedMessages: 64,
+  unopenedBytes: MIB,
+  unopenedLifeMs: 14 * DAY_MS,
+  /** Message ids remembered so that none is handed on twice. */
+  handedOnIds: 262_144,
+  /** Protocol: age past which a message is refused: CS's retention plus skew. */
+  messageLifeMs: 15 * DAY_MS,
+  /** Protocol: how far ahead of the local clock a message may be dated. */
+  clockSkewMs: 60 * MINUTE_MS,
+  /** A device's inbox, until the application acknowledges. */
+  inboxMessages: 10_000,
+  inboxBytes: 256 * MIB,
+  /** Requests of a device on their way to a first proxy. */
+  outgoingMessages: 4096,
+  outgoingBytes: 256 * MIB,
+  /** Points of own copies on their way back. */
+  ownCopies: 16_384,
+
+  // Proxies
+  /** Copies waiting their random time at a proxy. */
+  waitingCopies: 65_536,
+  waitingBytes: 256 * MIB,
+  /** Messages a proxy holds for a next hop. */
+  forwardMessages: 16_384,
+  forwardBytes: 256 * MIB,
+  /** Request points remembered per window, against replay. */
+  requestReplays: 262_144,
+  /** Links a proxy keeps to other proxies. */
+  nextHops: 1024,
+
+  // Server
+  /** Devices known to a server. */
+  devices: 1_048_576,
+  /** Proxies in a directory. */
+  proxies: 4096,
+  /** A device's mailbox. */
+  mailboxCopies: 10_000,
+  mailboxBytes: 64 * MIB,
+  mailboxLifeMs: 14 * DAY_MS,
+  /** Slot points remembered per window, against replay. */
+  slotReplays: 1_048_576,
+  /** Copies under way to one device without its confirmation. */
+  deliveriesInFlight: 256,
+  deliveryInFlightBytes: 4 * MIB,
+  /** Protocol: validity of a directory. */
+  directoryLifeMs: DAY_MS,
+  /** Addresses in a proxy entry or network card. */
+  addresses: 8,
+  /** Bytes of a DNS name. */
+  dnsNameBytes: 253,
+
+  // Local control
+  /** Bytes of one command to a running node. */
+  controlRequestBytes: 4 * MIB,
+  /** Commands under way at one time. */
+  controlConnections: 256,
+} as const
