@@ -1,0 +1,106 @@
+/**
+ * Tool setting, no part of the product: brings dist/ up to date.
+ * Two steps, each skipped when nothing it reads has changed: assembly/ -> dist/*.wasm with asc,
+ * and src/, test/, bench/ -> dist/ with tsc. Staleness is decided by content, so a checkout or a touch
+ * costs nothing. Everything is written to stderr: stdout belongs to the command that asked for the build.
+ */
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const dist = join(root, 'dist')
+
+const steps = [
+  {
+    name: 'wasm',
+    reads: ['assembly', 'asconfig.json', 'package-lock.json', '.tools/build.mjs'],
+    // The debug build keeps its assertions, so the tests run the core with every capacity check on.
+    writes: ['splitcast.wasm', 'splitcast.debug.wasm'],
+    run: () =>
+      runTool('assemblyscript/bin/asc.js', ['--target', 'release']) &&
+      runTool('assemblyscript/bin/asc.js', ['--target', 'debug']),
+    applies: () => existsSync(join(root, 'assembly', 'index.ts')),
+  },
+  {
+    name: 'typescript',
+    reads: ['src', 'test', 'bench', 'tsconfig.json', 'package-lock.json', 'package.json', '.tools/build.mjs'],
+    writes: [],
+    run: () => runTool('typescript/bin/tsc', ['-p', '.', '--pretty', String(process.stderr.isTTY === true)]),
+    applies: () => true,
+  },
+]
+
+/** Brings dist/ up to date and returns whether every step succeeded. `force` starts from an empty dist/. */
+export function build({ force = false } = {}) {
+  if (force) rmSync(dist, { recursive: true, force: true })
+  mkdirSync(dist, { recursive: true })
+  return steps.every((step) => !step.applies() || bringUpToDate(step))
+}
+
+function bringUpToDate(step) {
+  const stamp = join(dist, `.${step.name}.stamp`)
+  const sources = step.reads.flatMap((path) => filesUnder(join(root, path)))
+  const digest = digestOf(sources)
+  const complete = step.writes.every((name) => existsSync(join(dist, name)))
+  if (complete && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return true
+
+  const startedMs = performance.now()
+  rmSync(stamp, { force: true })
+  if (step.name === 'typescript') removeOrphans()
+  if (!step.run()) return false
+  writeFileSync(stamp, digest)
+  console.error(`built ${step.name} in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
+  return true
+}
+
+function runTool(module, args) {
+  // Both of the tool's outputs go to our stderr (file descriptor 2).
+  const { status, error } = spawnSync(process.execPath, [join(root, 'node_modules', module), ...args], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  })
+  if (error) console.error(error.message)
+  return status === 0
+}
+
+/** Deletes compiled files whose source is gone: tap would still run a test that was removed. */
+function removeOrphans() {
+  for (const part of ['src', 'test', 'bench']) {
+    for (const file of filesUnder(join(dist, part))) {
+      const source = relative(dist, file).replace(/\.(d\.ts|js\.map|js)$/, '.ts')
+      const json = relative(dist, file).endsWith('.json')
+      if (!existsSync(join(root, json ? relative(dist, file) : source))) rmSync(file)
+    }
+  }
+}
+
+function filesUnder(path) {
+  if (!existsSync(path)) return []
+  const entries = statEntries(path)
+  return entries === undefined ? [path] : entries.flatMap((name) => filesUnder(join(path, name)))
+}
+
+function statEntries(path) {
+  try {
+    return readdirSync(path).sort()
+  } catch (error) {
+    if (error.code === 'ENOTDIR') return undefined
+    throw error
+  }
+}
+
+function digestOf(files) {
+  const hash = createHash('sha256')
+  for (const file of files) {
+    const content = readFileSync(file)
+    hash.update(`${relative(root, file)}\0${content.length}\0`).update(content)
+  }
+  return hash.digest('hex')
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.exitCode = build({ force: process.argv.includes('--force') }) ? 0 : 1
+}
