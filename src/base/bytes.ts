@@ -99,7 +99,8 @@ export function toHex(bytes: Uint8Array): string {
 
 /** Bytes of a hexadecimal text; throws `HEX_MALFORMED` for anything else. */
 export function fromHex(text: string): Uint8Array {
-  if (!/^([0-9a-f]{2})*$/i.test(text)) throw new ProtocolError('HEX_MALFORMED', 'not an even number of hexadecimal digits')
+  if (!/^([0-9a-f]{2})*$/i.test(text))
+    throw new ProtocolError('HEX_MALFORMED', 'not an even number of hexadecimal digits')
   return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
 }
 

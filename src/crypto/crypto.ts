@@ -87,7 +87,11 @@ export interface Sealing {
   /** Opens with one secret; `undefined` for any failure. */
   open(secret: Scalar, context: SealContext, sealed: Uint8Array): Uint8Array | undefined
   /** Opens with the first of many secrets that fits; the point is decoded once and all trials are one batch. */
-  openAny(secrets: readonly Scalar[], context: SealContext, sealed: Uint8Array): { index: number; plaintext: Uint8Array } | undefined
+  openAny(
+    secrets: readonly Scalar[],
+    context: SealContext,
+    sealed: Uint8Array,
+  ): { index: number; plaintext: Uint8Array } | undefined
   /** K = H(R || [secret]R), by which P2 opens a request that came with R; `undefined` where R does not decode. */
   requestKey(secret: Scalar, ephemeral: Uint8Array): Key | undefined
 }
@@ -184,7 +188,13 @@ export interface Splitting {
   /** The 4-byte token by which CS answers for a copy (PROTOCOL.md section 7). */
   receiptToken(receiptKey: Uint8Array, verdict: Verdict, copy: Uint8Array): Uint8Array
   /** S recomputes copies `from` to `from + count - 1` and the token each must have; 4 bytes a copy. */
-  expectedTokens(request: SplitRequest, receiptKeys: Uint8Array, verdict: Verdict, from: number, count: number): Uint8Array
+  expectedTokens(
+    request: SplitRequest,
+    receiptKeys: Uint8Array,
+    verdict: Verdict,
+    from: number,
+    count: number,
+  ): Uint8Array
   /**
    * The points E_i that open the payloads of copies `from`..`from + count - 1`, 32 bytes each: by them a sender
    * knows its own copy when it comes back.

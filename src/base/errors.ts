@@ -1,0 +1,123 @@
+/**
+ * The one table of codes. A drop code says why bytes from the network were ignored: it is counted, never answered.
+ * An error code says what a caller or user did wrong, with a sentence that says what to do.
+ */
+
+/** Why something from the network was dropped. */
+export const dropCodes = {
+  // Wire
+  WIRE_EMPTY: 'no bytes at all',
+  WIRE_VERSION: 'a protocol version this program does not speak',
+  WIRE_KIND: 'a kind this program does not know',
+  WIRE_CRITICAL: 'an unknown kind that must not be ignored',
+  WIRE_TRUNCATED: 'ends before its format does',
+  WIRE_TRAILING: 'goes on after its format has ended',
+  WIRE_VALUE: 'a field holds a value its format does not allow',
+  WIRE_LIMIT: 'a length or count is past its limit',
+  // Links
+  LINK_UNKNOWN_SESSION: 'a packet for no session here',
+  LINK_MAC: 'a handshake whose first-message MAC does not fit',
+  LINK_HANDSHAKE: 'a handshake that does not authenticate',
+  LINK_UNEXPECTED: 'a handshake message out of turn',
+  LINK_FULL: 'no room for another session',
+  LINK_AUTHENTICATION: 'a packet that does not authenticate',
+  LINK_REPLAY: 'a packet number already received, or too old to tell',
+  LINK_FRAGMENT_LIMIT: 'a fragment past the message limit',
+  LINK_FRAGMENT_OVERLAP: 'a fragment that contradicts an earlier one',
+  LINK_REASSEMBLY_FULL: 'no room for another half-arrived message',
+  LINK_IDENTITY: 'an identity proof that does not fit its link',
+  LINK_ACK: 'an acknowledgement of packets never sent',
+  // Roles
+  ROLE_UNEXPECTED: 'a message this role does not take on this link',
+  ROLE_UNIDENTIFIED: 'a message that needs an identity proof first',
+  DIRECTORY_SIGNATURE: 'a directory whose signature does not fit',
+  DIRECTORY_EXPIRED: 'a directory out of date',
+  DIRECTORY_ROLLBACK: 'a directory older than the one held',
+  PROXY_ENTRY: 'a proxy entry that is not signed by its proxy',
+  PROXY_NOT_ADMITTED: 'a proxy that this server does not admit',
+  IDENTITY_TAKEN: 'an id bound to another key',
+  ACCESS_CODE: "an access code that is not the device's own",
+  FORWARD_SELF: 'a forward to the proxy itself',
+  FORWARD_UNKNOWN: 'a forward to a next hop that the directory does not list',
+  FORWARD_KIND: 'a forward of something that may not be forwarded',
+  FORWARD_FULL: 'no room to hold another message for a next hop',
+  FORWARD_FAILED: 'a next hop that could not be reached',
+  REQUEST_OPEN: 'a request that does not open',
+  REQUEST_REPLAY: 'a request seen before',
+  REQUEST_COUNT: 'a request for no copies, or for too many',
+  REQUEST_POINT: 'a request with a point that does not decode',
+  REQUEST_FULL: 'no room for the copies of another request',
+  COPY_OPEN: 'a copy that does not open',
+  COPY_REPLAY: 'a copy seen before',
+  COPY_RECIPIENT: 'a copy for no device known here',
+  COPY_DECOY: 'a decoy',
+  MAILBOX_FULL: 'a mailbox at its quota',
+  DEVICES_FULL: 'no room for another device',
+  // Groups
+  MESSAGE_UNOPENED: 'a message that no key opens, past what is kept for a passphrase',
+  MESSAGE_CONTENT: 'a message whose content does not open or parse',
+  MESSAGE_SENDER: 'a message from somebody who is not in the group',
+  MESSAGE_SIGNATURE: 'a message whose signature does not fit',
+  MESSAGE_REPLAY: 'a message handed on before',
+  MESSAGE_AGE: 'a message too old, or dated ahead',
+  MESSAGE_OWN_COPY: "the sender's own copy come back",
+  INBOX_FULL: 'the inbox is full; the copy stays at the server',
+  MEMBER_RECORD: 'a member record that is not signed by a member',
+  MEMBERS_FULL: 'a list past the member limit',
+  INVITATION_EXPIRED: 'an invitation past its life',
+  CONFIRMATION_UNKNOWN: 'a confirmation of no pending invitation',
+} as const
+
+export type DropCode = keyof typeof dropCodes
+
+/** What a caller did wrong; the sentence that says what to do is the error's message. */
+export type ErrorCode =
+  | 'BYTES_LENGTH'
+  | 'HEX_MALFORMED'
+  | 'NETWORK_CARD_MALFORMED'
+  | 'ADDRESS_MALFORMED'
+  | 'ENDPOINT_MALFORMED'
+  | 'NAME_INVALID'
+  | 'PASSPHRASE_WEAK'
+  | 'PASSPHRASE_WRONG'
+  | 'BODY_TOO_LARGE'
+  | 'GROUP_UNKNOWN'
+  | 'GROUP_EXISTS'
+  | 'GROUPS_FULL'
+  | 'GROUP_EMPTY'
+  | 'MEMBER_EXISTS'
+  | 'MEMBER_SELF'
+  | 'MEMBERS_FULL'
+  | 'INVITATION_NONE'
+  | 'INVITATIONS_FULL'
+  | 'DIRECTORY_MISSING'
+  | 'PROXIES_TOO_FEW'
+  | 'SEND_QUEUE_FULL'
+  | 'SEND_FAILED'
+  | 'MESSAGE_UNKNOWN'
+  | 'IDENTITY_REFUSED'
+  | 'DATA_MISSING'
+  | 'DATA_UNWRITABLE'
+  | 'DATA_VERSION'
+  | 'DATA_DAMAGED'
+  | 'DATA_LOCKED'
+  | 'PORT_IN_USE'
+  | 'ADDRESS_UNAVAILABLE'
+  | 'DNS_FAILED'
+  | 'CONTROL_PATH_LONG'
+  | 'CONTROL_UNREACHABLE'
+  | 'CONTROL_REFUSED'
+  | 'USAGE'
+  | 'ABORTED'
+  | 'CLOSED'
+
+/** An error that a caller can act on: `code` is stable, `message` says what to do. */
+export class ProtocolError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ProtocolError'
+    this.code = code
+  }
+}

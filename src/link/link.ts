@@ -1,0 +1,96 @@
+/**
+ * What the link layer offers to the roles: authenticated sessions over datagrams that carry messages of up to 1 MiB,
+ * each delivered once or reported as not delivered (PROTOCOL.md section 10). One endpoint serves one UDP socket and
+ * performs no I/O: datagrams and time come in, datagrams and events come out.
+ */
+import type { IdentityKey, Key } from '../base/bytes.js'
+import type { DropCode } from '../base/errors.js'
+import type { Millis } from '../base/time.js'
+import type { CloseReason } from '../wire/frame.js'
+
+/** Where a datagram comes from or goes to: a numeric IPv4 or IPv6 address in its usual text form, and a UDP port. */
+export interface PeerAddress {
+  readonly host: string
+  readonly port: number
+}
+
+declare const session: unique symbol
+/** Names a session of one endpoint; never used twice. */
+export type SessionId = number & { readonly [session]: true }
+
+/** Number of a message in its direction of a session, counted from 0. */
+export type MessageNumber = number
+
+/** What one message cost on the wire, first transmissions only; acknowledgements and handshakes are counted elsewhere. */
+export interface MessageCost {
+  readonly datagrams: number
+  /** UDP payload bytes of those datagrams, without ACK frames that rode along. */
+  readonly payloadBytes: number
+}
+
+export type LinkOutput =
+  | { readonly type: 'transmit'; readonly to: PeerAddress; readonly bytes: Uint8Array }
+  /** A session begun with `connect` is ready to send. */
+  | { readonly type: 'connected'; readonly session: SessionId }
+  /** A stranger's session has proved its address and keys. */
+  | { readonly type: 'accepted'; readonly session: SessionId; readonly from: PeerAddress }
+  | { readonly type: 'received'; readonly session: SessionId; readonly number: MessageNumber; readonly message: Uint8Array }
+  /** The peer's endpoint holds the whole message. */
+  | { readonly type: 'delivered'; readonly session: SessionId; readonly number: MessageNumber; readonly cost: MessageCost }
+  /** The session is gone; `undelivered` are the messages that were not acknowledged, in order. `failed` means no answer to the handshake. */
+  | {
+      readonly type: 'closed'
+      readonly session: SessionId
+      readonly reason: CloseReason | 'failed' | 'timeout'
+      readonly undelivered: readonly MessageNumber[]
+    }
+  | { readonly type: 'drop'; readonly code: DropCode; readonly from: PeerAddress }
+
+/** Datagrams and UDP payload bytes. */
+export interface Traffic {
+  readonly datagrams: number
+  readonly payloadBytes: number
+}
+
+/** Counters of one session, or of a whole endpoint. */
+export interface LinkCounters {
+  readonly sent: Traffic
+  readonly received: Traffic
+  /** Parts of `sent`: handshake datagrams, packets with nothing but acknowledgements, packets with retransmitted frames. */
+  readonly sentHandshake: Traffic
+  readonly sentAckOnly: Traffic
+  readonly sentRetransmitted: Traffic
+}
+
+export interface LinkEndpoint {
+  /** Begins a handshake with the holder of `linkKey` (X25519) at `to`. Throws nothing; failure comes as `closed`. */
+  connect(now: Millis, linkKey: Key, to: PeerAddress): SessionId
+  /**
+   * Queues a message of at most `limits.messageBytes`; allowed before `connected`. Returns its number, or `undefined` where the
+   * session is gone or its queue (`limits.sendQueueBytes`) has no room.
+   */
+  send(now: Millis, session: SessionId, message: Uint8Array): MessageNumber | undefined
+  /** Bytes that `send` would still take; 0 for a session that is gone. */
+  sendRoomBytes(session: SessionId): number
+  close(now: Millis, session: SessionId, reason: CloseReason): void
+  /** The Noise handshake hash, which identity proofs are bound to; `undefined` before the handshake is done. */
+  handshakeHash(session: SessionId): Uint8Array | undefined
+  /** Where the session's packets go, and whether this end began it. */
+  peer(session: SessionId): { readonly address: PeerAddress; readonly initiated: boolean } | undefined
+  /** Counters of one session, or of all there ever were. */
+  counters(session?: SessionId): LinkCounters
+  datagram(now: Millis, from: PeerAddress, bytes: Uint8Array): void
+  /** Called when `deadline()` has come. */
+  timeout(now: Millis): void
+  poll(): LinkOutput | undefined
+  /** When `timeout` is next due. */
+  deadline(): Millis | undefined
+}
+
+/** What makes an endpoint. */
+export interface EndpointOptions {
+  /** Answers handshakes under this X25519 secret; a device, which nobody connects to, has none and ignores them. */
+  readonly linkSecret?: Key
+  /** Identity whose link key `linkSecret` is; for the first-message MAC. */
+  readonly identityKey?: IdentityKey
+}

@@ -1,0 +1,204 @@
+/**
+ * A format is declared once, as a table of fields in wire order; encoder, parser, size and documentation all come
+ * from that table. Parsing checks every length against its limit, refuses what is left over, copies nothing and
+ * reports each field it read to an observer (PROTOCOL.md section 12).
+ */
+import { assert } from '../base/assert.js'
+import type { DropCode } from '../base/errors.js'
+
+/** Called with each field as it is parsed; the proof of who learns what is built on it. */
+export type FieldObserver = (format: string, field: string, value: Uint8Array) => void
+
+/** Reads forward through bytes; a read past the end throws `Malformed`, which `parse` turns into a drop code. */
+export class Reader {
+  readonly bytes: Uint8Array
+  offset: number
+
+  constructor(bytes: Uint8Array, offset = 0) {
+    this.bytes = bytes
+    this.offset = offset
+  }
+
+  get remaining(): number {
+    return this.bytes.length - this.offset
+  }
+
+  take(lengthBytes: number): Uint8Array {
+    if (lengthBytes > this.remaining) throw new Malformed('WIRE_TRUNCATED')
+    const taken = this.bytes.subarray(this.offset, this.offset + lengthBytes)
+    this.offset += lengthBytes
+    return taken
+  }
+
+  number(lengthBytes: number): number {
+    let value = 0
+    for (const byte of this.take(lengthBytes)) value = value * 256 + byte
+    return value
+  }
+
+  /** RFC 9000 section 16: the two highest bits of the first byte give the length. Longer than needed is refused. */
+  varint(): number {
+    const first = this.number(1)
+    const extraBytes = (1 << (first >> 6)) - 1
+    let value = first & 0x3f
+    for (let i = 0; i < extraBytes; i++) value = value * 256 + this.number(1)
+    if (!Number.isSafeInteger(value) || varintBytes(value) !== extraBytes + 1) throw new Malformed('WIRE_VALUE')
+    return value
+  }
+}
+
+/** Collects bytes; grows as needed. */
+export class Writer {
+  private buffer = new Uint8Array(256)
+  private lengthBytes = 0
+
+  bytes(value: Uint8Array): void {
+    this.reserve(value.length)
+    this.buffer.set(value, this.lengthBytes)
+    this.lengthBytes += value.length
+  }
+
+  number(value: number, lengthBytes: number): void {
+    assert(
+      Number.isSafeInteger(value) && value >= 0 && value < 256 ** lengthBytes,
+      `a number that fits ${lengthBytes} bytes`,
+    )
+    this.reserve(lengthBytes)
+    let rest = value
+    for (let i = lengthBytes - 1; i >= 0; i--) {
+      this.buffer[this.lengthBytes + i] = rest % 256
+      rest = Math.floor(rest / 256)
+    }
+    this.lengthBytes += lengthBytes
+  }
+
+  varint(value: number): void {
+    const lengthBytes = varintBytes(value)
+    const prefix = Math.log2(lengthBytes) << 6
+    this.number(value, lengthBytes)
+    const first = this.lengthBytes - lengthBytes
+    this.buffer[first] = (this.buffer[first] as number) | prefix
+  }
+
+  finish(): Uint8Array {
+    return this.buffer.slice(0, this.lengthBytes)
+  }
+
+  private reserve(moreBytes: number): void {
+    if (this.lengthBytes + moreBytes <= this.buffer.length) return
+    const grown = new Uint8Array(Math.max(this.buffer.length * 2, this.lengthBytes + moreBytes))
+    grown.set(this.buffer.subarray(0, this.lengthBytes))
+    this.buffer = grown
+  }
+}
+
+/** Bytes that a varint (RFC 9000 section 16) of this value takes. */
+export function varintBytes(value: number): number {
+  if (value < 2 ** 6) return 1
+  if (value < 2 ** 14) return 2
+  if (value < 2 ** 30) return 4
+  return 8
+}
+
+/** Thrown inside a parser alone, and caught at its edge: input is never an exception outside. */
+export class Malformed extends Error {
+  readonly code: DropCode
+  constructor(code: DropCode) {
+    super(code)
+    this.code = code
+  }
+}
+
+/** How one field stands on the wire. */
+export interface Field<T> {
+  /** For WIRE.md: `8`, `varint`, `1 + n`, `rest`. */
+  readonly size: string
+  /** Bytes where the size is fixed. */
+  readonly fixedBytes: number | undefined
+  /** `before` holds the fields of the same format read so far, for lengths that depend on them. */
+  read(reader: Reader, observe?: FieldObserver, before?: Readonly<Record<string, unknown>>): T
+  write(writer: Writer, value: T): void
+}
+
+export type Row<Name extends string = string, T = unknown> = readonly [name: Name, field: Field<T>, meaning: string]
+
+type ValueOf<R> = R extends readonly [string, Field<infer T>, string] ? T : never
+/** The object that a table of rows parses to. */
+export type Fields<Rows extends readonly Row[]> = {
+  readonly [R in Rows[number] as R[0]]: ValueOf<R>
+}
+
+export type ParseResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: DropCode }
+
+export interface Format<T> {
+  readonly name: string
+  /** One sentence for WIRE.md. */
+  readonly meaning: string
+  readonly rows: readonly Row[]
+  /** Bytes of the format where all fields are fixed, else `undefined`. */
+  readonly fixedBytes: number | undefined
+  encode(value: T): Uint8Array
+  parse(bytes: Uint8Array, observe?: FieldObserver): ParseResult<T>
+  /** For formats inside others. */
+  read(reader: Reader, observe?: FieldObserver): T
+  write(writer: Writer, value: T): void
+}
+
+/** Declares a format; `check` refuses combinations of fields that no single field can see. */
+export function format<const Rows extends readonly Row[]>(
+  name: string,
+  meaning: string,
+  rows: Rows,
+  check?: (value: Fields<Rows>) => DropCode | undefined,
+): Format<Fields<Rows>> {
+  type Value = Fields<Rows>
+  const table: readonly Row[] = rows
+  const sizes = table.map(([, field]) => field.fixedBytes)
+  const fixedBytes = sizes.reduce((sum, size) => (sum === undefined || size === undefined ? undefined : sum + size), 0)
+
+  function read(reader: Reader, observe?: FieldObserver): Value {
+    const value: Record<string, unknown> = {}
+    for (const [field, codec] of table) {
+      const start = reader.offset
+      value[field] = codec.read(reader, observe, value)
+      observe?.(name, field, reader.bytes.subarray(start, reader.offset))
+    }
+    const refused = check?.(value as Value)
+    if (refused !== undefined) throw new Malformed(refused)
+    return value as Value
+  }
+
+  function write(writer: Writer, value: Value): void {
+    for (const [field, codec] of table) codec.write(writer, (value as Record<string, unknown>)[field])
+  }
+
+  return {
+    name,
+    meaning,
+    rows: table,
+    fixedBytes,
+    read,
+    write,
+    encode(value) {
+      const writer = new Writer()
+      write(writer, value)
+      return writer.finish()
+    },
+    parse(bytes, observe) {
+      return parseWhole(bytes, (reader) => read(reader, observe))
+    },
+  }
+}
+
+/** Runs a parser over all of `bytes`; what is left over is refused. */
+export function parseWhole<T>(bytes: Uint8Array, read: (reader: Reader) => T): ParseResult<T> {
+  const reader = new Reader(bytes)
+  try {
+    const value = read(reader)
+    if (reader.remaining > 0) return { ok: false, code: 'WIRE_TRAILING' }
+    return { ok: true, value }
+  } catch (error) {
+    if (error instanceof Malformed) return { ok: false, code: error.code }
+    throw error
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * What only endpoints and P2 read: the request body, the scrambled payload, the content and what a group says to itself
+ * (PROTOCOL.md sections 5, 6 and 8).
+ */
+import { digest, groupId, identityKey, key, messageId, nodeId, point, signature } from '../base/bytes.js'
+import { limits } from '../base/limits.js'
+import { format } from './codec.js'
+import { bytes, choice, counted, delimited, dependent, list, nested, rest, unsigned, zeroPadding } from './fields.js'
+
+/** Bytes of one recipient slot. */
+export const SLOT_BYTES = 10
+
+export const requestBody = format(
+  'request body',
+  'What P2 reads of a request.',
+  [
+    ['oneTimeBase', bytes(32, point), "B'"],
+    ['oneTimeKey', bytes(32, point), "G'"],
+    ['count', unsigned(2), 'copies, 1 to 4,096'],
+    ['personalPartBytes', unsigned(1), 'bytes of each personal part, 0 for none'],
+    ['contentBytes', unsigned(3, { max: limits.messageBytes }), 'bytes of the content'],
+    ['slots', dependent('10 x count', ({ count = 0 }) => SLOT_BYTES * count), 'slot_i'],
+    [
+      'personalParts',
+      dependent('personalPartBytes x count', ({ count = 0, personalPartBytes = 0 }) => personalPartBytes * count),
+      'part_i',
+    ],
+    ['content', dependent('contentBytes', ({ contentBytes = 0 }) => contentBytes), 'sealed for the group'],
+    ['paddingBytes', zeroPadding(), 'zero bytes'],
+  ],
+  ({ count }) => (count === 0 || count > limits.copies ? 'REQUEST_COUNT' : undefined),
+)
+
+export const openedCopy = format('opened copy', 'copy_i: what CS reads of a copy, and stores.', [
+  ['ephemeral', bytes(32), 'R_i'],
+  ['slot', bytes(SLOT_BYTES), 'slot_i'],
+  ['payload', rest(limits.messageBytes), 'payload_i: E_i and the scrambled payload'],
+])
+
+export const recipient = format('recipient', 'What a slot holds.', [
+  ['id', bytes(8, nodeId), 'id of the device; zero for a decoy'],
+  ['accessCode', bytes(2), 'its access code'],
+])
+
+export const scrambledPayload = format('scrambled payload', 'What T reads once a payload is descrambled.', [
+  ['personalPartBytes', unsigned(1), 'bytes of the personal part'],
+  ['personalPart', dependent('personalPartBytes', ({ personalPartBytes = 0 }) => personalPartBytes), 'part_i'],
+  ['content', rest(limits.messageBytes), 'sealed for the group'],
+])
+
+/** What a content is for. */
+export const contentKinds = { application: 1, invitation: 2, confirmation: 3, members: 4 } as const
+export type ContentKind = keyof typeof contentKinds
+
+export const content = format('content', 'What T reads once the content is opened.', [
+  ['sender', bytes(8, nodeId), 'id of S'],
+  ['signature', bytes(64, signature), 'by S: PROTOCOL.md section 6, and section 8 for an invitation'],
+  ['messageId', bytes(8, messageId), 'Unix milliseconds (6 bytes), then 2 random bytes'],
+  ['kind', choice(contentKinds), '1 application, 2 invitation, 3 confirmation, 4 members'],
+  ['body', delimited(limits.messageBytes), 'then one byte 0x80'],
+  ['paddingBytes', zeroPadding(), 'zero bytes'],
+])
+
+export const memberRoles = { member: 1, creator: 2 } as const
+
+export const memberRecord = format(
+  'member record',
+  "A member, vouched for by the inviter; a creator's is signed by itself.",
+  [
+    ['identityKey', bytes(32, identityKey), 'of the member'],
+    ['accessCode', bytes(2), 'of the member'],
+    ['role', choice(memberRoles), '1 member, 2 creator'],
+    ['inviter', bytes(8, nodeId), 'id of who invited'],
+    ['since', unsigned(6), 'Unix milliseconds of the invitation'],
+    ['signature', bytes(64, signature), 'by the inviter, over "mr" || group id || all before'],
+  ],
+)
+
+export const invitation = format('invitation', 'Body of a content of kind 2.', [
+  ['groupId', bytes(8, groupId), 'of the group'],
+  ['groupSecret', bytes(32, key), 's'],
+  ['name', counted(1, limits.nameBytes), "the group's name at the inviter, as a suggestion; UTF-8"],
+  ['inviterRecord', nested(memberRecord), 'of the inviter'],
+  ['record', nested(memberRecord), 'of the newcomer, as it will be announced'],
+  ['memberCount', unsigned(2, { max: limits.members }), "members of the inviter's list"],
+  ['listDigest', bytes(32, digest), "digest of the inviter's list"],
+  ['directoryDigest', bytes(32, digest), 'digest of the directory the inviter holds'],
+  ['expiresAt', unsigned(6), 'Unix milliseconds'],
+])
+
+export const confirmation = format('confirmation', 'Body of a content of kind 3: the newcomer has joined.', [
+  ['record', nested(memberRecord), 'of the newcomer, as the inviter signed it'],
+])
+
+export const members = format('members', 'Body of a content of kind 4: member records, and what the list comes to.', [
+  ['memberCount', unsigned(2, { max: limits.members }), "members of the sender's list"],
+  ['listDigest', bytes(32, digest), "digest of the sender's list"],
+  ['directoryDigest', bytes(32, digest), 'digest of the directory the sender holds'],
+  ['records', list(memberRecord, 2, limits.members), 'some or all of the list'],
+])
