@@ -45,7 +45,10 @@ function printFiles(file) {
 /** Reads tap's closing comment, `# { total: 12, pass: 11, fail: 1 }`, which counts assertions over all files. */
 function countsIn(file) {
   if (!existsSync(file)) return { passed: 0, failed: 0 }
-  const summary = readFileSync(file, 'utf8').match(/^# \{ total: .*\}$/gm)?.at(-1) ?? ''
+  const summary =
+    readFileSync(file, 'utf8')
+      .match(/^# \{ total: .*\}$/gm)
+      ?.at(-1) ?? ''
   const count = (name) => Number(summary.match(new RegExp(`\\b${name}: (\\d+)`))?.[1] ?? 0)
   return { passed: count('pass'), failed: count('fail') }
 }
