@@ -1,0 +1,136 @@
+/**
+ * A device as the driver sees it: source and target of messages (PROTOCOL.md sections 4 to 8). The machine stands in
+ * device/; here are its inputs, outputs and what can be asked of it.
+ */
+import type { GroupId, MessageId, NodeId } from '../base/bytes.js'
+import type { ErrorCode } from '../base/errors.js'
+import type { Millis } from '../base/time.js'
+import type { Group, PaddingMode } from '../group/group.js'
+import type { LinkCounters } from '../link/link.js'
+import type { deviceAddress } from '../wire/directory.js'
+import type { Machine, Reference, RoleContext, RoleInput, RoleOutput, Self, ServerContact } from './role.js'
+import type { VerifiedDirectory } from './server-link.js'
+
+type ValueOf<F> = F extends { encode(value: infer T): Uint8Array } ? T : never
+export type DeviceAddress = ValueOf<typeof deviceAddress>
+
+export interface DeviceOptions extends RoleContext {
+  readonly self: Self
+  /** 2 bytes. */
+  readonly accessCode: Uint8Array
+  readonly server: ServerContact
+  /** The id of the proxy that runs beside this device, if any: never chosen as P1 or P2. */
+  readonly ownProxy?: NodeId
+  readonly padding: PaddingMode
+}
+
+/** What a user asks; each is answered by one `done` or `failed` with the same reference. */
+export type DeviceCommand =
+  | { readonly type: 'createGroup'; readonly reference: Reference; readonly name: string }
+  | {
+      readonly type: 'invite'
+      readonly reference: Reference
+      readonly group: string
+      readonly address: DeviceAddress
+      readonly passphrase: Uint8Array
+      readonly petname?: string
+    }
+  /** Tries the passphrase on every message that no key opens. */
+  | { readonly type: 'join'; readonly reference: Reference; readonly passphrase: Uint8Array; readonly name?: string }
+  | {
+      readonly type: 'send'
+      readonly reference: Reference
+      readonly group: string
+      readonly body: Uint8Array
+      readonly padding?: PaddingMode
+    }
+  /** These inbox messages are the application's now and may be deleted here. */
+  | { readonly type: 'acknowledge'; readonly reference: Reference; readonly sequences: readonly number[] }
+  /** Gives up a command that has not been answered; it fails with ABORTED, and what it may have sent is not unsent. */
+  | { readonly type: 'abort'; readonly reference: Reference }
+
+export type DeviceInput =
+  | RoleInput
+  | DeviceCommand
+  | { readonly type: 'derived'; readonly reference: Reference; readonly derived: Uint8Array }
+
+/** What one message cost the sender, UDP payload bytes of the datagrams to P1 that carried it for the first time. */
+export interface UploadReport {
+  readonly messageId: MessageId
+  /** Recipients, the sender's own copy among them. */
+  readonly slots: number
+  readonly bodyBytes: number
+  readonly uploadBytes: number
+  readonly datagrams: number
+  /** Content and request padding. */
+  readonly paddingBytes: number
+  /** Packet and fragment headers of all datagrams but the first. */
+  readonly furtherDatagramBytes: number
+  /** uploadBytes - bodyBytes - 10 x slots - paddingBytes - furtherDatagramBytes. */
+  readonly fixedBytes: number
+  /** Bytes of each sealed copy, as P2 sends it to CS, and of each payload as CS delivers it. */
+  readonly copyBytes: number
+  readonly deliveryBytes: number
+}
+
+export type DeviceResult =
+  | { readonly type: 'created'; readonly group: Group }
+  /** The invitation was handed to a first proxy. */
+  | { readonly type: 'invited'; readonly newcomer: NodeId }
+  | {
+      readonly type: 'joined'
+      readonly groups: readonly { readonly name: string; readonly inviter: NodeId; readonly memberCount: number }[]
+    }
+  /** The message was handed to a first proxy. */
+  | { readonly type: 'sent'; readonly report: UploadReport }
+  | { readonly type: 'acknowledged' }
+
+/** A verified message, written to the inbox before CS is told. */
+export interface InboxMessage {
+  /** Its place in the inbox; acknowledge by it. */
+  readonly sequence: number
+  readonly groupId: GroupId
+  /** Local name of the group. */
+  readonly group: string
+  readonly sender: NodeId
+  /** Local name of the sender, where it has one. */
+  readonly senderName: string | undefined
+  readonly messageId: MessageId
+  readonly sentAt: Millis
+  readonly body: Uint8Array
+}
+
+export type DeviceOutput =
+  | RoleOutput
+  | { readonly type: 'done'; readonly reference: Reference; readonly result: DeviceResult }
+  | { readonly type: 'failed'; readonly reference: Reference; readonly code: ErrorCode; readonly message: string }
+  /** Argon2id is wanted (slow): answered by `derived`. */
+  | {
+      readonly type: 'derive'
+      readonly reference: Reference
+      readonly passphrase: Uint8Array
+      readonly salt: Uint8Array
+    }
+  /** A message is in the inbox. Messages of an earlier run come again after `start`. */
+  | { readonly type: 'message'; readonly message: InboxMessage }
+  /** A message came that no key opens: perhaps an invitation. */
+  | { readonly type: 'unopened'; readonly waiting: number }
+  /** Somebody joined a group. */
+  | { readonly type: 'memberJoined'; readonly group: string; readonly member: NodeId }
+
+export interface DeviceStatus {
+  readonly id: NodeId
+  readonly connected: boolean
+  readonly directory: VerifiedDirectory | undefined
+  readonly groups: readonly Group[]
+  readonly unopened: number
+  readonly inboxMessages: number
+  readonly outgoingMessages: number
+  /** Counters of the links by what is at the other end. */
+  readonly links: { readonly server: LinkCounters; readonly proxies: LinkCounters }
+}
+
+export interface Device extends Machine<DeviceInput, DeviceOutput> {
+  status(): DeviceStatus
+  group(name: string): Group | undefined
+}

@@ -1,0 +1,55 @@
+/**
+ * The link that devices and proxies keep to CS: connects, proves the identity, fetches and checks the directory, and
+ * reconnects with jittered backoff when the link is lost (PROTOCOL.md sections 9 and 10).
+ */
+import type { NodeId, Point } from '../base/bytes.js'
+import type { DropCode } from '../base/errors.js'
+import type { Millis } from '../base/time.js'
+import type { LinkOutput, PeerAddress, SessionId } from '../link/link.js'
+import type { Message } from '../wire/message.js'
+
+/** A proxy of a verified directory. */
+export interface ListedProxy {
+  readonly id: NodeId
+  readonly linkKey: Uint8Array
+  readonly addresses: readonly PeerAddress[]
+  /** Sealing key by UTC day. */
+  readonly sealingKeys: ReadonlyMap<number, Point>
+}
+
+/** A directory whose signature, entries, validity and version have been checked. */
+export interface VerifiedDirectory {
+  readonly version: number
+  readonly issuedAt: Millis
+  readonly validUntil: Millis
+  readonly serverSealingKeys: ReadonlyMap<number, Point>
+  /** By hex id. */
+  readonly proxies: ReadonlyMap<string, ListedProxy>
+  /** As signed: what is stored and served on. */
+  readonly encoded: Uint8Array
+  /** H("dd" || encoded). */
+  readonly digest: Uint8Array
+}
+
+export type ServerLinkEvent =
+  /** Proved; messages may be sent on this session. */
+  | { readonly type: 'ready'; readonly session: SessionId }
+  | { readonly type: 'lost' }
+  /** A newer directory than the one held. */
+  | { readonly type: 'directory'; readonly directory: VerifiedDirectory }
+  | { readonly type: 'drop'; readonly code: DropCode }
+
+export interface ServerLink {
+  readonly session: SessionId | undefined
+  readonly directory: VerifiedDirectory | undefined
+  /** A directory kept from an earlier run; ignored where it no longer verifies. */
+  restoreDirectory(now: Millis, encoded: Uint8Array): void
+  start(now: Millis): void
+  /** Offers an output of the endpoint; true where it concerned this link (and was not a received message). */
+  linkOutput(now: Millis, output: LinkOutput): boolean
+  /** Offers a message received on `session`; true where it was a directory, which this link takes. */
+  message(now: Millis, message: Message): boolean
+  timeout(now: Millis): void
+  deadline(): Millis | undefined
+  poll(): ServerLinkEvent | undefined
+}
