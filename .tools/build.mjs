@@ -6,7 +6,16 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -37,7 +46,27 @@ const steps = [
 export function build({ force = false } = {}) {
   if (force) rmSync(dist, { recursive: true, force: true })
   mkdirSync(dist, { recursive: true })
-  return steps.every((step) => !step.applies() || bringUpToDate(step))
+  if (!steps.every((step) => !step.applies() || bringUpToDate(step))) return false
+  linkCommand()
+  return true
+}
+
+/**
+ * Makes `npx splitcast` work inside the clone: npm links the commands of dependencies only, and its own way round
+ * that fails for a package that is not yet built. Windows needs a script there instead; `npm run` works on it.
+ */
+function linkCommand() {
+  const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const folder = join(root, 'node_modules', '.bin')
+  for (const [name, path] of Object.entries(bin)) {
+    const target = join(root, path)
+    if (process.platform === 'win32' || !existsSync(target) || !existsSync(folder)) continue
+    chmodSync(target, 0o755)
+    if (!existsSync(join(folder, name))) {
+      rmSync(join(folder, name), { force: true })
+      symlinkSync(relative(folder, target), join(folder, name))
+    }
+  }
 }
 
 function bringUpToDate(step) {
