@@ -6,16 +6,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -42,30 +33,50 @@ const steps = [
   },
 ]
 
-/** Brings dist/ up to date and returns whether every step succeeded. `force` starts from an empty dist/. */
-export function build({ force = false } = {}) {
-  if (force) rmSync(dist, { recursive: true, force: true })
+/** Brings dist/ up to date and returns whether every step succeeded. */
+export function build() {
   mkdirSync(dist, { recursive: true })
-  if (!steps.every((step) => !step.applies() || bringUpToDate(step))) return false
-  linkCommand()
-  return true
+  const unlock = lock(join(dist, '.lock'))
+  try {
+    // Every step runs, so that a fault in one half of the project does not hide those of the other.
+    const results = steps.filter((step) => step.applies()).map(bringUpToDate)
+    makeCommandsExecutable()
+    return results.every((ok) => ok)
+  } finally {
+    unlock()
+  }
 }
 
-/**
- * Makes `npx splitcast` work inside the clone: npm links the commands of dependencies only, and its own way round
- * that fails for a package that is not yet built. Windows needs a script there instead; `npm run` works on it.
- */
-function linkCommand() {
-  const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const folder = join(root, 'node_modules', '.bin')
-  for (const [name, path] of Object.entries(bin)) {
-    const target = join(root, path)
-    if (process.platform === 'win32' || !existsSync(target) || !existsSync(folder)) continue
-    chmodSync(target, 0o755)
-    if (!existsSync(join(folder, name))) {
-      rmSync(join(folder, name), { force: true })
-      symlinkSync(relative(folder, target), join(folder, name))
+/** Two builds at once could leave old output behind a new stamp: the second waits for the first. */
+function lock(path) {
+  for (;;) {
+    try {
+      writeFileSync(path, String(process.pid), { flag: 'wx' })
+      return () => rmSync(path, { force: true })
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error
+      if (isAbandoned(path)) rmSync(path, { force: true })
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
     }
+  }
+}
+
+/** Whether the process that wrote the lock is gone. An empty lock is one that is just being written. */
+function isAbandoned(path) {
+  try {
+    const pid = Number(readFileSync(path, 'utf8'))
+    if (pid > 0) process.kill(pid, 0)
+    return false
+  } catch (error) {
+    return error.code === 'ESRCH'
+  }
+}
+
+/** npx links to the command once and sets its mode then; a compiler that writes the file anew would lose it. */
+function makeCommandsExecutable() {
+  const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  for (const path of Object.values(bin)) {
+    if (existsSync(join(root, path))) chmodSync(join(root, path), 0o755)
   }
 }
 
@@ -131,5 +142,5 @@ function digestOf(files) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.exitCode = build({ force: process.argv.includes('--force') }) ? 0 : 1
+  process.exitCode = build() ? 0 : 1
 }
