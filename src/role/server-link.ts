@@ -40,7 +40,10 @@ export type ServerLinkEvent =
   | { readonly type: 'drop'; readonly code: DropCode }
 
 export interface ServerLink {
+  /** The session to send on; `undefined` until the proof has arrived. */
   readonly session: SessionId | undefined
+  /** Whether what is received on `session` comes from CS, which may speak before `ready`. */
+  owns(session: SessionId): boolean
   readonly directory: VerifiedDirectory | undefined
   /** A directory kept from an earlier run; ignored where it no longer verifies. */
   restoreDirectory(now: Millis, encoded: Uint8Array): void
