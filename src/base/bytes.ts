@@ -3,6 +3,7 @@
  * A brand has one constructor, which checks; after it no one checks again (PROTOCOL.md section 1).
  * Owns no protocol knowledge beyond lengths.
  */
+import { assert } from './assert.js'
 import { ProtocolError } from './errors.js'
 
 declare const brand: unique symbol
@@ -105,7 +106,8 @@ export function fromHex(text: string): Uint8Array {
 }
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { fatal: true })
+// Keeps a byte order mark: a text and its bytes stand for each other exactly.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** UTF-8 bytes of a text. */
 export function utf8(text: string): Uint8Array {
@@ -121,8 +123,12 @@ export function fromUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** `value` as big-endian bytes; `value` must be a non-negative safe integer that fits. */
+/** `value` as big-endian bytes; a non-negative safe integer that fits is asserted. */
 export function bigEndian(value: number, lengthBytes: number): Uint8Array {
+  assert(
+    Number.isSafeInteger(value) && value >= 0 && value < 256 ** lengthBytes,
+    `a number that fits ${lengthBytes} bytes`,
+  )
   const bytes = new Uint8Array(lengthBytes)
   let rest = value
   for (let i = lengthBytes - 1; i >= 0; i--) {
@@ -134,6 +140,7 @@ export function bigEndian(value: number, lengthBytes: number): Uint8Array {
 
 /** The number that up to six big-endian bytes stand for. */
 export function fromBigEndian(bytes: Uint8Array): number {
+  assert(bytes.length <= 6, 'a number of at most six bytes')
   let value = 0
   for (const byte of bytes) value = value * 256 + byte
   return value

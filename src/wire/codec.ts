@@ -2,9 +2,13 @@
  * A format is declared once, as a table of fields in wire order; encoder, parser, size and documentation all come
  * from that table. Parsing checks every length against its limit, refuses what is left over, copies nothing and
  * reports each field it read to an observer (PROTOCOL.md section 12).
+ *
+ * A parsed value borrows from the bytes it was parsed from: its byte strings are views into them. Who keeps one beyond
+ * the call copies it, also because a view keeps the whole datagram or message alive.
  */
 import { assert } from '../base/assert.js'
 import type { DropCode } from '../base/errors.js'
+import { extentOfTable, type Shape, takesAll } from './shape.js'
 
 /** Called with each field as it is parsed; the proof of who learns what is built on it. */
 export type FieldObserver = (format: string, field: string, value: Uint8Array) => void
@@ -23,7 +27,9 @@ export class Reader {
     return this.bytes.length - this.offset
   }
 
+  /** The next bytes, as a view into what is read. */
   take(lengthBytes: number): Uint8Array {
+    assert(Number.isSafeInteger(lengthBytes) && lengthBytes >= 0, 'a length to read')
     if (lengthBytes > this.remaining) throw new Malformed('WIRE_TRUNCATED')
     const taken = this.bytes.subarray(this.offset, this.offset + lengthBytes)
     this.offset += lengthBytes
@@ -36,12 +42,16 @@ export class Reader {
     return value
   }
 
-  /** RFC 9000 section 16: the two highest bits of the first byte give the length. Longer than needed is refused. */
+  /**
+   * RFC 9000 section 16: the two highest bits of the first byte give the length. Longer than needed is refused, so that
+   * a number has one encoding, and so is a number past 2^53, which rounding would keep past it.
+   */
   varint(): number {
     const first = this.number(1)
     const extraBytes = (1 << (first >> 6)) - 1
+    const tail = this.take(extraBytes)
     let value = first & 0x3f
-    for (let i = 0; i < extraBytes; i++) value = value * 256 + this.number(1)
+    for (const byte of tail) value = value * 256 + byte
     if (!Number.isSafeInteger(value) || varintBytes(value) !== extraBytes + 1) throw new Malformed('WIRE_VALUE')
     return value
   }
@@ -111,13 +121,11 @@ export class Malformed extends Error {
 
 /** How one field stands on the wire. */
 export interface Field<T> {
-  /** For WIRE.md: `8`, `varint`, `1 + n`, `rest`. */
-  readonly size: string
-  /** Bytes where the size is fixed. */
-  readonly fixedBytes: number | undefined
+  readonly shape: Shape
   /** `before` holds the fields of the same format read so far, for lengths that depend on them. */
   read(reader: Reader, observe?: FieldObserver, before?: Readonly<Record<string, unknown>>): T
-  write(writer: Writer, value: T): void
+  /** `all` holds the fields of the same format, for lengths that depend on them. A value that does not fit is an assertion. */
+  write(writer: Writer, value: T, all?: Readonly<Record<string, unknown>>): void
 }
 
 export type Row<Name extends string = string, T = unknown> = readonly [name: Name, field: Field<T>, meaning: string]
@@ -137,12 +145,19 @@ export interface Format<T> {
   readonly rows: readonly Row[]
   /** Bytes of the format where all fields are fixed, else `undefined`. */
   readonly fixedBytes: number | undefined
+  /** Bytes of its shortest value. */
+  readonly leastBytes: number
+  /** A value that the format does not allow is a defect of the caller: an assertion, not an error code. */
   encode(value: T): Uint8Array
+  /** Never throws for any bytes. What it returns borrows from `bytes`. */
   parse(bytes: Uint8Array, observe?: FieldObserver): ParseResult<T>
   /** For formats inside others. */
   read(reader: Reader, observe?: FieldObserver): T
   write(writer: Writer, value: T): void
 }
+
+/** What a format parses to. */
+export type FormatValue<F> = F extends Format<infer T> ? T : never
 
 /** Declares a format; `check` refuses combinations of fields that no single field can see. */
 export function format<const Rows extends readonly Row[]>(
@@ -153,8 +168,8 @@ export function format<const Rows extends readonly Row[]>(
 ): Format<Fields<Rows>> {
   type Value = Fields<Rows>
   const table: readonly Row[] = rows
-  const sizes = table.map(([, field]) => field.fixedBytes)
-  const fixedBytes = sizes.reduce((sum, size) => (sum === undefined || size === undefined ? undefined : sum + size), 0)
+  checkTable(name, table)
+  const { leastBytes, fixed } = extentOfTable({ name, rows: table })
 
   function read(reader: Reader, observe?: FieldObserver): Value {
     const value: Record<string, unknown> = {}
@@ -169,14 +184,17 @@ export function format<const Rows extends readonly Row[]>(
   }
 
   function write(writer: Writer, value: Value): void {
-    for (const [field, codec] of table) codec.write(writer, (value as Record<string, unknown>)[field])
+    assert(check?.(value) === undefined, `fields of ${name} that fit each other`)
+    const all = value as Record<string, unknown>
+    for (const [field, codec] of table) codec.write(writer, all[field], all)
   }
 
   return {
     name,
     meaning,
     rows: table,
-    fixedBytes,
+    fixedBytes: fixed ? leastBytes : undefined,
+    leastBytes,
     read,
     write,
     encode(value) {
@@ -187,6 +205,31 @@ export function format<const Rows extends readonly Row[]>(
     parse(bytes, observe) {
       return parseWhole(bytes, (reader) => read(reader, observe))
     },
+  }
+}
+
+/** A table that could not be parsed back fails when it is declared, not when it is used. */
+function checkTable(name: string, rows: readonly Row[]): void {
+  const numbers = new Set<string>()
+  const names = new Set<string>()
+  for (const [index, [field, { shape }]] of rows.entries()) {
+    assert(!names.has(field), `one field ${field} in ${name}`)
+    names.add(field)
+    if (shape.type === 'unsigned') numbers.add(field)
+    if (shape.type === 'dependent') {
+      const known = shape.factors.every((factor) => typeof factor === 'number' || numbers.has(factor))
+      assert(known, `${name}: ${field} depends on numbers before it`)
+    }
+    if (shape.type === 'list') {
+      assert(
+        !shape.item.rows.some(([, each]) => takesAll(each.shape)),
+        `${name}: items of ${field} that end by themselves`,
+      )
+    }
+    if (takesAll(shape) && index < rows.length - 1) {
+      const paddingFollows = shape.type === 'delimited' && rows[index + 1]?.[1].shape.type === 'zeroPadding'
+      assert(paddingFollows, `${name}: nothing after ${field}, which takes all`)
+    }
   }
 }
 

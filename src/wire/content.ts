@@ -2,39 +2,50 @@
  * What only endpoints and P2 read: the request body, the scrambled payload, the content and what a group says to itself
  * (PROTOCOL.md sections 5, 6 and 8).
  */
-import { digest, groupId, identityKey, key, messageId, nodeId, point, signature } from '../base/bytes.js'
+import { digest, fromUtf8, groupId, identityKey, key, messageId, nodeId, point, signature } from '../base/bytes.js'
 import { limits } from '../base/limits.js'
 import { format } from './codec.js'
-import { bytes, choice, counted, delimited, dependent, list, nested, rest, unsigned, zeroPadding } from './fields.js'
+import {
+  bytes,
+  choice,
+  counted,
+  delimited,
+  dependent,
+  list,
+  nested,
+  rest,
+  TAG_BYTES,
+  unsigned,
+  zeroPadding,
+} from './fields.js'
 
 /** Bytes of one recipient slot. */
 export const SLOT_BYTES = 10
 
-export const requestBody = format(
-  'request body',
-  'What P2 reads of a request.',
-  [
-    ['oneTimeBase', bytes(32, point), "B'"],
-    ['oneTimeKey', bytes(32, point), "G'"],
-    ['count', unsigned(2), 'copies, 1 to 4,096'],
-    ['personalPartBytes', unsigned(1), 'bytes of each personal part, 0 for none'],
-    ['contentBytes', unsigned(3, { max: limits.messageBytes }), 'bytes of the content'],
-    ['slots', dependent('10 x count', ({ count = 0 }) => SLOT_BYTES * count), 'slot_i'],
-    [
-      'personalParts',
-      dependent('personalPartBytes x count', ({ count = 0, personalPartBytes = 0 }) => personalPartBytes * count),
-      'part_i',
-    ],
-    ['content', dependent('contentBytes', ({ contentBytes = 0 }) => contentBytes), 'sealed for the group'],
-    ['paddingBytes', zeroPadding(), 'zero bytes'],
-  ],
-  ({ count }) => (count === 0 || count > limits.copies ? 'REQUEST_COUNT' : undefined),
-)
+export const sealed = format('sealed', 'What sealing gives: PROTOCOL.md section 2, and section 3 for a payload.', [
+  ['ephemeral', bytes(32, point), 'E'],
+  ['ciphertext', rest(limits.messageBytes, TAG_BYTES), 'AEAD'],
+])
+
+/** Bytes that sealing adds. */
+export const SEAL_BYTES = sealed.leastBytes
+
+export const requestBody = format('request body', 'What P2 reads of a request.', [
+  ['oneTimeBase', bytes(32, point), "B'"],
+  ['oneTimeKey', bytes(32, point), "G'"],
+  ['count', unsigned(2, { min: 1, max: limits.copies, code: 'REQUEST_COUNT' }), 'copies'],
+  ['personalPartBytes', unsigned(1), 'bytes of each personal part, 0 for none'],
+  ['contentBytes', unsigned(3, { max: limits.messageBytes }), 'bytes of the content'],
+  ['slots', dependent(SLOT_BYTES, 'count'), 'slot_i'],
+  ['personalParts', dependent('personalPartBytes', 'count'), 'part_i'],
+  ['content', dependent('contentBytes'), 'sealed for the group'],
+  ['paddingBytes', zeroPadding(), 'zero bytes'],
+])
 
 export const openedCopy = format('opened copy', 'copy_i: what CS reads of a copy, and stores.', [
   ['ephemeral', bytes(32), 'R_i'],
   ['slot', bytes(SLOT_BYTES), 'slot_i'],
-  ['payload', rest(limits.messageBytes), 'payload_i: E_i and the scrambled payload'],
+  ['payload', rest(limits.messageBytes, SEAL_BYTES), 'payload_i: E_i and the scrambled payload'],
 ])
 
 export const recipient = format('recipient', 'What a slot holds.', [
@@ -44,7 +55,7 @@ export const recipient = format('recipient', 'What a slot holds.', [
 
 export const scrambledPayload = format('scrambled payload', 'What T reads once a payload is descrambled.', [
   ['personalPartBytes', unsigned(1), 'bytes of the personal part'],
-  ['personalPart', dependent('personalPartBytes', ({ personalPartBytes = 0 }) => personalPartBytes), 'part_i'],
+  ['personalPart', dependent('personalPartBytes'), 'part_i'],
   ['content', rest(limits.messageBytes), 'sealed for the group'],
 ])
 
@@ -57,7 +68,7 @@ export const content = format('content', 'What T reads once the content is opene
   ['signature', bytes(64, signature), 'by S: PROTOCOL.md section 6, and section 8 for an invitation'],
   ['messageId', bytes(8, messageId), 'Unix milliseconds (6 bytes), then 2 random bytes'],
   ['kind', choice(contentKinds), '1 application, 2 invitation, 3 confirmation, 4 members'],
-  ['body', delimited(limits.messageBytes), 'then one byte 0x80'],
+  ['body', delimited(limits.bodyBytes), 'then one byte 0x80'],
   ['paddingBytes', zeroPadding(), 'zero bytes'],
 ])
 
@@ -76,17 +87,22 @@ export const memberRecord = format(
   ],
 )
 
-export const invitation = format('invitation', 'Body of a content of kind 2.', [
-  ['groupId', bytes(8, groupId), 'of the group'],
-  ['groupSecret', bytes(32, key), 's'],
-  ['name', counted(1, limits.nameBytes), "the group's name at the inviter, as a suggestion; UTF-8"],
-  ['inviterRecord', nested(memberRecord), 'of the inviter'],
-  ['record', nested(memberRecord), 'of the newcomer, as it will be announced'],
-  ['memberCount', unsigned(2, { max: limits.members }), "members of the inviter's list"],
-  ['listDigest', bytes(32, digest), "digest of the inviter's list"],
-  ['directoryDigest', bytes(32, digest), 'digest of the directory the inviter holds'],
-  ['expiresAt', unsigned(6), 'Unix milliseconds'],
-])
+export const invitation = format(
+  'invitation',
+  'Body of a content of kind 2.',
+  [
+    ['groupId', bytes(8, groupId), 'of the group'],
+    ['groupSecret', bytes(32, key), 's'],
+    ['name', counted(1, limits.nameBytes), "the group's name at the inviter, as a suggestion; UTF-8"],
+    ['inviterRecord', nested(memberRecord), 'of the inviter'],
+    ['record', nested(memberRecord), 'of the newcomer, as it will be announced'],
+    ['memberCount', unsigned(2, { max: limits.members }), "members of the inviter's list"],
+    ['listDigest', bytes(32, digest), "digest of the inviter's list"],
+    ['directoryDigest', bytes(32, digest), 'digest of the directory the inviter holds'],
+    ['expiresAt', unsigned(6), 'Unix milliseconds'],
+  ],
+  ({ name }) => (fromUtf8(name) === undefined ? 'WIRE_VALUE' : undefined),
+)
 
 export const confirmation = format('confirmation', 'Body of a content of kind 3: the newcomer has joined.', [
   ['record', nested(memberRecord), 'of the newcomer, as the inviter signed it'],

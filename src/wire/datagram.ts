@@ -3,10 +3,14 @@
  * The first byte holds version (high four bits) and kind (low four).
  */
 import type { DropCode } from '../base/errors.js'
-import { type Format, format, type ParseResult } from './codec.js'
-import { bytes, rest, unsigned } from './fields.js'
+import { limits } from '../base/limits.js'
+import { type Format, type FormatValue, format, type ParseResult } from './codec.js'
+import { bytes, rest, TAG_BYTES, unsigned } from './fields.js'
 
 const VERSION = 1
+
+/** Bytes of a packet before its sealed frames. */
+const PACKET_HEAD_BYTES = 9
 
 export const datagramKinds = {
   handshakeInit: 1,
@@ -18,11 +22,11 @@ export const datagramKinds = {
 export type DatagramKind = keyof typeof datagramKinds
 
 function head(kind: DatagramKind) {
-  const value = (VERSION << 4) | datagramKinds[kind]
+  const value = headByte(kind)
   return [
     'head',
     unsigned(1, { min: value, max: value }),
-    `0x${value.toString(16)}: version 1, kind ${datagramKinds[kind]}`,
+    `0x${value.toString(16)}: version ${VERSION}, kind ${datagramKinds[kind]}`,
   ] as const
 }
 
@@ -66,7 +70,7 @@ export const packet = format(
     head('packet'),
     ['receiverIndex', bytes(4), 'the session'],
     ['maskedNumber', bytes(4), 'packet number xor the mask of PROTOCOL.md section 10.3'],
-    ['sealedFrames', rest(1200), 'AEAD of the frames'],
+    ['sealedFrames', rest(limits.datagramBytes - PACKET_HEAD_BYTES, TAG_BYTES), 'AEAD of the frames'],
   ],
 )
 
@@ -83,19 +87,19 @@ export const statelessReset = format(
 
 export const datagrams = { handshakeInit, handshakeResponse, cookieReply, packet, statelessReset } as const
 
-type ValueOf<F> = F extends Format<infer T> ? T : never
 export type Datagram = {
-  readonly [K in DatagramKind]: { readonly kind: K; readonly value: ValueOf<(typeof datagrams)[K]> }
+  readonly [K in DatagramKind]: { readonly kind: K; readonly value: FormatValue<(typeof datagrams)[K]> }
 }[DatagramKind]
 
 const kindByNumber = new Map(
   Object.entries(datagramKinds).map(([kind, number]) => [number as number, kind as DatagramKind]),
 )
 
-/** Parses any datagram. Nothing is authenticated yet. */
+/** Parses any datagram. Nothing is authenticated yet. The value borrows from `received`. */
 export function parseDatagram(received: Uint8Array): ParseResult<Datagram> {
   const first = received[0]
   if (first === undefined) return refused('WIRE_EMPTY')
+  if (received.length > limits.datagramBytes) return refused('WIRE_LIMIT')
   if (first >> 4 !== VERSION) return refused('WIRE_VERSION')
   const kind = kindByNumber.get(first & 0xf)
   if (kind === undefined) return refused('WIRE_KIND')

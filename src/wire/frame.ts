@@ -1,31 +1,48 @@
 /**
- * What stands in a protected packet: frames (PROTOCOL.md section 10.4). Kinds from 0x20 to 0x7f and from 0xa0 on carry a
- * length, so that a later kind can be skipped; the highest bit marks one that must not be.
+ * What stands in a protected packet: frames (PROTOCOL.md section 10.4). Kinds from 0x20 on carry a length of two bytes, so
+ * that a later kind can be skipped; the highest bit marks one that must not be.
  */
-import type { DropCode } from '../base/errors.js'
 import { limits } from '../base/limits.js'
-import { type Format, format, Malformed, type ParseResult, parseWhole, type Reader, Writer } from './codec.js'
+import {
+  type Format,
+  type FormatValue,
+  format,
+  Malformed,
+  type ParseResult,
+  parseWhole,
+  type Reader,
+  Writer,
+} from './codec.js'
 import { bytes, counted, list, unsigned, varint } from './fields.js'
 
 const MAX_NUMBER = 2 ** 32 - 1
 
-const ackRange = format('ack range', 'Packets below the range before it.', [
+export const ackRange = format('ack range', 'Packets below the range before it.', [
   ['gap', varint(MAX_NUMBER), 'packet numbers missing between the ranges, less one'],
   ['length', varint(MAX_NUMBER), 'packets in the range, less one'],
 ])
 
 export const ping = format('ping', 'Asks for an acknowledgement and nothing else.', [])
 
-export const ack = format('ack', 'Which packets have arrived (RFC 9000 section 19.3).', [
-  ['largest', varint(MAX_NUMBER), 'largest packet number received'],
-  ['delayUs', varint(2 ** 30 - 1), 'microseconds between its arrival and this frame'],
-  ['first', varint(MAX_NUMBER), 'packets acknowledged below the largest without a gap'],
-  ['ranges', list(ackRange, 1, limits.ackRanges - 1), 'further ranges downwards'],
-])
+export const ack = format(
+  'ack',
+  'Which packets have arrived (RFC 9000 section 19.3); none has a number below 0.',
+  [
+    ['largest', varint(MAX_NUMBER), 'largest packet number received'],
+    ['delayUs', varint(2 ** 30 - 1), 'microseconds between its arrival and this frame'],
+    ['first', varint(MAX_NUMBER), 'packets acknowledged below the largest without a gap'],
+    ['ranges', list(ackRange, 1, limits.ackRanges - 1), 'further ranges downwards'],
+  ],
+  ({ largest, first, ranges }) => {
+    // Between the smallest of a range and the largest of the next lie gap + 1 numbers (RFC 9000 section 19.3.1).
+    const smallest = ranges.reduce((below, { gap, length }) => below - gap - 2 - length, largest - first)
+    return smallest < 0 ? 'WIRE_VALUE' : undefined
+  },
+)
 
 export const fragment = format(
   'fragment',
-  'Part of a message.',
+  'Part of a message: at least one byte, and not past the end of the message.',
   [
     ['message', varint(MAX_NUMBER), 'number of the message, counted from 0 in each direction'],
     ['totalBytes', varint(limits.messageBytes), 'bytes of the whole message'],
@@ -69,16 +86,20 @@ export const frameKinds = {
 } as const
 export type FrameKind = keyof typeof frameKinds
 
-type ValueOf<F> = F extends Format<infer T> ? T : never
 export type Frame = {
-  readonly [K in FrameKind]: { readonly kind: K; readonly value: ValueOf<(typeof frames)[K]> }
+  readonly [K in FrameKind]: { readonly kind: K; readonly value: FormatValue<(typeof frames)[K]> }
 }[FrameKind]
 
 const PADDING = 0x00
 const CRITICAL = 0x80
+/** Kinds from here on carry their length. */
+const FIRST_WITH_LENGTH = 0x20
 const kindByNumber = new Map(Object.entries(frameKinds).map(([kind, number]) => [number as number, kind as FrameKind]))
 
-/** Parses all frames of an opened packet; padding is skipped, unknown kinds as their bits say. */
+/**
+ * Parses all frames of an opened packet; padding is skipped, unknown kinds as their bits say. One frame that does not
+ * parse refuses the packet. The frames borrow from `opened`.
+ */
 export function parseFrames(opened: Uint8Array): ParseResult<Frame[]> {
   return parseWhole(opened, (reader) => {
     const parsed: Frame[] = []
@@ -94,8 +115,8 @@ export function parseFrames(opened: Uint8Array): ParseResult<Frame[]> {
 }
 
 function skipUnknown(number: number, reader: Reader): void {
-  const code: DropCode = number & CRITICAL ? 'WIRE_CRITICAL' : 'WIRE_KIND'
-  if (number & CRITICAL || (number & 0x7f) < 0x20) throw new Malformed(code)
+  if (number & CRITICAL) throw new Malformed('WIRE_CRITICAL')
+  if (number < FIRST_WITH_LENGTH) throw new Malformed('WIRE_KIND')
   reader.take(reader.number(2))
 }
 

@@ -5,9 +5,18 @@
 import { identityKey, nodeId, point, signature } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { limits } from '../base/limits.js'
-import { type FieldObserver, type Format, format, type ParseResult, parseWhole, Writer } from './codec.js'
+import {
+  type FieldObserver,
+  type Format,
+  type FormatValue,
+  format,
+  type ParseResult,
+  parseWhole,
+  Writer,
+} from './codec.js'
+import { SEAL_BYTES } from './content.js'
 import { networkAddress, proxyEntry, sealingKey } from './directory.js'
-import { bytes, choice, counted, list, nested, rest, unsigned } from './fields.js'
+import { bytes, choice, counted, list, nested, rest, TAG_BYTES, unsigned } from './fields.js'
 
 /** What an identity speaks as. */
 export const roles = { device: 1, proxy: 2 } as const
@@ -15,6 +24,7 @@ export type RoleName = keyof typeof roles
 
 const EXTENSION_BYTES = 255
 const TOKEN_BYTES = 4
+const TOKENS_BYTES = limits.copies * TOKEN_BYTES
 
 export const identityProof = format('identity proof', 'Says who the initiator of the link is.', [
   ['role', choice(roles), '1 device, 2 proxy'],
@@ -31,17 +41,17 @@ export const directoryReply = format('directory reply', 'The signed directory.',
   ['directory', rest(limits.messageBytes), 'as in *directory*'],
 ])
 
+export const removedProxy = format('removed proxy', 'An entry that is gone.', [
+  ['id', bytes(8, nodeId), 'id of the proxy'],
+])
+
 export const directoryDelta = format('directory delta', 'What a directory changes against an earlier version.', [
   ['fromVersion', unsigned(6), 'version it applies to'],
   ['version', unsigned(6), 'version it leads to'],
   ['issuedAt', unsigned(6), 'as in *directory*'],
   ['validUntil', unsigned(6), 'as in *directory*'],
-  ['sealingKeys', list(sealingKey, 1, 3), 'as in *directory*'],
-  [
-    'removed',
-    list(format('removed', 'An entry that is gone.', [['id', bytes(8, nodeId), 'id of the proxy']]), 2, limits.proxies),
-    'entries gone',
-  ],
+  ['sealingKeys', list(sealingKey, 1, 3, 1), 'as in *directory*'],
+  ['removed', list(removedProxy, 2, limits.proxies), 'entries gone'],
   ['added', list(proxyEntry, 2, limits.proxies), 'entries new or changed'],
   ['signature', bytes(64, signature), 'signature of the directory of `version`'],
 ])
@@ -62,16 +72,16 @@ export const forward = format(
 
 export const request = format('request', 'What S sealed for P2.', [
   ['ephemeral', bytes(32, point), 'R'],
-  ['sealed', rest(limits.messageBytes), 'AEAD of the *request body* under K2'],
+  ['sealed', rest(limits.messageBytes, TAG_BYTES), 'AEAD of the *request body* under K2'],
 ])
 
 export const copy = format('copy', 'One sealed copy for CS.', [
   ['reference', unsigned(4), 'chosen by the sender of this message; comes back in the answer'],
   ['extension', counted(1, EXTENSION_BYTES), 'empty today'],
-  ['sealed', rest(limits.messageBytes), 'sealed_i of PROTOCOL.md section 5'],
+  ['sealed', rest(limits.messageBytes, SEAL_BYTES), 'sealed_i of PROTOCOL.md section 5'],
 ])
 
-const copyAnswer = format('copy answer', 'What CS says of one copy.', [
+export const copyAnswer = format('copy answer', 'What CS says of one copy.', [
   ['reference', unsigned(4), 'as in *copy*'],
   ['token', bytes(TOKEN_BYTES), 'token_i, or random bytes for what did not open'],
 ])
@@ -89,30 +99,37 @@ export const receipts = format(
   'P2 to P1: the tokens of a request, in slot order, random where there is none.',
   [
     ['ticket', bytes(16), 'first 16 bytes of R'],
-    ['tokens', rest(limits.copies * TOKEN_BYTES), '4 bytes each, padded to a power of two'],
+    ['tokens', rest(TOKENS_BYTES, TOKEN_BYTES), '4 bytes each, padded to a power of two'],
   ],
+  ({ tokens }) => powerOfTwo(tokens.length),
 )
 
-export const receiptRequest = format('receipt request', 'S to P1: asks for the tokens of a request.', [
-  ['ticket', bytes(16), 'first 16 bytes of R'],
-  ['tokenBytes', unsigned(2), 'bytes wanted, a power of two'],
-])
+export const receiptRequest = format(
+  'receipt request',
+  'S to P1: asks for the tokens of a request.',
+  [
+    ['ticket', bytes(16), 'first 16 bytes of R'],
+    ['tokenBytes', unsigned(2, { min: TOKEN_BYTES, max: TOKENS_BYTES }), 'bytes wanted, a power of two'],
+  ],
+  ({ tokenBytes }) => powerOfTwo(tokenBytes),
+)
 
 export const receiptReply = format(
   'receipt reply',
   'P1 to S: as many bytes as were asked for, random where there are no tokens.',
   [
     ['ticket', bytes(16), 'first 16 bytes of R'],
-    ['tokens', rest(limits.copies * TOKEN_BYTES), 'as in *receipts*'],
+    ['tokens', rest(TOKENS_BYTES, TOKEN_BYTES), 'as in *receipts*'],
   ],
+  ({ tokens }) => powerOfTwo(tokens.length),
 )
 
 export const delivery = format('delivery', 'CS to T: one copy out of its mailbox.', [
   ['number', unsigned(6), 'names the copy in its mailbox'],
-  ['payload', rest(limits.messageBytes), 'payload_i of PROTOCOL.md section 5'],
+  ['payload', rest(limits.messageBytes, SEAL_BYTES), 'payload_i of PROTOCOL.md section 5'],
 ])
 
-const deliveryNumber = format('delivery number', 'One copy.', [['number', unsigned(6), 'as in *delivery*']])
+export const deliveryNumber = format('delivery number', 'One copy.', [['number', unsigned(6), 'as in *delivery*']])
 
 export const deliveryConfirmation = format(
   'delivery confirmation',
@@ -172,8 +189,7 @@ export const messageKinds = {
 } as const
 
 export type MessageKind = keyof typeof messageKinds
-type ValueOf<F> = F extends Format<infer T> ? T : never
-export type MessageOf<K extends MessageKind> = { readonly kind: K; readonly value: ValueOf<(typeof messages)[K]> }
+export type MessageOf<K extends MessageKind> = { readonly kind: K; readonly value: FormatValue<(typeof messages)[K]> }
 /** A link message, parsed. */
 export type Message = { readonly [K in MessageKind]: MessageOf<K> }[MessageKind]
 
@@ -182,16 +198,22 @@ const kindByNumber = new Map(
   Object.entries(messageKinds).map(([kind, number]) => [number as number, kind as MessageKind]),
 )
 
-/** Parses a link message; each field read is reported to `observe`. */
+/** Parses a link message; each field read is reported to `observe`. The value borrows from `received`. */
 export function parseMessage(received: Uint8Array, observe?: FieldObserver): ParseResult<Message> {
   const first = received[0]
   if (first === undefined) return { ok: false, code: 'WIRE_EMPTY' }
+  if (received.length > limits.messageBytes) return { ok: false, code: 'WIRE_LIMIT' }
   const kind = kindByNumber.get(first)
   if (kind === undefined) return { ok: false, code: unknownCode(first) }
   const parsed = parseWhole<unknown>(received.subarray(1), (reader) =>
     (messages[kind] as Format<unknown>).read(reader, observe),
   )
   return parsed.ok ? { ok: true, value: { kind, value: parsed.value } as Message } : parsed
+}
+
+/** Lengths of tokens come in powers of two, so that they do not tell the number of recipients. */
+function powerOfTwo(lengthBytes: number): DropCode | undefined {
+  return (lengthBytes & (lengthBytes - 1)) === 0 ? undefined : 'WIRE_VALUE'
 }
 
 function unknownCode(first: number): DropCode {
