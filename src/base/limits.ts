@@ -24,8 +24,10 @@ export const limits = {
   /** Bytes of half-arrived messages held for one session, and for all of an endpoint. */
   reassemblySessionBytes: 8 * MIB,
   reassemblyTotalBytes: 64 * MIB,
-  /** Half-arrived messages of one session. */
+  /** Half-arrived messages of one session, and gaps in the numbers of those that have arrived. */
   reassemblySessionMessages: 4096,
+  /** Separate parts of one half-arrived message. */
+  reassemblyParts: 1024,
   /** Bytes a session keeps for sending, unacknowledged ones included. */
   sendQueueBytes: 8 * MIB,
   /** Sessions of one endpoint, and those whose initiator has not yet proved its address. */
@@ -39,6 +41,16 @@ export const limits = {
   handshakeTimeoutMs: 5 * SECOND_MS,
   /** Probes of one packet without any answer, after which the session is closed. */
   unansweredProbes: 8,
+  /** Least time without an answer before a probe: shorter, and a peer busy for a moment would be probed. */
+  probeMinMs: 50,
+  /** Protocol: longest time that an acknowledgement waits. */
+  ackDelayMs: 10,
+  /** Bytes in flight, however well a path does. */
+  congestionWindowBytes: 4 * MIB,
+  /** Packets given up as lost whose late acknowledgement still counts. */
+  retiredPackets: 256,
+  /** Path challenges of one session waiting for their answer to leave. */
+  pathResponses: 4,
 
   // Messages and groups
   /** Protocol: recipients of one request, the sender's own copy among them. */

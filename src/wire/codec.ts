@@ -59,8 +59,16 @@ export class Reader {
 
 /** Collects bytes; grows as needed. */
 export class Writer {
-  private buffer = new Uint8Array(256)
+  private buffer: Uint8Array
   private lengthBytes = 0
+
+  constructor(capacityBytes = 256) {
+    this.buffer = new Uint8Array(capacityBytes)
+  }
+
+  get written(): number {
+    return this.lengthBytes
+  }
 
   bytes(value: Uint8Array): void {
     this.reserve(value.length)
