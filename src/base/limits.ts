@@ -74,6 +74,11 @@ export const limits = {
   passphraseMaxBytes: 1024,
   /** Invitations made and not yet answered. */
   pendingInvitations: 4096,
+  /** Newcomers are introduced together: after this quiet time, or this long after the first, whichever comes earlier. */
+  introduceQuietMs: SECOND_MS,
+  introduceWaitMs: 10 * SECOND_MS,
+  /** Bytes of one content with member records. */
+  membersContentBytes: 32 * KIB,
   /** Protocol: life of an invitation. */
   invitationLifeMs: 14 * DAY_MS,
   /** Messages held that no key opens: possible invitations. */
@@ -94,6 +99,19 @@ export const limits = {
   outgoingBytes: 256 * MIB,
   /** Points of own copies on their way back. */
   ownCopies: 16_384,
+  /** Requests under way to first proxies at one time, and sessions with first proxies, idle ones included. */
+  requestsUnderWay: 16,
+  firstProxySessions: 64,
+  /** Idle time after which a session with a first proxy is closed. */
+  firstProxyIdleMs: 30 * SECOND_MS,
+  /** First proxies tried for one message before it has failed. */
+  sendTries: 4,
+  /** How long a command waits for a directory. */
+  directoryWaitMs: 10 * SECOND_MS,
+  /** Messages held because their sender is not in the list yet: its introduction may still be under way. */
+  earlyMessages: 64,
+  earlyBytes: MIB,
+  earlyLifeMs: DAY_MS,
 
   // Proxies
   /** Copies waiting their random time at a proxy. */
@@ -104,8 +122,18 @@ export const limits = {
   forwardBytes: 256 * MIB,
   /** Request points remembered per window, against replay. */
   requestReplays: 262_144,
-  /** Links a proxy keeps to other proxies. */
+  /** Links a proxy keeps to other proxies, and the idle time after which one is closed. */
   nextHops: 1024,
+  nextHopIdleMs: MINUTE_MS,
+  /** A message that no next hop has taken by then is given up. */
+  forwardHoldMs: 30 * SECOND_MS,
+  /** Protocol: a copy is worthless once its slot window and both neighbours are over. */
+  copyHoldMs: 20 * MINUTE_MS,
+  /** Copies that CS has and not yet answered are remembered this long. */
+  copyAnswerMs: MINUTE_MS,
+  /** One step of a split: copies, and bytes of copies, before other work gets its turn. */
+  splitStepCopies: 64,
+  splitStepBytes: 4 * MIB,
 
   // Server
   /** Devices known to a server. */
@@ -134,3 +162,23 @@ export const limits = {
   /** Commands under way at one time. */
   controlConnections: 256,
 } as const
+
+/** The bounds a link keeps, as numbers: a test of what happens at one may hand in less. */
+export type LinkLimits = {
+  readonly [
+    Bound in
+      | 'packetsPerKey'
+      | 'reassemblySessionBytes'
+      | 'reassemblyTotalBytes'
+      | 'reassemblySessionMessages'
+      | 'reassemblyParts'
+      | 'sendQueueBytes'
+      | 'sessions'
+      | 'halfOpenSessions'
+      | 'sessionIdleMs'
+      | 'keepaliveMs'
+      | 'handshakeRetryMs'
+      | 'handshakeTimeoutMs'
+      | 'unansweredProbes'
+  ]: number
+}
