@@ -153,7 +153,7 @@ export interface Format<T> {
   readonly rows: readonly Row[]
   /** Bytes of the format where all fields are fixed, else `undefined`. */
   readonly fixedBytes: number | undefined
-  /** Bytes of its shortest value. */
+  /** No value has fewer bytes, as far as single fields tell. */
   readonly leastBytes: number
   /** A value that the format does not allow is a defect of the caller: an assertion, not an error code. */
   encode(value: T): Uint8Array

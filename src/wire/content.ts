@@ -108,7 +108,11 @@ export const confirmation = format('confirmation', 'Body of a content of kind 3:
   ['record', nested(memberRecord), 'of the newcomer, as the inviter signed it'],
 ])
 
+/** What the members of the records have been told: the whole list of the digest, or not. */
+export const membersPurposes = { introduction: 1, records: 2 } as const
+
 export const members = format('members', 'Body of a content of kind 4: member records, and what the list comes to.', [
+  ['purpose', choice(membersPurposes), '1 introduction of newcomers who were sent the whole list, 2 records'],
   ['memberCount', unsigned(2, { max: limits.members }), "members of the sender's list"],
   ['listDigest', bytes(32, digest), "digest of the sender's list"],
   ['directoryDigest', bytes(32, digest), 'digest of the directory the sender holds'],

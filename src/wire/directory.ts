@@ -57,8 +57,8 @@ export const directory = format('directory', 'What CS hands every node.', [
   ['signature', bytes(64, signature), 'by CS, over "dr" || all before'],
 ])
 
-const CARD_VERSION = 1
-const ADDRESS_VERSION = 1
+export const CARD_VERSION = 1
+export const DEVICE_ADDRESS_VERSION = 1
 
 export const networkCard = format(
   'network card',
@@ -74,7 +74,7 @@ export const deviceAddress = format(
   'device address',
   'What one needs to invite a device; travels as bech32m text (BIP 350) with prefix `cast`.',
   [
-    ['version', unsigned(1, { min: ADDRESS_VERSION, max: ADDRESS_VERSION }), '1'],
+    ['version', unsigned(1, { min: DEVICE_ADDRESS_VERSION, max: DEVICE_ADDRESS_VERSION }), '1'],
     ['identityKey', bytes(32, identityKey), 'Ed25519'],
     ['accessCode', bytes(2), "what lets copies into the device's mailbox"],
   ],

@@ -39,7 +39,7 @@ export type Shape =
       readonly maxItems: number
     }
 
-/** Bytes of the shortest value; `fixed` where every value has as many. */
+/** Bytes that every value has at least; `fixed` where none has more. */
 export interface Extent {
   readonly leastBytes: number
   readonly fixed: boolean
@@ -140,7 +140,8 @@ export function limitText(shape: Shape): string {
 }
 
 function between(min: number, max: number, least: number, most: number, what: string): string {
-  if (min === max) return `${what}always ${grouped(min)}`
+  // A constant is said in the meaning of its field.
+  if (min === max) return ''
   const bounds = [min > least ? `at least ${grouped(min)}` : '', max < most ? `at most ${grouped(max)}` : '']
   const text = bounds.filter((bound) => bound !== '').join(', ')
   return text === '' ? '' : `${what}${text}`

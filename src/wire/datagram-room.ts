@@ -1,0 +1,50 @@
+/**
+ * How many bytes of a link message fit a number of datagrams, so that padding can fill datagrams without spilling
+ * into one more (PROTOCOL.md sections 6.1 and 10). Follows from the tables of packet and frames; a message number is
+ * taken to need four bytes, so that the room holds at any point of a session.
+ */
+import { limits } from '../base/limits.js'
+import { headByte, packet } from './datagram.js'
+import { encodeFrame } from './frame.js'
+
+const NOTHING = new Uint8Array()
+/** The AEAD tag that a packet's frames end in (RFC 8439 section 2.8). */
+const TAG_BYTES = 16
+const LARGEST_MESSAGE_NUMBER = 2 ** 30 - 1
+
+const packetBytes = packet.encode({
+  head: headByte('packet'),
+  receiverIndex: new Uint8Array(4),
+  maskedNumber: new Uint8Array(4),
+  sealedFrames: new Uint8Array(TAG_BYTES),
+}).length
+
+const wholeBytes = encodeFrame({ kind: 'whole', value: { message: LARGEST_MESSAGE_NUMBER, data: NOTHING } }).length
+
+/** Bytes of the longest message that fits this many datagrams, at least one; `limits.messageBytes` at most. */
+export function messageRoomBytes(datagrams: number): number {
+  if (datagrams === 1) return limits.datagramBytes - packetBytes - wholeBytes
+  // Every fragment names the total, so the longest message is found once for each length that a total's varint may have.
+  const longest = [2 ** 14 - 1, limits.messageBytes].map((total) => Math.min(filledBytes(datagrams, total), total))
+  return Math.max(...longest)
+}
+
+/** Datagrams that a message of this many bytes takes. */
+export function datagramsOf(messageBytes: number): number {
+  if (messageBytes <= messageRoomBytes(1)) return 1
+  let datagrams = 0
+  for (let offset = 0; offset < messageBytes; datagrams++) offset += fragmentRoomBytes(messageBytes, offset)
+  return datagrams
+}
+
+/** Bytes that fit when every fragment names a total as long as `totalBytes`. */
+function filledBytes(datagrams: number, totalBytes: number): number {
+  let offset = 0
+  for (let i = 0; i < datagrams && offset < limits.messageBytes; i++) offset += fragmentRoomBytes(totalBytes, offset)
+  return offset
+}
+
+function fragmentRoomBytes(totalBytes: number, offset: number): number {
+  const value = { message: LARGEST_MESSAGE_NUMBER, totalBytes, offset, data: NOTHING }
+  return limits.datagramBytes - packetBytes - encodeFrame({ kind: 'fragment', value }).length
+}
