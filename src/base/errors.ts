@@ -51,6 +51,7 @@ export const dropCodes = {
   COPY_REPLAY: 'a copy seen before',
   COPY_RECIPIENT: 'a copy for no device known here',
   COPY_DECOY: 'a decoy',
+  COPY_FULL: 'no room to take another copy now',
   MAILBOX_FULL: 'a mailbox at its quota',
   DEVICES_FULL: 'no room for another device',
   // Groups

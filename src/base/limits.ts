@@ -144,6 +144,14 @@ export const limits = {
   mailboxCopies: 10_000,
   mailboxBytes: 64 * MIB,
   mailboxLifeMs: 14 * DAY_MS,
+  /** All mailboxes together. */
+  storedCopies: 4_194_304,
+  storedBytes: 64 * KIB * MIB,
+  /** Copies that came in and are not yet durable; past it a proxy is told to try later. */
+  intakeCopies: 16_384,
+  intakeBytes: 64 * MIB,
+  /** Payloads kept in memory between the disk and a connected device. */
+  deliveryCacheBytes: 64 * MIB,
   /** Slot points remembered per window, against replay. */
   slotReplays: 1_048_576,
   /** Copies under way to one device without its confirmation. */
@@ -165,20 +173,18 @@ export const limits = {
 
 /** The bounds a link keeps, as numbers: a test of what happens at one may hand in less. */
 export type LinkLimits = {
-  readonly [
-    Bound in
-      | 'packetsPerKey'
-      | 'reassemblySessionBytes'
-      | 'reassemblyTotalBytes'
-      | 'reassemblySessionMessages'
-      | 'reassemblyParts'
-      | 'sendQueueBytes'
-      | 'sessions'
-      | 'halfOpenSessions'
-      | 'sessionIdleMs'
-      | 'keepaliveMs'
-      | 'handshakeRetryMs'
-      | 'handshakeTimeoutMs'
-      | 'unansweredProbes'
-  ]: number
+  readonly [Bound in
+    | 'packetsPerKey'
+    | 'reassemblySessionBytes'
+    | 'reassemblyTotalBytes'
+    | 'reassemblySessionMessages'
+    | 'reassemblyParts'
+    | 'sendQueueBytes'
+    | 'sessions'
+    | 'halfOpenSessions'
+    | 'sessionIdleMs'
+    | 'keepaliveMs'
+    | 'handshakeRetryMs'
+    | 'handshakeTimeoutMs'
+    | 'unansweredProbes']: number
 }

@@ -4,11 +4,8 @@
  */
 import { ProtocolError } from '../base/errors.js'
 import type { PeerAddress } from '../link/link.js'
-import type { FormatValue } from '../wire/codec.js'
-import type { networkAddress } from '../wire/directory.js'
+import type { NetworkAddress } from '../wire/directory.js'
 import { formatIp, parseIp } from '../wire/host.js'
-
-export type NetworkAddress = FormatValue<typeof networkAddress>
 
 /** The socket address; `undefined` for a DNS name. */
 export function peerAddress({ kind, host, port }: NetworkAddress): PeerAddress | undefined {

@@ -71,7 +71,6 @@ export function signProxyEntry(crypto: Signing, identity: Identity, description:
 
 /** Whether the proxy itself signed the entry and everything in it can be used: keys, one a day, and numeric addresses. */
 export function verifyProxyEntry(crypto: Signing & Group255, entry: ProxyEntry): boolean {
-  if (entry.sealingKeys.length === 0 || entry.addresses.length === 0) return false
   if (entry.addresses.some((address) => peerAddress(address) === undefined)) return false
   if (crypto.linkPublicKey(entry.identityKey) === undefined) return false
   const signed = withoutSignature(proxyEntryFormat.encode(entry))
@@ -110,7 +109,7 @@ export function verifyDirectory(
   }
   const code = timeCode(value, now, heldVersion)
   if (code !== undefined) return { ok: false, code }
-  if (value.sealingKeys.length === 0 || !usableKeys(crypto, value.sealingKeys)) return { ok: false, code: 'WIRE_VALUE' }
+  if (!usableKeys(crypto, value.sealingKeys)) return { ok: false, code: 'WIRE_VALUE' }
   const proxies = verifiedProxies(crypto, serverKey, value)
   if (proxies === undefined) return { ok: false, code: 'PROXY_ENTRY' }
   return {
