@@ -115,6 +115,8 @@ export type DeviceOutput =
   | { readonly type: 'message'; readonly message: InboxMessage }
   /** A message came that no key opens: perhaps an invitation. */
   | { readonly type: 'unopened'; readonly waiting: number }
+  /** The link to CS came up or was lost, or a newer directory came: see `status`. */
+  | { readonly type: 'connection' }
   /** Somebody joined a group. */
   | { readonly type: 'memberJoined'; readonly group: string; readonly member: NodeId }
 

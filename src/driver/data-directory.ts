@@ -1,0 +1,171 @@
+/**
+ * A node's directory on disk: who may read it, what version it is, and the secrets made once and kept. Files are
+ * replaced whole, so that a crash leaves the old or the new one.
+ */
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, open, readFile, rename, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { fromHex, toHex } from '../base/bytes.js'
+import { ProtocolError } from '../base/errors.js'
+
+const FORMAT_VERSION = 1
+const IDENTITY_FILE = 'identity.json'
+
+const hexBytes = (lengthBytes: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^[0-9a-f]{${2 * lengthBytes}}$`))
+    .transform(fromHex)
+
+const versionSchema = z.object({ version: z.number().int() })
+const identitySchema = z.object({
+  version: z.literal(FORMAT_VERSION),
+  kind: z.enum(['node', 'server']),
+  seed: hexBytes(32),
+  proxySeed: hexBytes(32),
+  accessCode: hexBytes(2),
+})
+
+/** The secrets a data directory is made with. */
+export interface StoredIdentity {
+  readonly kind: 'node' | 'server'
+  /** Seed of the device's or the server's identity. */
+  readonly seed: Uint8Array
+  /** Seed of the identity this node has as a proxy: another one, so that the directory does not tell where a device is. */
+  readonly proxySeed: Uint8Array
+  readonly accessCode: Uint8Array
+}
+
+export interface DataDirectory {
+  readonly path: string
+  readonly identity: StoredIdentity
+}
+
+/** `$SPLITCAST_DATA`, else splitcast in the XDG state directory. */
+export function defaultDataPath(environment: NodeJS.ProcessEnv = process.env): string {
+  return (
+    environment['SPLITCAST_DATA'] ||
+    join(environment['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'splitcast')
+  )
+}
+
+/**
+ * Opens a data directory, making it and its secrets where there are none. Throws DATA_UNWRITABLE, DATA_VERSION (made by a
+ * newer release) or DATA_DAMAGED; never replaces secrets that are there but cannot be read.
+ */
+export async function openDataDirectory(path: string, kind: StoredIdentity['kind']): Promise<DataDirectory> {
+  await makePrivate(path)
+  const identity = (await readIdentity(path)) ?? (await createIdentity(path, kind))
+  if (identity.kind !== kind) {
+    throw new ProtocolError(
+      'DATA_DAMAGED',
+      `${path} belongs to a ${identity.kind}, not to a ${kind}; choose another with --data`,
+    )
+  }
+  return { path, identity }
+}
+
+/** Reads the secrets of a directory that is there, whether or not a node runs on it; DATA_MISSING where there is none. */
+export async function readDataDirectory(path: string): Promise<DataDirectory> {
+  const identity = await readIdentity(path)
+  if (identity === undefined) {
+    throw new ProtocolError(
+      'DATA_MISSING',
+      `there is no splitcast data in ${path}; start a node there first, or name another with --data`,
+    )
+  }
+  return { path, identity }
+}
+
+async function makePrivate(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    const { mode } = await stat(path)
+    if ((mode & 0o077) !== 0) await chmod(path, 0o700)
+  } catch (error) {
+    throw unwritable(path, error)
+  }
+}
+
+async function readIdentity(path: string): Promise<StoredIdentity | undefined> {
+  const file = join(path, IDENTITY_FILE)
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw new ProtocolError('DATA_DAMAGED', `cannot read ${file}: ${code}; check who owns it`, { cause: error })
+  }
+  return parseIdentity(file, text)
+}
+
+function parseIdentity(file: string, text: string): StoredIdentity {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    json = undefined
+  }
+  const version = versionSchema.safeParse(json)
+  if (version.success && version.data.version > FORMAT_VERSION) {
+    throw new ProtocolError(
+      'DATA_VERSION',
+      `${file} was made by a newer splitcast (format ${version.data.version}); upgrade this one`,
+    )
+  }
+  const parsed = identitySchema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw new ProtocolError(
+    'DATA_DAMAGED',
+    `${file} is damaged; put it back from a backup, it holds this node's only keys`,
+  )
+}
+
+async function createIdentity(path: string, kind: StoredIdentity['kind']): Promise<StoredIdentity> {
+  const identity: StoredIdentity = {
+    kind,
+    seed: randomBytes(32),
+    proxySeed: randomBytes(32),
+    accessCode: randomBytes(2),
+  }
+  const json = {
+    version: FORMAT_VERSION,
+    kind,
+    seed: toHex(identity.seed),
+    proxySeed: toHex(identity.proxySeed),
+    accessCode: toHex(identity.accessCode),
+  }
+  await replaceFile(join(path, IDENTITY_FILE), `${JSON.stringify(json)}\n`)
+  return identity
+}
+
+/** Writes a file so that after a crash it is the old one or the new one, whole; readable by its user alone. */
+export async function replaceFile(file: string, text: string): Promise<void> {
+  const temporary = `${file}.new`
+  try {
+    const handle = await open(temporary, 'w', 0o600)
+    try {
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, file)
+  } catch (error) {
+    throw unwritable(file, error)
+  }
+}
+
+function unwritable(path: string, error: unknown): ProtocolError {
+  const { code } = error as NodeJS.ErrnoException
+  return new ProtocolError(
+    'DATA_UNWRITABLE',
+    `cannot write ${path} (${code}); check that it is a directory of yours with room`,
+    {
+      cause: error,
+    },
+  )
+}

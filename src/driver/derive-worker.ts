@@ -1,0 +1,13 @@
+/** The thread that `derive.ts` starts: one Argon2id derivation a message. */
+import { parentPort } from 'node:worker_threads'
+import { wipe } from '../base/bytes.js'
+import { createPassphrases, passphraseCost } from '../crypto/passphrase.js'
+import type { DeriveReply, DeriveRequest } from './derive.js'
+
+const passphrases = await createPassphrases()
+
+parentPort?.on('message', ({ number, passphrase, salt }: DeriveRequest) => {
+  const derived = passphrases.argon2id(passphrase, salt, passphraseCost)
+  wipe(passphrase)
+  parentPort?.postMessage({ number, derived } satisfies DeriveReply)
+})

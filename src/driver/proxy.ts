@@ -1,0 +1,94 @@
+/** A proxy to embed or to run from the command line: opens its data directory and socket and runs the role. */
+import { join } from 'node:path'
+import { ProtocolError } from '../base/errors.js'
+import { nodeIdOf } from '../group/identity.js'
+import type { PeerAddress } from '../link/link.js'
+import { createProxy } from '../role/proxy/proxy.js'
+import type { ProxyStatus } from '../role/proxy.js'
+import type { FieldObserver } from '../wire/codec.js'
+import { systemClock } from './clock.js'
+import { loadCrypto } from './crypto.js'
+import { openDataDirectory } from './data-directory.js'
+import { createLog, type Log } from './log.js'
+import { resolveCard, resolveEndpoint } from './network.js'
+import { closeOnAbort, warnOfSmallBuffer } from './node-common.js'
+import { systemRandom } from './random.js'
+import { run } from './run.js'
+import { openStore } from './store.js'
+import { openUdp, type UdpSocket } from './udp.js'
+
+/** Mean of the random wait of each copy at P2 (PROTOCOL.md section 5). */
+const DEFAULT_MEAN_WAIT_MS = 50
+
+export interface ProxyOptions {
+  /** The server's network card. */
+  readonly network: string
+  /** Directory for keys; made where it is missing. May be shared with a device. */
+  readonly data: string
+  /** HOST:PORT to listen on; port 0 takes a free one. */
+  readonly listen: string
+  /** Where others reach this proxy, HOST:PORT; by default where it listens. */
+  readonly advertise?: string
+  /** Mean of the random wait of each copy, in milliseconds; default 50. */
+  readonly meanWaitMs?: number
+  readonly signal?: AbortSignal
+  readonly log?: Log
+  readonly observe?: FieldObserver
+}
+
+export interface ProxyNode extends AsyncDisposable {
+  readonly address: PeerAddress
+  status(): ProxyStatus & { readonly drops: Readonly<Record<string, number>> }
+  /** Resolves when the proxy has stopped; rejects when its store failed. */
+  readonly ended: Promise<void>
+  close(): Promise<void>
+}
+
+/** Starts a proxy. */
+export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
+  const log = options.log ?? createLog('silent')
+  const crypto = await loadCrypto()
+  const server = await resolveCard(options.network)
+  const directory = await openDataDirectory(options.data, 'node')
+  const identity = crypto.identity(directory.identity.proxySeed)
+  const store = await openStore(join(directory.path, 'proxy-store'))
+  let socket: UdpSocket | undefined
+  try {
+    socket = await openUdp(await resolveEndpoint(options.listen))
+    warnOfSmallBuffer(log, socket)
+    const machine = createProxy({
+      crypto,
+      random: systemRandom(),
+      self: { identity, id: nodeIdOf(crypto, identity.identityKey) },
+      server,
+      advertised: [await advertisedAddress(options.advertise, socket.address)],
+      meanWaitMs: options.meanWaitMs ?? DEFAULT_MEAN_WAIT_MS,
+      ...(options.observe && { observe: options.observe }),
+    })
+    const running = await run({ machine, socket, store, clock: systemClock(), log })
+    const close = () => running.stop()
+    closeOnAbort(options.signal, close)
+    return {
+      address: socket.address,
+      status: () => ({ ...machine.status(), drops: running.drops() }),
+      ended: running.ended,
+      close,
+      [Symbol.asyncDispose]: close,
+    }
+  } catch (error) {
+    await socket?.close()
+    await store.close()
+    throw error
+  }
+}
+
+async function advertisedAddress(advertise: string | undefined, bound: PeerAddress): Promise<PeerAddress> {
+  if (advertise !== undefined) return await resolveEndpoint(advertise)
+  if (bound.host === '0.0.0.0' || bound.host === '::') {
+    throw new ProtocolError(
+      'USAGE',
+      'a proxy that listens on every address must be told where others reach it: add --advertise HOST:PORT',
+    )
+  }
+  return bound
+}

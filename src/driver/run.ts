@@ -1,0 +1,187 @@
+/**
+ * The only event loop: it drives one machine over one socket and one store. Each event is one mutation of the machine;
+ * then everything it has to say is drained, and the timer set anew.
+ */
+import { ProtocolError } from '../base/errors.js'
+import type { Millis } from '../base/time.js'
+import type { Machine, RoleInput, RoleOutput } from '../role/role.js'
+import type { Clock } from './clock.js'
+import type { Log } from './log.js'
+import type { Store } from './store.js'
+import type { UdpSocket } from './udp.js'
+
+/** The longest wait that setTimeout takes. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
+const STOP_MS = 2000
+
+export interface Running<Input> {
+  /** One mutation, then drain. Throws CLOSED once stopped. */
+  handle(input: Input | RoleInput): void
+  /** Drops so far, by code. */
+  drops(): Readonly<Record<string, number>>
+  /** Says goodbye, lets what is under way reach disk and wire, and frees socket and store. */
+  stop(): Promise<void>
+  /** Resolves when stopped; rejects when the store failed, after which the machine has been stopped too. */
+  readonly ended: Promise<void>
+}
+
+export interface RunOptions<Input, Output> {
+  readonly machine: Machine<Input | RoleInput, Output | RoleOutput>
+  readonly socket: UdpSocket
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  /** Outputs of the role's own. */
+  readonly onOutput?: (output: Output) => void
+}
+
+const ROLE_OUTPUTS = new Set<string>(['transmit', 'persist', 'load', 'drop', 'notice'] satisfies RoleOutput['type'][])
+
+/** Restores the machine from its store, starts it and runs it until `stop`. */
+export async function run<Input, Output extends { readonly type: string }>(
+  options: RunOptions<Input, Output>,
+): Promise<Running<Input>> {
+  const { machine, store, clock } = options
+  for await (const [key, value] of store.entries()) machine.restore(key, value)
+  const loop = new Loop(options)
+  machine.start(clock.now())
+  loop.begin()
+  return loop
+}
+
+class Loop<Input, Output extends { readonly type: string }> implements Running<Input> {
+  readonly ended: Promise<void>
+  private readonly options: RunOptions<Input, Output>
+  private readonly dropCounts: Record<string, number> = {}
+  private timer: NodeJS.Timeout | undefined
+  private immediate: NodeJS.Immediate | undefined
+  private armedFor: Millis | undefined
+  private writes: Promise<unknown> = Promise.resolve()
+  private phase: 'running' | 'stopping' | 'stopped' = 'running'
+  private settle!: { resolve: () => void; reject: (error: unknown) => void }
+
+  constructor(options: RunOptions<Input, Output>) {
+    this.options = options
+    this.ended = new Promise((resolve, reject) => {
+      this.settle = { resolve, reject }
+    })
+    // Whoever awaits `ended` sees the failure; nobody has to.
+    this.ended.catch(() => undefined)
+  }
+
+  begin(): void {
+    this.options.socket.onDatagram((from, bytes) => this.mutate({ type: 'datagram', from, bytes }))
+    this.drain()
+  }
+
+  handle(input: Input | RoleInput): void {
+    if (this.phase !== 'running') throw new ProtocolError('CLOSED', 'this node has been stopped')
+    this.mutate(input)
+  }
+
+  drops(): Readonly<Record<string, number>> {
+    return this.dropCounts
+  }
+
+  async stop(): Promise<void> {
+    if (this.phase !== 'running') return this.ended
+    this.phase = 'stopping'
+    this.mutate({ type: 'stop' })
+    await this.finish(undefined)
+  }
+
+  private async finish(failure: unknown): Promise<void> {
+    const { socket, store } = this.options
+    const patience = new Promise<void>((resolve) => setTimeout(resolve, STOP_MS).unref())
+    await Promise.race([Promise.allSettled([this.writes, socket.drained()]), patience])
+    this.phase = 'stopped'
+    this.disarm()
+    await socket.close()
+    await store.close()
+    if (failure === undefined) this.settle.resolve()
+    else this.settle.reject(failure)
+  }
+
+  private mutate(input: Input | RoleInput): void {
+    if (this.phase === 'stopped') return
+    this.options.machine.handle(this.options.clock.now(), input)
+    this.drain()
+  }
+
+  private drain(): void {
+    const { machine, onOutput } = this.options
+    for (let output = machine.poll(); output !== undefined; output = machine.poll()) {
+      if (ROLE_OUTPUTS.has(output.type)) this.perform(output as RoleOutput)
+      else onOutput?.(output as Output)
+    }
+    this.arm()
+  }
+
+  private perform(output: RoleOutput): void {
+    switch (output.type) {
+      case 'transmit':
+        this.options.socket.send(output.to, output.bytes)
+        return
+      case 'persist':
+        this.persist(output)
+        return
+      case 'load':
+        this.load(output)
+        return
+      case 'drop':
+        this.dropCounts[output.code] = (this.dropCounts[output.code] ?? 0) + 1
+        this.options.log.debug({ code: output.code }, 'dropped')
+        return
+      case 'notice':
+        this.options.log[output.level](output.detail ?? {}, output.event)
+        return
+      default:
+        output satisfies never
+    }
+  }
+
+  private persist({ reference, writes }: Extract<RoleOutput, { type: 'persist' }>): void {
+    const written = this.options.store.write(writes)
+    this.writes = written
+    written.then(
+      () => this.mutate({ type: 'persisted', reference }),
+      (error: unknown) => this.fail(error),
+    )
+  }
+
+  private load({ reference, key }: Extract<RoleOutput, { type: 'load' }>): void {
+    this.options.store.get(key).then(
+      (value) => this.mutate({ type: 'loaded', reference, value }),
+      (error: unknown) => this.fail(error),
+    )
+  }
+
+  /** A disk that no longer takes writes cannot keep promises; going on would break them silently. */
+  private fail(error: unknown): void {
+    if (this.phase !== 'running') return
+    this.phase = 'stopping'
+    this.options.log.error({ error: String(error) }, 'the store failed; stopping')
+    void this.finish(new ProtocolError('DATA_UNWRITABLE', `the data directory can no longer be written: ${error}`))
+  }
+
+  private arm(): void {
+    const deadline = this.phase === 'stopped' ? undefined : this.options.machine.deadline()
+    if (deadline === this.armedFor) return
+    this.disarm()
+    this.armedFor = deadline
+    if (deadline === undefined) return
+    const waitMs = deadline - this.options.clock.now()
+    const due = () => {
+      this.armedFor = undefined
+      this.mutate({ type: 'timeout' })
+    }
+    if (waitMs <= 0) this.immediate = setImmediate(due)
+    else this.timer = setTimeout(due, Math.min(waitMs, MAX_TIMEOUT_MS))
+  }
+
+  private disarm(): void {
+    clearTimeout(this.timer)
+    clearImmediate(this.immediate)
+    this.armedFor = undefined
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * splitcast as a library: a device, and the nodes it needs around it. Everything here is typed and documented where it is
+ * declared; docs/PROTOCOL.md says what happens on the wire.
+ */
+export type { ErrorCode } from './base/errors.js'
+export { ProtocolError } from './base/errors.js'
+export {
+  type Device,
+  type DeviceOptions,
+  type Group,
+  type Invitation,
+  type MemberInfo,
+  openDevice,
+  type ReceivedMessage,
+  type SendOptions,
+} from './driver/device.js'
+export { openProxy, type ProxyNode, type ProxyOptions } from './driver/proxy.js'
+export { openServer, type ServerNode, type ServerOptions } from './driver/server.js'
+export type { PaddingMode } from './group/group.js'
+export type { UploadReport } from './role/device.js'
