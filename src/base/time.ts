@@ -14,6 +14,11 @@ export function slotWindow(now: Millis): number {
   return Math.floor(now / SLOT_WINDOW_MS)
 }
 
+/** The first moment of a slot window. */
+export function startOfWindow(window: number): Millis {
+  return window * SLOT_WINDOW_MS
+}
+
 /** The UTC day, counted from the Unix epoch, that a moment falls into. */
 export function utcDay(now: Millis): number {
   return Math.floor(now / DAY_MS)

@@ -25,6 +25,8 @@ export interface ProxyStatus {
   readonly forwardedMessages: number
   readonly splitRequests: number
   readonly sentCopies: number
+  /** Of those, the ones that CS has answered. */
+  readonly answeredCopies: number
   /** Counters of the links by what is at the other end: those who sent to it, next proxies, CS. */
   readonly links: { readonly incoming: LinkCounters; readonly proxies: LinkCounters; readonly server: LinkCounters }
 }

@@ -86,7 +86,7 @@ class Connector implements ServerLink {
 
   restoreDirectory(now: Millis, encoded: Uint8Array): void {
     const verified = this.verify(now, encoded)
-    if (verified.ok) this.hold(verified.value)
+    if (verified.ok) this.hold(verified.directory)
   }
 
   start(now: Millis): void {
@@ -120,7 +120,7 @@ class Connector implements ServerLink {
       this.events.push({ type: 'drop', code: verified.code })
       return true
     }
-    const { value: directory } = verified
+    const { directory } = verified
     const newer = directory.version > this.heldVersion || this.held === undefined
     if (newer) {
       this.hold(directory)

@@ -1,0 +1,248 @@
+/**
+ * The links to other proxies, opened when there is something to pass on, used for all of it and closed when idle, and the
+ * messages held for them and for CS until the next hop has them (PROTOCOL.md section 9). Of where a message came
+ * from nothing is kept.
+ */
+import { key, toHex } from '../../base/bytes.js'
+import type { DropCode } from '../../base/errors.js'
+import { limits } from '../../base/limits.js'
+import { type RandomBytes, randomBelow } from '../../base/random.js'
+import { earliest, type Millis } from '../../base/time.js'
+import type { LinkEndpoint, LinkOutput, MessageNumber, PeerAddress, SessionId } from '../../link/link.js'
+import type { ListedProxy } from '../server-link.js'
+
+export interface NextHopEvent {
+  readonly type: 'drop'
+  readonly code: DropCode
+}
+
+interface Held {
+  readonly message: Uint8Array
+  readonly heldUntil: Millis
+}
+
+type HopState =
+  /** Its session is somebody else's to open, and is not there. */
+  | { readonly phase: 'absent' }
+  | { readonly phase: 'waiting'; readonly until: Millis }
+  | { readonly phase: 'linked'; readonly session: SessionId }
+
+interface Hop {
+  readonly name: string
+  proxy: ListedProxy | undefined
+  state: HopState
+  attempts: number
+  idleAt: Millis
+  /** In the order in which they came. */
+  unsent: Held[]
+  readonly sent: Map<MessageNumber, Held>
+}
+
+const FIRST_WAIT_MS = 500
+const LAST_WAIT_MS = 8_000
+const SERVER = 'server'
+
+export class NextHops {
+  readonly counts = { passedOn: 0, failed: 0 }
+  private readonly endpoint: LinkEndpoint
+  private readonly random: RandomBytes
+  private readonly hops = new Map<string, Hop>()
+  private readonly bySession = new Map<SessionId, Hop>()
+  private readonly events: NextHopEvent[] = []
+  private heldMessages = 0
+  private heldBytes = 0
+
+  constructor(endpoint: LinkEndpoint, random: RandomBytes) {
+    this.endpoint = endpoint
+    this.random = random
+  }
+
+  /** Takes a message for a listed proxy; false where there is no room for it. */
+  forwardToProxy(now: Millis, proxy: ListedProxy, message: Uint8Array): boolean {
+    const name = toHex(proxy.id)
+    const hop = this.hops.get(name) ?? this.addHop(now, name)
+    if (hop === undefined) return false
+    hop.proxy = proxy
+    return this.hold(now, hop, message, limits.forwardHoldMs)
+  }
+
+  /** Takes a message for CS, to be sent as soon as there is a link to it. */
+  forwardToServer(now: Millis, message: Uint8Array): boolean {
+    return this.hold(now, this.serverHop(now), message, limits.copyHoldMs)
+  }
+
+  /** The link to CS is there. */
+  serverReady(now: Millis, session: SessionId): void {
+    const hop = this.serverHop(now)
+    hop.state = { phase: 'linked', session }
+    this.bySession.set(session, hop)
+    this.flush(now, hop)
+  }
+
+  /** Whether the session is one of these links to a proxy. */
+  owns(session: SessionId): boolean {
+    const hop = this.bySession.get(session)
+    return hop !== undefined && hop.name !== SERVER
+  }
+
+  linkOutput(now: Millis, output: LinkOutput): void {
+    if (!('session' in output)) return
+    const hop = this.bySession.get(output.session)
+    if (hop === undefined) return
+    if (output.type === 'delivered') this.delivered(now, hop, output.number)
+    else if (output.type === 'closed') this.closed(now, hop, output.session)
+  }
+
+  timeout(now: Millis): void {
+    for (const hop of this.hops.values()) {
+      this.giveUp(now, hop)
+      if (isIdle(hop) && now >= hop.idleAt) this.remove(now, hop)
+      else this.flush(now, hop)
+    }
+  }
+
+  deadline(): Millis | undefined {
+    let next: Millis | undefined
+    for (const hop of this.hops.values()) {
+      next = earliest(next, oldestOf(hop)?.heldUntil)
+      if (hop.name !== SERVER && isIdle(hop)) next = earliest(next, hop.idleAt)
+      if (hop.state.phase === 'waiting' && hop.unsent.length > 0) next = earliest(next, hop.state.until)
+    }
+    return next
+  }
+
+  poll(): NextHopEvent | undefined {
+    return this.events.shift()
+  }
+
+  private serverHop(now: Millis): Hop {
+    return this.hops.get(SERVER) ?? this.newHop(now, SERVER, { phase: 'absent' })
+  }
+
+  private newHop(now: Millis, name: string, state: HopState): Hop {
+    const hop: Hop = {
+      name,
+      proxy: undefined,
+      state,
+      attempts: 0,
+      idleAt: now + limits.nextHopIdleMs,
+      unsent: [],
+      sent: new Map(),
+    }
+    this.hops.set(name, hop)
+    return hop
+  }
+
+  /** Where all places are taken, an idle link makes room. */
+  private addHop(now: Millis, name: string): Hop | undefined {
+    if (this.hops.size >= limits.nextHops) {
+      const idle = [...this.hops.values()].find((hop) => hop.name !== SERVER && isIdle(hop))
+      if (idle === undefined) return undefined
+      this.remove(now, idle)
+    }
+    return this.newHop(now, name, { phase: 'waiting', until: now })
+  }
+
+  private remove(now: Millis, hop: Hop): void {
+    if (hop.name === SERVER) return
+    if (hop.state.phase === 'linked') {
+      this.bySession.delete(hop.state.session)
+      this.endpoint.close(now, hop.state.session, 'idle')
+    }
+    this.hops.delete(hop.name)
+  }
+
+  private hold(now: Millis, hop: Hop, message: Uint8Array, holdMs: number): boolean {
+    if (this.heldMessages >= limits.forwardMessages) return false
+    if (this.heldBytes + message.length > limits.forwardBytes) return false
+    this.heldMessages++
+    this.heldBytes += message.length
+    hop.unsent.push({ message: message.slice(), heldUntil: now + holdMs })
+    this.flush(now, hop)
+    return true
+  }
+
+  /** Hands the link as much as it takes; opens it where there is something to send. */
+  private flush(now: Millis, hop: Hop): void {
+    if (hop.unsent.length === 0) return
+    this.connect(now, hop)
+    if (hop.state.phase !== 'linked') return
+    for (;;) {
+      const next = hop.unsent[0]
+      if (next === undefined) return
+      const number = this.endpoint.send(now, hop.state.session, next.message)
+      if (number === undefined) return
+      hop.unsent.shift()
+      hop.sent.set(number, next)
+    }
+  }
+
+  private connect(now: Millis, hop: Hop): void {
+    const { proxy, state } = hop
+    if (proxy === undefined || state.phase !== 'waiting' || now < state.until) return
+    const address = proxy.addresses[hop.attempts % proxy.addresses.length] as PeerAddress
+    hop.attempts++
+    const session = this.endpoint.connect(now, key(proxy.linkKey), address)
+    hop.state = { phase: 'linked', session }
+    this.bySession.set(session, hop)
+  }
+
+  private delivered(now: Millis, hop: Hop, number: MessageNumber): void {
+    const held = hop.sent.get(number)
+    if (held !== undefined) {
+      hop.sent.delete(number)
+      this.letGo(held)
+      this.counts.passedOn++
+    }
+    hop.attempts = 0
+    hop.idleAt = now + limits.nextHopIdleMs
+    this.flush(now, hop)
+  }
+
+  /** What the next hop has not acknowledged goes again on a new link, in its old order. */
+  private closed(now: Millis, hop: Hop, session: SessionId): void {
+    this.bySession.delete(session)
+    hop.unsent = [...hop.sent.values(), ...hop.unsent]
+    hop.sent.clear()
+    hop.idleAt = now
+    hop.state = hop.name === SERVER ? { phase: 'absent' } : { phase: 'waiting', until: now + this.waitMs(hop) }
+  }
+
+  private waitMs(hop: Hop): number {
+    const longestMs = Math.min(FIRST_WAIT_MS * 2 ** Math.max(0, hop.attempts - 1), LAST_WAIT_MS)
+    return longestMs - randomBelow(this.random, longestMs / 2)
+  }
+
+  private giveUp(now: Millis, hop: Hop): void {
+    const oldest = oldestOf(hop)
+    if (oldest === undefined || oldest.heldUntil > now) return
+    for (const held of hop.unsent) if (held.heldUntil <= now) this.failed(held)
+    hop.unsent = hop.unsent.filter(({ heldUntil }) => heldUntil > now)
+    for (const [number, held] of hop.sent) {
+      if (held.heldUntil > now) continue
+      hop.sent.delete(number)
+      this.failed(held)
+    }
+  }
+
+  private failed(held: Held): void {
+    this.letGo(held)
+    this.counts.failed++
+    this.events.push({ type: 'drop', code: 'FORWARD_FAILED' })
+  }
+
+  private letGo(held: Held): void {
+    this.heldMessages--
+    this.heldBytes -= held.message.length
+  }
+}
+
+function isIdle(hop: Hop): boolean {
+  return hop.unsent.length === 0 && hop.sent.size === 0
+}
+
+/** Both lists are in order of age, and what was sent is older than what was not. */
+function oldestOf(hop: Hop): Held | undefined {
+  const [firstSent] = hop.sent.values()
+  return firstSent ?? hop.unsent[0]
+}

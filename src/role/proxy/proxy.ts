@@ -1,0 +1,373 @@
+/**
+ * The proxy as a machine: it takes messages from strangers, passes on what is for somebody else (P1, P3), splits what is
+ * sealed for itself (P2) and keeps its link to CS (PROTOCOL.md sections 5 and 9). The parts beside this file do the
+ * work; here inputs find their part and the parts' outputs their way out.
+ */
+import { type Point, toHex, utf8 } from '../../base/bytes.js'
+import type { DropCode } from '../../base/errors.js'
+import { earliest, type Millis, utcDay } from '../../base/time.js'
+import { nodeIdOf } from '../../group/identity.js'
+import { createEndpoint } from '../../link/endpoint.js'
+import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
+import { encodeMessage, type Message, type MessageOf, messageKinds, parseMessage } from '../../wire/message.js'
+import { signProxyEntry } from '../directory.js'
+import { LinkTotals } from '../link-totals.js'
+import type { ProxyOptions, Proxy as ProxyRole, ProxyStatus } from '../proxy.js'
+import type { Reference, RoleInput, RoleOutput, Write } from '../role.js'
+import { createSealingKeys, type SealingKeys } from '../sealing-keys.js'
+import { createServerLink } from '../server-link/create.js'
+import type { ServerLink, ServerLinkEvent, VerifiedDirectory } from '../server-link.js'
+import { Copies } from './copies.js'
+import { NextHops } from './next-hops.js'
+import { openRequest } from './open-request.js'
+import { RequestReplays } from './replays.js'
+import { Splitter } from './splitter.js'
+
+/** Throws `NETWORK_CARD_MALFORMED` for a card that names no server. */
+export function createProxy(options: ProxyOptions): ProxyRole {
+  return new ProxyMachine(options)
+}
+
+const DIRECTORY_KEY = 'directory'
+const NO_ACCESS_CODE = new Uint8Array(2)
+const ENTROPY_BYTES = 32
+
+/** A message as it came, and on what. */
+interface Incoming {
+  readonly session: SessionId
+  readonly number: MessageNumber
+}
+
+class ProxyMachine implements ProxyRole {
+  private readonly options: ProxyOptions
+  private readonly serverId: string
+  private readonly selfId: string
+  private readonly endpoint: LinkEndpoint
+  private readonly totals: LinkTotals<'incoming' | 'proxies' | 'server'>
+  private readonly serverLink: ServerLink
+  private readonly sealingKeys: SealingKeys
+  private readonly replays: RequestReplays
+  private readonly copies: Copies
+  private readonly nextHops: NextHops
+  private readonly splitter = new Splitter()
+  /** C by UTC day: yesterday's stands in no directory any more, and requests under it may still be on their way. */
+  private readonly serverKeys = new Map<number, Point>()
+  private readonly outputs: RoleOutput[] = []
+  private restoredDirectory: Uint8Array | undefined
+  private references = 0
+  /** The write that published sealing keys wait for. */
+  private keysWrite: Reference | undefined
+  private keysAt: Millis | undefined
+  private splitRequests = 0
+  private now: Millis = 0
+
+  constructor(options: ProxyOptions) {
+    const { crypto, random, self, server } = options
+    const { identityKey, linkSecret } = self.identity
+    this.options = options
+    this.selfId = toHex(self.id)
+    this.serverId = toHex(nodeIdOf(crypto, server.identityKey))
+    this.endpoint = createEndpoint({ linkSecret, identityKey }, crypto, random)
+    this.totals = new LinkTotals(this.endpoint)
+    this.serverLink = createServerLink({
+      context: options,
+      endpoint: this.endpoint,
+      server,
+      self,
+      role: 'proxy',
+      accessCode: NO_ACCESS_CODE,
+    })
+    this.sealingKeys = createSealingKeys(crypto, random)
+    this.replays = new RequestReplays(crypto)
+    this.copies = new Copies({ random, endpoint: this.endpoint, meanWaitMs: options.meanWaitMs })
+    this.nextHops = new NextHops(this.endpoint, random)
+  }
+
+  restore(key: string, value: Uint8Array): void {
+    if (key === DIRECTORY_KEY) this.restoredDirectory = value.slice()
+    this.sealingKeys.restore(key, value)
+    this.replays.restore(key)
+  }
+
+  start(now: Millis): void {
+    this.now = now
+    this.upkeep(now)
+    if (this.restoredDirectory !== undefined) this.serverLink.restoreDirectory(now, this.restoredDirectory)
+    if (this.serverLink.directory !== undefined) this.learnServerKeys(now, this.serverLink.directory)
+    this.serverLink.start(now)
+    this.settle(now)
+  }
+
+  handle(now: Millis, input: RoleInput): void {
+    this.now = now
+    switch (input.type) {
+      case 'datagram':
+        this.endpoint.datagram(now, input.from, input.bytes)
+        break
+      case 'timeout':
+        this.timeout(now)
+        break
+      case 'persisted':
+        this.persisted(now, input.reference)
+        break
+      case 'loaded':
+        break
+      case 'stop':
+        for (const session of this.totals.sessions()) this.endpoint.close(now, session, 'goingAway')
+        break
+      default:
+        input satisfies never
+    }
+    this.settle(now)
+  }
+
+  poll(): RoleOutput | undefined {
+    return this.outputs.shift()
+  }
+
+  deadline(): Millis | undefined {
+    const parts = [
+      this.splitter.pending ? this.now : undefined,
+      this.endpoint.deadline(),
+      this.serverLink.deadline(),
+      this.nextHops.deadline(),
+      this.copies.deadline(this.serverLink.session),
+      this.replays.nextExpiry(),
+      this.keysAt,
+    ]
+    return parts.reduce(earliest, undefined)
+  }
+
+  status(): ProxyStatus {
+    const { directory, session } = this.serverLink
+    return {
+      id: this.options.self.id,
+      connected: session !== undefined,
+      listed: this.listed(),
+      directory,
+      waitingCopies: this.copies.held,
+      forwardedMessages: this.nextHops.counts.passedOn,
+      splitRequests: this.splitRequests,
+      sentCopies: this.copies.counts.sent,
+      answeredCopies: this.copies.counts.answered,
+      links: {
+        incoming: this.totals.of('incoming'),
+        proxies: this.totals.of('proxies'),
+        server: this.totals.of('server'),
+      },
+    }
+  }
+
+  private timeout(now: Millis): void {
+    this.endpoint.timeout(now)
+    this.serverLink.timeout(now)
+    this.nextHops.timeout(now)
+    this.copies.timeout(now)
+    this.upkeep(now)
+    for (const sealed of this.splitter.step()) this.copies.add(now, sealed)
+  }
+
+  private persisted(now: Millis, reference: Reference): void {
+    this.splitter.recorded(reference)
+    if (reference !== this.keysWrite) return
+    this.keysWrite = undefined
+    this.announce(now)
+  }
+
+  /** Lets every part see what the others caused, until nothing moves any more. */
+  private settle(now: Millis): void {
+    for (;;) {
+      const linkOutput = this.endpoint.poll()
+      if (linkOutput !== undefined) {
+        this.linkOutput(now, linkOutput)
+        continue
+      }
+      const event = this.serverLink.poll()
+      if (event !== undefined) {
+        this.serverEvent(now, event)
+        continue
+      }
+      const sentBefore = this.copies.counts.sent
+      if (this.serverLink.session !== undefined) this.copies.send(now, this.serverLink.session)
+      if (this.copies.counts.sent === sentBefore) break
+    }
+    for (let event = this.nextHops.poll(); event !== undefined; event = this.nextHops.poll()) {
+      this.outputs.push(event)
+      this.notice('warn', 'next hop not reached')
+    }
+  }
+
+  private linkOutput(now: Millis, output: LinkOutput): void {
+    switch (output.type) {
+      case 'transmit':
+        this.outputs.push(output)
+        return
+      case 'drop':
+        this.drop(output.code)
+        return
+      case 'received':
+        this.received(now, output, output.message)
+        return
+      case 'accepted':
+        this.totals.assign(output.session, 'incoming')
+        return
+      case 'connected':
+        this.totals.assign(output.session, this.serverLink.owns(output.session) ? 'server' : 'proxies')
+        break
+      case 'closed':
+        this.totals.closed(output.session)
+        if (this.serverLink.owns(output.session)) this.copies.lost(now)
+        break
+      case 'delivered':
+        break
+      default:
+        output satisfies never
+    }
+    this.nextHops.linkOutput(now, output)
+    this.serverLink.linkOutput(now, output)
+  }
+
+  private received(now: Millis, incoming: Incoming, bytes: Uint8Array): void {
+    const parsed = parseMessage(bytes, this.options.observe)
+    if (!parsed.ok) this.drop(parsed.code)
+    else if (this.serverLink.owns(incoming.session)) this.fromServer(now, parsed.value)
+    else if (this.nextHops.owns(incoming.session)) this.fromNextHop(parsed.value)
+    else this.fromStranger(now, incoming, parsed.value)
+  }
+
+  private fromServer(now: Millis, message: Message): void {
+    if (this.serverLink.message(now, message)) return
+    if (message.kind === 'copyAnswers') {
+      this.copies.answered(message.value.answers.map(({ reference }) => reference))
+    } else if (message.kind === 'busy') {
+      if (!this.copies.refused(now, message.value.message)) this.notice('warn', 'server busy')
+    } else this.drop('ROLE_UNEXPECTED')
+  }
+
+  private fromNextHop(message: Message): void {
+    if (message.kind === 'busy') this.notice('warn', 'next hop busy')
+    else this.drop('ROLE_UNEXPECTED')
+  }
+
+  private fromStranger(now: Millis, incoming: Incoming, message: Message): void {
+    if (message.kind === 'forward') {
+      this.observeSource('forward link', incoming)
+      this.refuse(now, incoming, this.forward(now, message.value))
+    } else if (message.kind === 'request') {
+      this.observeSource('request link', incoming)
+      this.refuse(now, incoming, this.split(now, message.value))
+    } else this.drop('ROLE_UNEXPECTED')
+  }
+
+  /** Of what lies inside, the kind is read and nothing else: it is passed on as it came. */
+  private forward(now: Millis, { nextHop, message }: MessageOf<'forward'>['value']): DropCode | undefined {
+    const id = toHex(nextHop)
+    if (id === this.selfId) return 'FORWARD_SELF'
+    if (id === this.serverId) {
+      if (message[0] !== messageKinds.copy) return 'FORWARD_KIND'
+      return this.nextHops.forwardToServer(now, message) ? undefined : 'FORWARD_FULL'
+    }
+    const proxy = this.serverLink.directory?.proxies.get(id)
+    if (proxy === undefined) return 'FORWARD_UNKNOWN'
+    if (message[0] !== messageKinds.request) return 'FORWARD_KIND'
+    return this.nextHops.forwardToProxy(now, proxy, message) ? undefined : 'FORWARD_FULL'
+  }
+
+  private split(now: Millis, request: MessageOf<'request'>['value']): DropCode | undefined {
+    const { crypto, random, observe } = this.options
+    if (this.replays.has(request.ephemeral)) return 'REQUEST_REPLAY'
+    const keys = { secrets: this.sealingKeys.secrets(now), serverKeys: this.serverKeys }
+    const opened = openRequest(crypto, keys, now, request, observe)
+    if (!opened.ok) return opened.code
+    const split = crypto.prepareSplit(opened.request.split, random(ENTROPY_BYTES))
+    if (split === undefined) return 'REQUEST_POINT'
+    if (!this.copies.reserve(split.copies, split.sealedCopyBytes)) return 'REQUEST_FULL'
+    const record = this.replays.remember(opened.request.window, request.ephemeral)
+    if (record === undefined) {
+      this.copies.release(split.copies, split.sealedCopyBytes)
+      return 'REQUEST_FULL'
+    }
+    this.splitter.accept(this.persist([record]), split)
+    this.splitRequests++
+    return undefined
+  }
+
+  /** Only want of room is told, so that the sender tries elsewhere; about anything else a peer learns nothing. */
+  private refuse(now: Millis, { session, number }: Incoming, code: DropCode | undefined): void {
+    if (code === undefined) return
+    this.drop(code)
+    if (code !== 'REQUEST_FULL' && code !== 'FORWARD_FULL') return
+    this.endpoint.send(now, session, encodeMessage('busy', { message: number }))
+  }
+
+  private observeSource(format: string, { session }: Incoming): void {
+    const address = this.endpoint.peer(session)?.address
+    if (address !== undefined) this.options.observe?.(format, 'source', utf8(`${address.host}:${address.port}`))
+  }
+
+  private serverEvent(now: Millis, event: ServerLinkEvent): void {
+    switch (event.type) {
+      case 'ready':
+        this.nextHops.serverReady(now, event.session)
+        this.announce(now)
+        this.notice('info', 'server connected')
+        return
+      case 'lost':
+        this.notice('warn', 'server lost')
+        return
+      case 'directory':
+        this.learnServerKeys(now, event.directory)
+        this.persist([{ key: DIRECTORY_KEY, value: event.directory.encoded }])
+        this.notice('info', 'directory', { version: event.directory.version, listed: this.listed() ? 1 : 0 })
+        return
+      case 'drop':
+        this.drop(event.code)
+        return
+      default:
+        event satisfies never
+    }
+  }
+
+  private learnServerKeys(now: Millis, directory: VerifiedDirectory): void {
+    for (const [day, key] of directory.serverSealingKeys) this.serverKeys.set(day, key)
+    for (const day of this.serverKeys.keys()) if (day < utcDay(now) - 1) this.serverKeys.delete(day)
+  }
+
+  private listed(): boolean {
+    return this.serverLink.directory?.proxies.has(this.selfId) ?? false
+  }
+
+  /** Makes the keys of a new day and forgets what is out of date. */
+  private upkeep(now: Millis): void {
+    const forgotten = this.replays.expire(now)
+    if (forgotten.length > 0) this.persist(forgotten)
+    if (this.keysAt !== undefined && now < this.keysAt) return
+    const changed = this.sealingKeys.advance(now)
+    this.keysAt = this.sealingKeys.nextChange(now)
+    if (changed.length > 0) this.keysWrite = this.persist(changed)
+  }
+
+  /** Asks CS to be listed, with keys that are on disk: what is sealed to a lost key opens for nobody. */
+  private announce(now: Millis): void {
+    const { crypto, self, advertised } = this.options
+    const { session } = this.serverLink
+    if (session === undefined || this.keysWrite !== undefined) return
+    const sealingKeys = this.sealingKeys.published(now)
+    const entry = signProxyEntry(crypto, self.identity, { issuedAt: now, sealingKeys, addresses: advertised })
+    this.endpoint.send(now, session, encodeMessage('proxyAnnouncement', { entry }))
+  }
+
+  private persist(writes: readonly Write[]): Reference {
+    const reference = this.references++
+    this.outputs.push({ type: 'persist', reference, writes })
+    return reference
+  }
+
+  private drop(code: DropCode): void {
+    this.outputs.push({ type: 'drop', code })
+  }
+
+  private notice(level: 'info' | 'warn', event: string, detail?: Readonly<Record<string, string | number>>): void {
+    this.outputs.push({ type: 'notice', level, event, ...(detail && { detail }) })
+  }
+}
