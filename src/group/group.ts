@@ -5,7 +5,6 @@
 import type { GroupId, IdentityKey, Key, MessageId, NodeId, Point, Scalar } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import type { Millis } from '../base/time.js'
-import type { Fields } from '../wire/codec.js'
 import type { ContentKind, memberRecord } from '../wire/content.js'
 
 type ValueOf<F> = F extends { encode(value: infer T): Uint8Array } ? T : never
@@ -13,9 +12,13 @@ type ValueOf<F> = F extends { encode(value: infer T): Uint8Array } ? T : never
 /** A member record that parsed; whether its signature holds is known once it is in a `MemberList`. */
 export type MemberRecord = ValueOf<typeof memberRecord>
 
-/** Members with the id of each. Every record in it has been verified: inviter's signature, inviter a member. */
+/** Members with the id of each. Every record but the root's has been verified: inviter's signature, inviter a member. */
 export interface MemberList {
   readonly members: ReadonlyMap<string /* hex of the id */, Member>
+  /** Hex id of the member whose record is taken on trust: the creator, or the inviter that a passphrase vouched for. */
+  readonly root: string | undefined
+  /** Records whose inviter is not in the list yet, because messages overtake each other. */
+  readonly orphans: readonly MemberRecord[]
 }
 
 export interface Member {
@@ -53,11 +56,13 @@ export interface Group {
   readonly pending: ReadonlyMap<string /* hex of the newcomer's id */, PendingInvitation>
   /** Local names of members, by hex id. */
   readonly petnames: ReadonlyMap<string, string>
-  /** Newcomers that confirmed and wait to be introduced, and since when. */
+  /** Own newcomers that confirmed and wait to be introduced; they are in the list already. */
   readonly toIntroduce: readonly MemberRecord[]
+  /** Members learnt of from others, who may not have heard of this device's own newcomers. */
+  readonly toTell: readonly NodeId[]
+  /** When `introduce` is due, and the latest that a further newcomer may put it off to. */
   readonly introduceAt: Millis | undefined
-  /** Announcers that this device already sent its own invitees to, by hex id: the invitees' count then. */
-  readonly corrected: ReadonlyMap<string, number>
+  readonly introduceBy: Millis | undefined
 }
 
 /** One content that the group layer wants sent. `recipients` does not include the sender. */

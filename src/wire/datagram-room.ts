@@ -4,26 +4,16 @@
  * taken to need four bytes, so that the room holds at any point of a session.
  */
 import { limits } from '../base/limits.js'
-import { headByte, packet } from './datagram.js'
-import { encodeFrame } from './frame.js'
+import { varintBytes } from './codec.js'
+import { packet } from './datagram.js'
+import { fragment, whole } from './frame.js'
 
-const NOTHING = new Uint8Array()
-/** The AEAD tag that a packet's frames end in (RFC 8439 section 2.8). */
-const TAG_BYTES = 16
+const KIND_BYTES = 1
 const LARGEST_MESSAGE_NUMBER = 2 ** 30 - 1
-
-const packetBytes = packet.encode({
-  head: headByte('packet'),
-  receiverIndex: new Uint8Array(4),
-  maskedNumber: new Uint8Array(4),
-  sealedFrames: new Uint8Array(TAG_BYTES),
-}).length
-
-const wholeBytes = encodeFrame({ kind: 'whole', value: { message: LARGEST_MESSAGE_NUMBER, data: NOTHING } }).length
 
 /** Bytes of the longest message that fits this many datagrams, at least one; `limits.messageBytes` at most. */
 export function messageRoomBytes(datagrams: number): number {
-  if (datagrams === 1) return limits.datagramBytes - packetBytes - wholeBytes
+  if (datagrams === 1) return roomBytes(whole.leastBytes, LARGEST_MESSAGE_NUMBER)
   // Every fragment names the total, so the longest message is found once for each length that a total's varint may have.
   const longest = [2 ** 14 - 1, limits.messageBytes].map((total) => Math.min(filledBytes(datagrams, total), total))
   return Math.max(...longest)
@@ -45,6 +35,11 @@ function filledBytes(datagrams: number, totalBytes: number): number {
 }
 
 function fragmentRoomBytes(totalBytes: number, offset: number): number {
-  const value = { message: LARGEST_MESSAGE_NUMBER, totalBytes, offset, data: NOTHING }
-  return limits.datagramBytes - packetBytes - encodeFrame({ kind: 'fragment', value }).length
+  return roomBytes(fragment.leastBytes, LARGEST_MESSAGE_NUMBER, totalBytes, offset)
+}
+
+/** What a packet leaves to the data of a frame of which these are the varints, counted with one byte each in `leastBytes`. */
+function roomBytes(leastBytes: number, ...varints: readonly number[]): number {
+  const frameBytes = varints.reduce((sum, value) => sum + varintBytes(value) - 1, KIND_BYTES + leastBytes)
+  return limits.datagramBytes - packet.leastBytes - frameBytes
 }

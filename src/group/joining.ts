@@ -1,0 +1,176 @@
+/**
+ * How a group begins and how somebody comes into it: creation, invitation, and joining by one (PROTOCOL.md sections 8.1
+ * to 8.3). Nothing here changes a group in place; each step returns the next group and what is to be sent.
+ */
+import { type Digest, equal, groupId, type IdentityKey, key, type NodeId, toHex, utf8 } from '../base/bytes.js'
+import { ProtocolError } from '../base/errors.js'
+import { limits } from '../base/limits.js'
+import type { RandomBytes } from '../base/random.js'
+import type { Millis } from '../base/time.js'
+import type { Group255, Hashing, Identity, Signing } from '../crypto/crypto.js'
+import { confirmation, invitation } from '../wire/content.js'
+import type { Group, GroupSend, Member, PendingInvitation, VerifiedInvitation } from './group.js'
+import { nodeIdOf } from './identity.js'
+import { groupKeys } from './keys.js'
+import { createRecord, emptyList, listDigest, listFromRoot, memberById, mergeRecords } from './member-list.js'
+import { checkName } from './names.js'
+
+const GROUP_ID_BYTES = 8
+const GROUP_SECRET_BYTES = 32
+
+export interface GroupToCreate {
+  readonly identity: Identity
+  readonly self: NodeId
+  readonly accessCode: Uint8Array
+  readonly name: string
+  readonly now: Millis
+}
+
+/** A group with its creator in it. Throws `NAME_INVALID`. */
+export function createGroup(crypto: Hashing & Signing & Group255, random: RandomBytes, toCreate: GroupToCreate): Group {
+  const { identity, self, accessCode, now } = toCreate
+  const name = checkName(toCreate.name)
+  const id = groupId(random(GROUP_ID_BYTES))
+  const record = createRecord(crypto, {
+    identity,
+    inviter: self,
+    groupId: id,
+    identityKey: identity.identityKey,
+    accessCode,
+    role: 'creator',
+    since: now,
+  })
+  const keys = groupKeys(crypto, key(random(GROUP_SECRET_BYTES)))
+  return { ...quietGroup, id, name, keys, list: listFromRoot(crypto, record) }
+}
+
+export interface NewcomerToInvite {
+  readonly identity: Identity
+  readonly self: NodeId
+  readonly newcomer: IdentityKey
+  readonly accessCode: Uint8Array
+  /** Local name for the newcomer. */
+  readonly petname?: string
+  readonly now: Millis
+  readonly directoryDigest: Digest
+}
+
+export interface Invited {
+  readonly group: Group
+  /** Whom to address. */
+  readonly newcomer: Member
+  readonly body: Uint8Array
+  readonly messageKind: 'invitation'
+}
+
+/**
+ * The body of an invitation, and the group that waits for its confirmation; a pending invitation of the same device is
+ * replaced. Throws `MEMBER_SELF`, `MEMBER_EXISTS`, `MEMBERS_FULL`, `INVITATIONS_FULL` and `NAME_INVALID`.
+ */
+export function inviteMember(crypto: Hashing & Signing, group: Group, invite: NewcomerToInvite): Invited {
+  const { identity, self, accessCode, now } = invite
+  const own = ownMember(group, self)
+  const newcomer = nodeIdOf(crypto, invite.newcomer)
+  const pending = livingInvitations(group, now)
+  pending.delete(toHex(newcomer))
+  checkInvitable(group, self, newcomer, pending.size)
+
+  const record = createRecord(crypto, {
+    identity,
+    inviter: self,
+    groupId: group.id,
+    identityKey: invite.newcomer,
+    accessCode,
+    role: 'member',
+    // An inviter's record is older than those it signs, whatever the clocks say: chains of records have no loops.
+    since: Math.max(now, own.record.since + 1),
+  })
+  const expiresAt = now + limits.invitationLifeMs
+  pending.set(toHex(newcomer), { newcomer, record, expiresAt })
+  const petnames = withPetname(group.petnames, newcomer, invite.petname)
+  const body = invitation.encode({
+    groupId: group.id,
+    groupSecret: group.keys.secret,
+    name: utf8(group.name),
+    inviterRecord: own.record,
+    record,
+    memberCount: group.list.members.size,
+    listDigest: listDigest(crypto, group.list),
+    directoryDigest: invite.directoryDigest,
+    expiresAt,
+  })
+  return { group: { ...group, pending, petnames }, newcomer: { id: newcomer, record }, body, messageKind: 'invitation' }
+}
+
+/**
+ * The group that an invitation leads into, with inviter and self in it until the list arrives, and the confirmation
+ * that asks the inviter for it. `petname` is a local name for the inviter. Throws `NAME_INVALID`.
+ */
+export function joinGroup(
+  crypto: Hashing & Signing & Group255,
+  from: VerifiedInvitation,
+  as: { readonly name: string; readonly petname?: string; readonly now: Millis },
+): { readonly group: Group; readonly send: GroupSend } {
+  const { inviter, record } = from
+  const list = mergeRecords(crypto, from.groupId, listFromRoot(crypto, inviter.record), [record]).list
+  const group = {
+    ...quietGroup,
+    id: from.groupId,
+    name: checkName(as.name),
+    keys: groupKeys(crypto, from.groupSecret),
+    list,
+    petnames: withPetname(new Map(), inviter.id, as.petname),
+  }
+  return { group, send: { kind: 'confirmation', body: confirmation.encode({ record }), recipients: [inviter] } }
+}
+
+/** This device's own entry in a group that it is in. */
+export function ownMember(group: Group, self: NodeId): Member {
+  const own = memberById(group.list, self)
+  if (own === undefined) throw new ProtocolError('GROUP_UNKNOWN', `this device is no member of ${group.name}`)
+  return own
+}
+
+const quietGroup = {
+  list: emptyList(),
+  pending: new Map<string, PendingInvitation>(),
+  petnames: new Map<string, string>(),
+  toIntroduce: [],
+  toTell: [],
+  introduceAt: undefined,
+  introduceBy: undefined,
+}
+
+/** Pending invitations that may still be confirmed: the newcomer's last-minute answer travels for a message's life. */
+function livingInvitations(group: Group, now: Millis): Map<string, PendingInvitation> {
+  return new Map([...group.pending].filter(([, { expiresAt }]) => now <= expiresAt + limits.messageLifeMs))
+}
+
+function checkInvitable(group: Group, self: NodeId, newcomer: NodeId, pendingInvitations: number): void {
+  if (equal(newcomer, self)) {
+    throw new ProtocolError('MEMBER_SELF', "this is this device's own address; ask the other device for its address")
+  }
+  if (memberById(group.list, newcomer) !== undefined) {
+    throw new ProtocolError('MEMBER_EXISTS', `that device is in ${group.name} already; nothing needs to be done`)
+  }
+  if (group.list.members.size + pendingInvitations >= limits.members) {
+    throw new ProtocolError(
+      'MEMBERS_FULL',
+      `${group.name} has ${limits.members} members and invitations; create another`,
+    )
+  }
+  if (pendingInvitations >= limits.pendingInvitations) {
+    throw new ProtocolError(
+      'INVITATIONS_FULL',
+      'too many invitations await an answer; wait until some are taken or expire',
+    )
+  }
+}
+
+function withPetname(
+  petnames: ReadonlyMap<string, string>,
+  id: NodeId,
+  petname: string | undefined,
+): ReadonlyMap<string, string> {
+  return petname === undefined ? petnames : new Map(petnames).set(toHex(id), checkName(petname))
+}

@@ -1,0 +1,47 @@
+/**
+ * Keys of groups and invitations, derived from a group's secret and from a passphrase (PROTOCOL.md sections 1.3 and 8.2).
+ */
+import { type IdentityKey, type Key, key, type Scalar } from '../base/bytes.js'
+import { labels } from '../base/labels.js'
+import type { Group255, Hashing, Identity, Signing } from '../crypto/crypto.js'
+import type { GroupKeys, SealingTarget } from './group.js'
+
+const NO_SALT = new Uint8Array()
+const KEY_BYTES = 32
+/** Input of `reduce`: twice a scalar's length, so that the remainder is uniform. */
+const WIDE_BYTES = 64
+const PASSPHRASE_SALT_BYTES = 16
+
+/** g, psk and G of a group's secret s. */
+export function groupKeys(crypto: Hashing & Group255, secret: Key): GroupKeys {
+  const privateKey = crypto.reduce(crypto.hkdf(secret, NO_SALT, labels.groupKey, WIDE_BYTES))
+  const symmetric = key(crypto.hkdf(secret, NO_SALT, labels.groupSymmetric, KEY_BYTES))
+  return { secret, privateKey, symmetric, publicPoint: crypto.publicPoint(privateKey) }
+}
+
+/** The 16-byte Argon2id salt of an invitation: who is invited, and in which network. */
+export function passphraseSalt(crypto: Hashing, target: IdentityKey, server: IdentityKey): Uint8Array {
+  return crypto.hash(labels.passphraseSalt, target, server).slice(0, PASSPHRASE_SALT_BYTES)
+}
+
+/**
+ * What stands in for a group's keys in an invitation: P = [p]B + D, a symmetric key, and the scalar p.
+ * `derived` is 64 bytes of Argon2id. `undefined` where `target` is no identity key, or P would be the identity.
+ */
+export function invitationKeys(
+  crypto: Hashing & Signing & Group255,
+  derived: Uint8Array,
+  target: IdentityKey,
+): (SealingTarget & { readonly scalar: Scalar }) | undefined {
+  const scalar = crypto.reduce(crypto.hkdf(derived, NO_SALT, labels.invitationKey, WIDE_BYTES))
+  const symmetric = key(crypto.hkdf(derived, NO_SALT, labels.invitationSymmetric, KEY_BYTES))
+  const targetPoint = crypto.identityPoint(target)
+  if (targetPoint === undefined) return undefined
+  const publicPoint = crypto.addPoints(crypto.publicPoint(scalar), targetPoint)
+  return publicPoint && { publicPoint, symmetric, scalar }
+}
+
+/** p + d, which opens what was sealed for P; only the invited device has d. */
+export function invitationPrivateKey(crypto: Group255, scalar: Scalar, identity: Identity): Scalar {
+  return crypto.addScalars(scalar, identity.secretScalar)
+}

@@ -1,0 +1,72 @@
+/**
+ * How sizes are hidden: contents grow to one of a few classes, requests to whole datagrams, so that neither a proxy
+ * nor who watches a link counts bytes of a body or members of a group (PROTOCOL.md section 6.1).
+ */
+import { limits } from '../base/limits.js'
+import { SLOT_BYTES } from '../wire/content.js'
+import { datagramsOf, messageRoomBytes } from '../wire/datagram-room.js'
+import type { PaddingMode } from './group.js'
+import {
+  CONTENT_OVERHEAD_BYTES,
+  FORWARD_OVERHEAD_BYTES,
+  FORWARDED_COPY_OVERHEAD_BYTES,
+  REQUEST_OVERHEAD_BYTES,
+} from './sizes.js'
+
+/** The largest content that a request to as many recipients as there may be can carry. */
+const MAX_CONTENT_BYTES =
+  limits.messageBytes - FORWARD_OVERHEAD_BYTES - REQUEST_OVERHEAD_BYTES - limits.copies * SLOT_BYTES
+
+/** Content bytes of the classes, ascending. */
+const CONTENT_CLASSES_BYTES: readonly number[] = contentClasses()
+
+/** Zero bytes to append to a content with a body of `bodyBytes`; 0 where the body is too large for any class. */
+export function contentPadding(mode: PaddingMode, bodyBytes: number): number {
+  const contentBytes = CONTENT_OVERHEAD_BYTES + bodyBytes
+  switch (mode) {
+    case 'none':
+      return 0
+    case 'classes':
+      return Math.max(0, (CONTENT_CLASSES_BYTES.find((size) => size >= contentBytes) ?? 0) - contentBytes)
+    case 'cell': {
+      const datagrams = datagramsOf(FORWARDED_COPY_OVERHEAD_BYTES + contentBytes)
+      return Math.max(0, Math.min(cellBytes(datagrams), MAX_CONTENT_BYTES) - contentBytes)
+    }
+    default:
+      return mode satisfies never
+  }
+}
+
+/**
+ * Zero bytes to append to a request whose message has `requestMessageBytes` without them: its forward then fills whole
+ * datagrams, and their number is one of few.
+ */
+export function requestPadding(mode: PaddingMode, requestMessageBytes: number): number {
+  if (mode === 'none') return 0
+  const forwardBytes = FORWARD_OVERHEAD_BYTES + requestMessageBytes
+  const roomBytes = messageRoomBytes(padme(datagramsOf(forwardBytes)))
+  return Math.max(0, Math.min(roomBytes, limits.messageBytes) - forwardBytes)
+}
+
+/** Content bytes with which a forwarded copy fills this many datagrams. */
+function cellBytes(datagrams: number): number {
+  return messageRoomBytes(datagrams) - FORWARDED_COPY_OVERHEAD_BYTES
+}
+
+function contentClasses(): number[] {
+  const classes = [256, 512, cellBytes(1)]
+  for (let size = 2048; size < MAX_CONTENT_BYTES; size *= 2) classes.push(size)
+  return [...classes, MAX_CONTENT_BYTES]
+}
+
+/**
+ * Rounds up to a number whose binary form has at most as many significant bits as its length has digits: at most 12 %
+ * more, and O(log log) bits told (Padmé: Nikitin et al., "Reducing Metadata Leakage from Encrypted Files", PETS 2019).
+ */
+function padme(value: number): number {
+  if (value < 2) return value
+  const exponent = Math.floor(Math.log2(value))
+  const significantBits = Math.floor(Math.log2(exponent)) + 1
+  const step = 2 ** Math.max(0, exponent - significantBits)
+  return Math.ceil(value / step) * step
+}

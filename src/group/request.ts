@@ -1,0 +1,140 @@
+/**
+ * A request for P2, put together by the sender: slots, one-time group pair, content and padding, sealed
+ * (PROTOCOL.md sections 3 to 5). What comes back with it lets the sender check receipts and know its own copy.
+ */
+import { assert } from '../base/assert.js'
+import { bigEndian, concat, equal, type NodeId, type Point } from '../base/bytes.js'
+import { ProtocolError } from '../base/errors.js'
+import { labels } from '../base/labels.js'
+import { limits } from '../base/limits.js'
+import { type RandomBytes, shuffle } from '../base/random.js'
+import type { Aead, SlotPlan, Slots, SplitRequest, Splitting } from '../crypto/crypto.js'
+import { recipient as recipientFormat, requestBody, SLOT_BYTES } from '../wire/content.js'
+import { encodeMessage } from '../wire/message.js'
+import type { PaddingMode } from './group.js'
+import { requestPadding } from './padding.js'
+import {
+  FORWARD_OVERHEAD_BYTES,
+  OPENED_COPY_OVERHEAD_BYTES,
+  REQUEST_OVERHEAD_BYTES,
+  SEALED_COPY_OVERHEAD_BYTES,
+} from './sizes.js'
+
+const NOTHING = new Uint8Array()
+const WINDOW_BYTES = 4
+/** 64 bytes each for r and h. */
+const SLOT_ENTROPY_BYTES = 128
+
+export interface Recipient {
+  readonly id: NodeId
+  readonly accessCode: Uint8Array
+}
+
+export interface RequestToAssemble {
+  /** P2's sealing key of the day. */
+  readonly splitterKey: Point
+  /** C: CS's sealing key of the day. */
+  readonly serverKey: Point
+  /** G, or P for an invitation. */
+  readonly groupKey: Point
+  /** Slot window, 32 bits. */
+  readonly window: number
+  /** Whom the copies go to, in any order: the sender is one of them. */
+  readonly recipients: readonly Recipient[]
+  readonly self: NodeId
+  /** As `sealContent` made it. */
+  readonly content: Uint8Array
+  readonly mode: PaddingMode
+}
+
+/** What the sender keeps to check receipts with; secret. */
+export interface ReceiptCheck {
+  readonly request: SplitRequest
+  /** 32 bytes a copy, in slot order. */
+  readonly receiptKeys: Uint8Array
+  readonly recipients: readonly Recipient[]
+}
+
+export interface AssembledRequest {
+  /** The link message of kind request, to be put into a forward. */
+  readonly message: Uint8Array
+  /** E_i of the sender's own copy, 32 bytes. */
+  readonly ownPoint: Uint8Array
+  readonly slots: number
+  readonly contentBytes: number
+  readonly requestPaddingBytes: number
+  readonly receipts: ReceiptCheck
+}
+
+/**
+ * Makes the request; `undefined` where a key of P2 or CS does not decode. Throws `BODY_TOO_LARGE` where request or
+ * copies would pass what the protocol allows.
+ */
+export function assembleRequest(
+  crypto: Aead & Splitting,
+  random: RandomBytes,
+  plan: RequestToAssemble,
+): AssembledRequest | undefined {
+  checkSizes(plan.recipients.length, plan.content.length)
+  const recipients = shuffle(random, [...plan.recipients])
+  const own = recipients.findIndex(({ id }) => equal(id, plan.self))
+  assert(own >= 0, 'the sender is one of the recipients')
+
+  const slots = crypto.makeSlots(slotPlan(plan, recipients, random(SLOT_ENTROPY_BYTES)))
+  if (slots === undefined) return undefined
+  const request = splitRequest(plan, slots)
+  const unpaddedBytes = REQUEST_OVERHEAD_BYTES + request.slots.length + request.content.length
+  const requestPaddingBytes = requestPadding(plan.mode, unpaddedBytes)
+  return {
+    message: sealRequest(crypto, request, recipients.length, plan.window, requestPaddingBytes),
+    ownPoint: crypto.payloadPoints(request, own, 1),
+    slots: recipients.length,
+    contentBytes: plan.content.length,
+    requestPaddingBytes,
+    receipts: { request, receiptKeys: slots.receiptKeys, recipients },
+  }
+}
+
+function checkSizes(copies: number, contentBytes: number): void {
+  assert(copies > 0 && copies <= limits.copies, 'as many recipients as a request may have')
+  const forwardBytes = FORWARD_OVERHEAD_BYTES + REQUEST_OVERHEAD_BYTES + copies * SLOT_BYTES + contentBytes
+  const copiesBytes = copies * (SEALED_COPY_OVERHEAD_BYTES + contentBytes)
+  if (forwardBytes <= limits.messageBytes && copiesBytes <= limits.splitTotalBytes) return
+  throw new ProtocolError(
+    'BODY_TOO_LARGE',
+    `${contentBytes} bytes are too many for one message to ${copies} recipients; send it in parts`,
+  )
+}
+
+function slotPlan(plan: RequestToAssemble, recipients: readonly Recipient[], entropy: Uint8Array): SlotPlan {
+  const { splitterKey, serverKey, groupKey, window, content } = plan
+  return {
+    splitterKey,
+    serverKey,
+    groupKey,
+    window,
+    copyBytes: OPENED_COPY_OVERHEAD_BYTES + content.length,
+    recipients: concat(...recipients.map((each) => recipientFormat.encode(each))),
+    entropy,
+  }
+}
+
+function splitRequest(plan: RequestToAssemble, made: Slots): SplitRequest {
+  const { ephemeral, requestKey, oneTimeBase, oneTimeKey, slots } = made
+  const { serverKey, content } = plan
+  const noParts = { personalPartBytes: 0, personalParts: NOTHING }
+  return { ephemeral, requestKey, oneTimeBase, oneTimeKey, serverKey, slots, ...noParts, content }
+}
+
+function sealRequest(
+  crypto: Aead,
+  request: SplitRequest,
+  count: number,
+  window: number,
+  paddingBytes: number,
+): Uint8Array {
+  const plaintext = requestBody.encode({ ...request, count, contentBytes: request.content.length, paddingBytes })
+  const associated = concat(request.serverKey, bigEndian(window, WINDOW_BYTES))
+  const sealed = crypto.aeadSeal(request.requestKey, labels.request, associated, plaintext)
+  return encodeMessage('request', { ephemeral: request.ephemeral, sealed })
+}
