@@ -34,9 +34,19 @@ export type LinkOutput =
   | { readonly type: 'connected'; readonly session: SessionId }
   /** A stranger's session has proved its address and keys. */
   | { readonly type: 'accepted'; readonly session: SessionId; readonly from: PeerAddress }
-  | { readonly type: 'received'; readonly session: SessionId; readonly number: MessageNumber; readonly message: Uint8Array }
+  | {
+      readonly type: 'received'
+      readonly session: SessionId
+      readonly number: MessageNumber
+      readonly message: Uint8Array
+    }
   /** The peer's endpoint holds the whole message. */
-  | { readonly type: 'delivered'; readonly session: SessionId; readonly number: MessageNumber; readonly cost: MessageCost }
+  | {
+      readonly type: 'delivered'
+      readonly session: SessionId
+      readonly number: MessageNumber
+      readonly cost: MessageCost
+    }
   /** The session is gone; `undelivered` are the messages that were not acknowledged, in order. `failed` means no answer to the handshake. */
   | {
       readonly type: 'closed'

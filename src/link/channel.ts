@@ -1,0 +1,290 @@
+/**
+ * The exchange of packets under one session's keys: what arrives is opened, acknowledged and put together; what leaves is
+ * cut, numbered and sent again where it was lost. Knows nothing of handshakes or addresses.
+ * PROTOCOL.md sections 10.3 to 10.6.
+ */
+import type { DropCode } from '../base/errors.js'
+import { type LinkLimits, limits } from '../base/limits.js'
+import { earliest, type Millis } from '../base/time.js'
+import { type FormatValue, Writer } from '../wire/codec.js'
+import type { packet } from '../wire/datagram.js'
+import { ack, type CloseReason, closeReasons, encodeFrame, type Frame, frameKinds, parseFrames } from '../wire/frame.js'
+import { AckTracker, acknowledgedRanges } from './acks.js'
+import type { Purpose } from './counters.js'
+import type { Established } from './handshake.js'
+import { type Chunk, charge, chunkBytes, type Delivered, type Outgoing, writeChunk } from './outgoing.js'
+import { type Opened, PACKET_FRAMES_BYTES, PACKET_OVERHEAD_BYTES } from './protection.js'
+import { type Part, Reassembly, type ReassemblyRoom } from './reassembly.js'
+import { Recovery } from './recovery.js'
+
+/** What the channel tells its session while it takes a packet. */
+export interface ChannelSink {
+  message(number: number, message: Uint8Array): void
+  delivered(delivered: Delivered): void
+  drop(code: DropCode): void
+}
+
+/** Why a session must end: what the peer said, or what it did wrong and has to be told. */
+export interface Ending {
+  readonly reason: CloseReason
+  readonly tellPeer: boolean
+}
+
+export interface OutgoingDatagram {
+  readonly bytes: Uint8Array
+  readonly purpose: Purpose
+}
+
+const VIOLATION: Ending = { reason: 'protocol', tellPeer: true }
+const reasonByNumber = new Map(
+  Object.entries(closeReasons).map(([reason, number]) => [number as number, reason as CloseReason]),
+)
+
+export class Channel {
+  readonly handshakeHash: Uint8Array
+  readonly recovery = new Recovery()
+  private readonly established: Established
+  private readonly outgoing: Outgoing
+  private readonly bounds: LinkLimits
+  private readonly initiated: boolean
+  private readonly sink: ChannelSink
+  private readonly acks = new AckTracker()
+  private readonly reassembly: Reassembly
+  private readonly pathResponses: Uint8Array[] = []
+  private pingDue: boolean
+  /** Packets that may leave although the window is full. */
+  private probes = 0
+  private lastReceivedAt: Millis
+  private lastSentAt: Millis
+
+  constructor(
+    established: Established,
+    outgoing: Outgoing,
+    shared: { readonly bounds: LinkLimits; readonly room: ReassemblyRoom; readonly sink: ChannelSink },
+    initiated: boolean,
+    now: Millis,
+  ) {
+    this.established = established
+    this.handshakeHash = established.handshakeHash
+    this.outgoing = outgoing
+    this.bounds = shared.bounds
+    this.sink = shared.sink
+    this.reassembly = new Reassembly(shared.bounds, shared.room)
+    this.initiated = initiated
+    // The responder holds its session for unproved until it has had a packet.
+    this.pingDue = initiated
+    this.lastReceivedAt = now
+    this.lastSentAt = now
+  }
+
+  open(received: FormatValue<typeof packet>): Opened {
+    return this.established.opener.open(received)
+  }
+
+  /** Takes the frames of an opened packet; says if the session has to end with it. */
+  onFrames(now: Millis, number: number, opened: Uint8Array): Ending | undefined {
+    this.lastReceivedAt = now
+    const parsed = parseFrames(opened)
+    if (!parsed.ok) return this.violation(parsed.code)
+    let eliciting = false
+    let stored = true
+    for (const frame of parsed.value) {
+      const result = this.onFrame(now, frame)
+      if (result === 'refused') stored = false
+      else if (result !== undefined) return result
+      eliciting ||= frame.kind !== 'ack'
+    }
+    // A packet with a part that was not stored must not be acknowledged: its sender keeps the part.
+    if (stored) this.acks.onPacket(number, eliciting, now)
+    return undefined
+  }
+
+  private onFrame(now: Millis, frame: Frame): Ending | 'refused' | undefined {
+    switch (frame.kind) {
+      case 'ping':
+      case 'pathResponse':
+        return undefined
+      case 'ack':
+        return this.onAck(now, frame.value)
+      case 'fragment':
+        return this.onPart(frame.value)
+      case 'whole': {
+        const { message, data } = frame.value
+        return this.onPart({ message, data, offset: 0, totalBytes: data.length })
+      }
+      case 'close':
+        return { reason: reasonByNumber.get(frame.value.reason) ?? 'goingAway', tellPeer: false }
+      case 'pathChallenge':
+        if (this.pathResponses.length < limits.pathResponses) this.pathResponses.push(frame.value.data.slice())
+        return undefined
+      default:
+        frame satisfies never
+        return undefined
+    }
+  }
+
+  private onAck(now: Millis, frame: FormatValue<typeof ack>): Ending | undefined {
+    const next = this.established.sealer.next
+    if (frame.largest >= next) return this.violation('LINK_ACK')
+    const { acknowledged, lost } = this.recovery.onAck(now, acknowledgedRanges(frame), frame.delayUs / 1000, next)
+    for (const packet of acknowledged) {
+      if (packet.ackLargest !== undefined) this.acks.onFrameAcknowledged(packet.ackLargest)
+      for (const chunk of packet.chunks) {
+        const delivered = this.outgoing.onAcknowledged(chunk)
+        if (delivered !== undefined) this.sink.delivered(delivered)
+      }
+    }
+    for (const packet of lost) this.outgoing.onLost(packet.chunks)
+    if (acknowledged.length > 0) this.probes = 0
+    return undefined
+  }
+
+  private onPart(part: Part): Ending | 'refused' | undefined {
+    const accepted = this.reassembly.accept(part)
+    switch (accepted.type) {
+      case 'held':
+        return undefined
+      case 'complete':
+        this.sink.message(part.message, accepted.message)
+        return undefined
+      case 'refused':
+        if (accepted.code !== 'LINK_REASSEMBLY_FULL') return this.violation(accepted.code)
+        this.sink.drop(accepted.code)
+        return 'refused'
+      default:
+        accepted satisfies never
+        return undefined
+    }
+  }
+
+  private violation(code: DropCode): Ending {
+    this.sink.drop(code)
+    return VIOLATION
+  }
+
+  /** Whether no packet may be sent any more but the one that says so. */
+  spent(): boolean {
+    return this.established.sealer.next >= this.bounds.packetsPerKey - 1
+  }
+
+  /** The next datagram that may leave, if any. */
+  next(now: Millis): OutgoingDatagram | undefined {
+    const mayElicit = this.probes > 0 || this.recovery.hasRoom()
+    const wanted = this.pingDue || this.pathResponses.length > 0 || this.outgoing.pending()
+    if (!this.acks.due(now) && !(mayElicit && wanted)) return undefined
+    const writer = new Writer(PACKET_FRAMES_BYTES)
+    const ackLargest = this.writeAck(writer, now)
+    const chunks: Chunk[] = []
+    const purpose = mayElicit ? this.writeContent(writer, chunks) : 'ackOnly'
+    if (writer.written === 0) return undefined
+    return this.emit(now, writer.finish(), purpose, chunks, ackLargest)
+  }
+
+  private emit(
+    now: Millis,
+    frames: Uint8Array,
+    purpose: Purpose,
+    chunks: readonly Chunk[],
+    ackLargest: number | undefined,
+  ): OutgoingDatagram {
+    const number = this.established.sealer.next
+    const bytes = this.established.sealer.seal(frames)
+    this.lastSentAt = now
+    if (ackLargest !== undefined) this.acks.onSent()
+    if (purpose !== 'ackOnly') {
+      this.pingDue = false
+      if (this.probes > 0) this.probes--
+      this.recovery.onSent({
+        number,
+        sentAt: now,
+        bytes: bytes.length,
+        chunks,
+        ackLargest,
+        state: 'inFlight',
+        retiredAt: now,
+      })
+    }
+    if (purpose === 'data') {
+      for (const [index, chunk] of chunks.entries()) charge(chunk, index === 0 ? PACKET_OVERHEAD_BYTES : 0)
+    }
+    return { bytes, purpose }
+  }
+
+  private writeAck(writer: Writer, now: Millis): number | undefined {
+    const frame = this.acks.frame(now)
+    if (frame === undefined) return undefined
+    writer.number(frameKinds.ack, 1)
+    ack.write(writer, frame)
+    return frame.largest
+  }
+
+  /**
+   * Writes what asks for an acknowledgement. Lost chunks, new chunks and the rest never share a packet, so that each
+   * datagram is a first transmission or is not.
+   */
+  private writeContent(writer: Writer, chunks: Chunk[]): Purpose {
+    const response = this.pathResponses.shift()
+    if (response !== undefined) {
+      writer.bytes(encodeFrame({ kind: 'pathResponse', value: { data: response } }))
+      return 'data'
+    }
+    this.writeChunks(writer, chunks, (room) => this.outgoing.takeLost(room))
+    if (chunks.length > 0) return 'retransmission'
+    this.writeChunks(writer, chunks, (room, first) => this.outgoing.takeNew(room, first))
+    if (chunks.length > 0) return 'data'
+    if (!this.pingDue) return 'ackOnly'
+    writer.bytes(encodeFrame({ kind: 'ping', value: {} }))
+    return 'data'
+  }
+
+  private writeChunks(
+    writer: Writer,
+    chunks: Chunk[],
+    take: (roomBytes: number, first: boolean) => Chunk | undefined,
+  ): void {
+    let roomBytes = PACKET_FRAMES_BYTES - writer.written
+    for (let chunk = take(roomBytes, true); chunk !== undefined; chunk = take(roomBytes, false)) {
+      writeChunk(writer, chunk)
+      roomBytes -= chunkBytes(chunk)
+      chunks.push(chunk)
+    }
+  }
+
+  /** The last datagram of a session. */
+  closeDatagram(reason: CloseReason): Uint8Array {
+    return this.established.sealer.seal(encodeFrame({ kind: 'close', value: { reason: closeReasons[reason] } }))
+  }
+
+  deadline(): Millis {
+    const idleAt = this.lastReceivedAt + this.bounds.sessionIdleMs
+    const keepaliveAt = this.initiated && !this.pingDue ? this.lastSentAt + this.bounds.keepaliveMs : idleAt
+    const dueAt = earliest(this.acks.deadline(), this.recovery.deadline())
+    return Math.min(idleAt, keepaliveAt, dueAt ?? idleAt)
+  }
+
+  /** Does what is due; says if the peer has been silent for too long. */
+  timeout(now: Millis): 'silent' | undefined {
+    if (now >= this.lastReceivedAt + this.bounds.sessionIdleMs) return 'silent'
+    if ((this.recovery.deadline() ?? Number.POSITIVE_INFINITY) <= now) {
+      if (this.recovery.unanswered >= this.bounds.unansweredProbes) return 'silent'
+      this.onRecoveryTimeout(now)
+    }
+    if (this.initiated && now >= this.lastSentAt + this.bounds.keepaliveMs) this.pingDue = true
+    return undefined
+  }
+
+  private onRecoveryTimeout(now: Millis): void {
+    const { type, packets } = this.recovery.onTimeout(now, this.established.sealer.next)
+    for (const packet of packets) this.outgoing.onLost(packet.chunks)
+    if (type === 'lost') return
+    this.probes = Math.max(1, packets.length)
+    if (packets.every((packet) => packet.chunks.length === 0)) this.pingDue = true
+  }
+
+  /** Wipes the keys and gives back what the session held. */
+  wipe(): void {
+    this.established.sealer.wipe()
+    this.established.opener.wipe()
+    this.reassembly.clear()
+  }
+}

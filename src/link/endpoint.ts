@@ -1,0 +1,391 @@
+/**
+ * All sessions of one UDP socket: finds the session a datagram belongs to, answers handshakes, keeps the deadlines, and
+ * lets the sessions take turns in sending. Answers nothing that it cannot authenticate (PROTOCOL.md section 10).
+ */
+import { assert } from '../base/assert.js'
+import { type Key, toHex } from '../base/bytes.js'
+import { type DropCode, ProtocolError } from '../base/errors.js'
+import { type LinkLimits, limits } from '../base/limits.js'
+import type { RandomBytes } from '../base/random.js'
+import type { Millis } from '../base/time.js'
+import type { FormatValue } from '../wire/codec.js'
+import {
+  type cookieReply,
+  type Datagram,
+  type handshakeInit,
+  type handshakeResponse,
+  type packet,
+  parseDatagram,
+} from '../wire/datagram.js'
+import type { CloseReason } from '../wire/frame.js'
+import { Channel, type ChannelSink } from './channel.js'
+import { Counters, type Purpose } from './counters.js'
+import { Deadlines } from './deadlines.js'
+import { answerInit, type Established, Initiation, macFits, type ResponderKeys } from './handshake.js'
+import type {
+  EndpointOptions,
+  LinkCounters,
+  LinkEndpoint,
+  LinkOutput,
+  MessageNumber,
+  PeerAddress,
+  SessionId,
+} from './link.js'
+import type { LinkCrypto } from './noise.js'
+import { Outgoing } from './outgoing.js'
+import { Queue } from './queue.js'
+import { ReassemblyRoom } from './reassembly.js'
+import { Session } from './session.js'
+
+/**
+ * Makes an endpoint. `random` gives ephemeral keys and session indexes; `bounds` replaces bounds of limits.ts, for tests of
+ * what happens at them. After each call that takes `now`, drain `poll`, then ask for `deadline`.
+ */
+export function createEndpoint(
+  options: EndpointOptions,
+  crypto: LinkCrypto,
+  random: RandomBytes,
+  bounds: Partial<LinkLimits> = {},
+): LinkEndpoint {
+  return new Endpoint(options, crypto, random, { ...limits, ...bounds })
+}
+
+const INDEX_BYTES = 4
+const EPHEMERAL_BYTES = 32
+
+class Endpoint implements LinkEndpoint {
+  private readonly crypto: LinkCrypto
+  private readonly random: RandomBytes
+  private readonly bounds: LinkLimits
+  private readonly responder: ResponderKeys | undefined
+  private readonly room: ReassemblyRoom
+  private readonly sessions = new Map<SessionId, Session>()
+  private readonly byIndex = new Map<number, Session>()
+  private readonly byInit = new Map<string, Session>()
+  private readonly deadlines = new Deadlines<Session>()
+  private readonly outputs = new Queue<LinkOutput>()
+  private readonly ready = new Queue<Session>()
+  private readonly total = new Counters()
+  private halfOpen = 0
+  private nextId = 0
+  private now: Millis = 0
+
+  constructor(options: EndpointOptions, crypto: LinkCrypto, random: RandomBytes, bounds: LinkLimits) {
+    this.crypto = crypto
+    this.random = random
+    this.bounds = bounds
+    this.room = new ReassemblyRoom(bounds.reassemblyTotalBytes)
+    const { linkSecret } = options
+    this.responder = linkSecret && { linkSecret, linkKey: crypto.x25519Public(linkSecret) }
+  }
+
+  connect(now: Millis, linkKey: Key, to: PeerAddress): SessionId {
+    this.now = now
+    const id = this.freshId()
+    const index = this.freshIndex()
+    const keys = { linkKey, ephemeralSecret: this.random(EPHEMERAL_BYTES), index: index.bytes }
+    const initiation = new Initiation(this.crypto, this.bounds, keys, now)
+    const init = initiation.datagram()
+    if (init === undefined || this.sessions.size >= this.bounds.sessions) {
+      initiation.wipe()
+      this.outputs.push({ type: 'closed', session: id, reason: 'failed', undelivered: [] })
+      return id
+    }
+    const outgoing = new Outgoing(this.bounds.sendQueueBytes)
+    const session = new Session({ id, index: index.number }, to, outgoing, { name: 'initiating', initiation })
+    this.enter(session)
+    this.transmit(session, init, 'handshake')
+    return id
+  }
+
+  send(now: Millis, id: SessionId, message: Uint8Array): MessageNumber | undefined {
+    if (message.length > limits.messageBytes) {
+      throw new ProtocolError('BODY_TOO_LARGE', `a link message takes at most ${limits.messageBytes} bytes`)
+    }
+    this.now = now
+    const session = this.sessions.get(id)
+    if (session === undefined) return undefined
+    if (session.outgoing.exhausted()) {
+      this.end(session, 'limit', 'limit')
+      return undefined
+    }
+    const number = session.outgoing.add(message)
+    if (number !== undefined) this.markReady(session)
+    return number
+  }
+
+  sendRoomBytes(id: SessionId): number {
+    return this.sessions.get(id)?.outgoing.roomBytes() ?? 0
+  }
+
+  close(now: Millis, id: SessionId, reason: CloseReason): void {
+    this.now = now
+    const session = this.sessions.get(id)
+    if (session !== undefined) this.end(session, reason, reason)
+  }
+
+  handshakeHash(id: SessionId): Uint8Array | undefined {
+    const phase = this.sessions.get(id)?.phase
+    return phase?.name === 'open' ? phase.channel.handshakeHash : undefined
+  }
+
+  peer(id: SessionId): { readonly address: PeerAddress; readonly initiated: boolean } | undefined {
+    const session = this.sessions.get(id)
+    return session && { address: session.address, initiated: session.initiated }
+  }
+
+  counters(id?: SessionId): LinkCounters {
+    if (id === undefined) return this.total.snapshot()
+    return (this.sessions.get(id)?.counters ?? new Counters()).snapshot()
+  }
+
+  datagram(now: Millis, from: PeerAddress, bytes: Uint8Array): void {
+    this.now = now
+    this.total.onReceived(bytes.length)
+    const parsed = parseDatagram(bytes)
+    const code = parsed.ok ? this.onDatagram(from, parsed.value, bytes) : parsed.code
+    if (code !== undefined) this.drop(code, from)
+  }
+
+  private onDatagram(from: PeerAddress, datagram: Datagram, bytes: Uint8Array): DropCode | undefined {
+    switch (datagram.kind) {
+      case 'packet':
+        return this.onPacket(from, datagram.value, bytes.length)
+      case 'handshakeInit':
+        return this.onInit(from, datagram.value, bytes)
+      case 'handshakeResponse':
+        return this.onResponse(datagram.value, bytes.length)
+      case 'cookieReply':
+        return this.onCookieReply(datagram.value)
+      case 'statelessReset':
+        // Its token cannot be told from a made-up one yet, so it ends nothing (section 10.6).
+        return this.byIndex.has(indexNumber(datagram.value.receiverIndex)) ? 'LINK_UNEXPECTED' : 'LINK_UNKNOWN_SESSION'
+      default:
+        datagram satisfies never
+        return undefined
+    }
+  }
+
+  private onPacket(from: PeerAddress, received: FormatValue<typeof packet>, sizeBytes: number): DropCode | undefined {
+    const session = this.byIndex.get(indexNumber(received.receiverIndex))
+    if (session === undefined) return 'LINK_UNKNOWN_SESSION'
+    const { phase } = session
+    if (phase.name !== 'open' && phase.name !== 'answering') return 'LINK_UNEXPECTED'
+    const opened = phase.channel.open(received)
+    if (!opened.ok) return opened.code
+    session.counters.onReceived(sizeBytes)
+    if (opened.newest) session.address = from
+    if (phase.name === 'answering') this.accept(session, phase.channel, from)
+    const ending = phase.channel.onFrames(this.now, opened.number, opened.frames)
+    if (ending === undefined) this.markReady(session)
+    else this.end(session, ending.reason, ending.tellPeer ? ending.reason : undefined)
+    return undefined
+  }
+
+  private accept(session: Session, channel: Channel, from: PeerAddress): void {
+    this.halfOpen--
+    session.phase = { name: 'open', channel }
+    this.outputs.push({ type: 'accepted', session: session.id, from })
+  }
+
+  private onInit(from: PeerAddress, init: FormatValue<typeof handshakeInit>, bytes: Uint8Array): DropCode | undefined {
+    if (this.responder === undefined) return 'LINK_UNEXPECTED'
+    if (!macFits(this.crypto, this.responder.linkKey, init, bytes)) return 'LINK_MAC'
+    const initKey = `${toHex(init.ephemeral)} ${toHex(init.senderIndex)} ${from.host} ${from.port}`
+    const known = this.byInit.get(initKey)
+    if (known !== undefined) return this.onRepeatedInit(known)
+    if (this.sessions.size >= this.bounds.sessions || this.halfOpen >= this.bounds.halfOpenSessions) return 'LINK_FULL'
+    const index = this.freshIndex()
+    const own = { index: index.bytes, ephemeralSecret: this.random(EPHEMERAL_BYTES) }
+    const answer = answerInit(this.crypto, this.bounds, this.responder, init, own)
+    if (answer === undefined) return 'LINK_HANDSHAKE'
+    this.answer(from, { initKey, index: index.number }, answer)
+    return undefined
+  }
+
+  private onRepeatedInit(session: Session): DropCode | undefined {
+    if (session.phase.name !== 'answering') return 'LINK_UNEXPECTED'
+    this.transmit(session, session.phase.response, 'handshake')
+    return undefined
+  }
+
+  private answer(
+    from: PeerAddress,
+    names: { readonly initKey: string; readonly index: number },
+    answer: { readonly response: Uint8Array; readonly established: Established },
+  ): void {
+    const id = this.freshId()
+    const outgoing = new Outgoing(this.bounds.sendQueueBytes)
+    const channel = this.channel(id, answer.established, outgoing, false)
+    const expiresAt = this.now + this.bounds.handshakeTimeoutMs
+    const phase = { name: 'answering', channel, response: answer.response, expiresAt } as const
+    const session = new Session({ id, ...names }, from, outgoing, phase)
+    this.halfOpen++
+    this.byInit.set(names.initKey, session)
+    this.enter(session)
+    this.transmit(session, answer.response, 'handshake')
+  }
+
+  private onResponse(response: FormatValue<typeof handshakeResponse>, sizeBytes: number): DropCode | undefined {
+    const session = this.byIndex.get(indexNumber(response.receiverIndex))
+    if (session === undefined) return 'LINK_UNKNOWN_SESSION'
+    const { phase } = session
+    if (phase.name !== 'initiating') return 'LINK_UNEXPECTED'
+    const established = phase.initiation.onResponse(response)
+    if (established === undefined) return 'LINK_HANDSHAKE'
+    session.counters.onReceived(sizeBytes)
+    const channel = this.channel(session.id, established, session.outgoing, true)
+    const roundTripMs = phase.initiation.roundTripMs(this.now)
+    if (roundTripMs !== undefined) channel.recovery.onRoundTrip(roundTripMs, 0)
+    phase.initiation.wipe()
+    session.phase = { name: 'open', channel }
+    this.outputs.push({ type: 'connected', session: session.id })
+    this.markReady(session)
+    return undefined
+  }
+
+  private onCookieReply(reply: FormatValue<typeof cookieReply>): DropCode | undefined {
+    const session = this.byIndex.get(indexNumber(reply.receiverIndex))
+    if (session === undefined) return 'LINK_UNKNOWN_SESSION'
+    const { phase } = session
+    if (phase.name !== 'initiating') return 'LINK_UNEXPECTED'
+    const taken = phase.initiation.onCookie(reply)
+    if (taken === 'refused') return 'LINK_HANDSHAKE'
+    if (taken === 'resend') this.sendInit(session, phase.initiation)
+    return undefined
+  }
+
+  private sendInit(session: Session, initiation: Initiation): void {
+    const init = initiation.datagram()
+    assert(init !== undefined, 'an initiation that has begun')
+    this.transmit(session, init, 'handshake')
+  }
+
+  timeout(now: Millis): void {
+    this.now = now
+    for (const session of this.deadlines.takeDue(now)) {
+      this.onTimeout(session)
+      this.deadlines.update(session)
+    }
+  }
+
+  private onTimeout(session: Session): void {
+    const { phase } = session
+    switch (phase.name) {
+      case 'initiating': {
+        const step = phase.initiation.timeout(this.now)
+        if (step === 'retry') this.sendInit(session, phase.initiation)
+        else if (step === 'fail') this.end(session, 'failed')
+        return
+      }
+      case 'answering':
+        this.leave(session)
+        return
+      case 'open':
+        if (phase.channel.timeout(this.now) === 'silent') this.end(session, 'timeout')
+        else this.markReady(session)
+        return
+      case 'closed':
+        return
+      default:
+        phase satisfies never
+    }
+  }
+
+  poll(): LinkOutput | undefined {
+    for (;;) {
+      const output = this.outputs.shift()
+      if (output !== undefined) return output
+      const session = this.ready.shift()
+      if (session === undefined) return undefined
+      session.queued = false
+      this.transmitNext(session)
+    }
+  }
+
+  deadline(): Millis | undefined {
+    return this.deadlines.next()
+  }
+
+  /** One datagram a turn, so that a session with much to send does not hold up the others. */
+  private transmitNext(session: Session): void {
+    const { phase } = session
+    if (phase.name !== 'open') return
+    const spent = phase.channel.spent()
+    const datagram = spent ? undefined : phase.channel.next(this.now)
+    if (datagram !== undefined) {
+      this.transmit(session, datagram.bytes, datagram.purpose)
+      this.markReady(session)
+    } else if (spent) this.end(session, 'limit', 'limit')
+    else this.deadlines.update(session)
+  }
+
+  private transmit(session: Session, bytes: Uint8Array, purpose: Purpose): void {
+    session.counters.onSent(bytes.length, purpose)
+    this.total.onSent(bytes.length, purpose)
+    this.outputs.push({ type: 'transmit', to: session.address, bytes })
+  }
+
+  private markReady(session: Session): void {
+    if (session.queued) return
+    session.queued = true
+    this.ready.push(session)
+  }
+
+  private drop(code: DropCode, from: PeerAddress): void {
+    this.outputs.push({ type: 'drop', code, from })
+  }
+
+  private enter(session: Session): void {
+    this.sessions.set(session.id, session)
+    this.byIndex.set(session.index, session)
+    this.deadlines.update(session)
+  }
+
+  /** Ends a session that the caller knows of. */
+  private end(session: Session, reason: CloseReason | 'failed' | 'timeout', tell?: CloseReason): void {
+    const { phase } = session
+    if (tell !== undefined && phase.name === 'open') this.transmit(session, phase.channel.closeDatagram(tell), 'data')
+    this.leave(session)
+    const undelivered = session.outgoing.undelivered()
+    this.outputs.push({ type: 'closed', session: session.id, reason, undelivered })
+  }
+
+  /** Nothing of a session lingers: later packets are for no session here. */
+  private leave(session: Session): void {
+    if (session.phase.name === 'answering') this.halfOpen--
+    session.end()
+    this.sessions.delete(session.id)
+    this.byIndex.delete(session.index)
+    if (session.initKey !== undefined) this.byInit.delete(session.initKey)
+    this.deadlines.remove(session)
+  }
+
+  private channel(id: SessionId, established: Established, outgoing: Outgoing, initiated: boolean): Channel {
+    const sink: ChannelSink = {
+      message: (number, message) => this.outputs.push({ type: 'received', session: id, number, message }),
+      delivered: ({ number, cost }) => this.outputs.push({ type: 'delivered', session: id, number, cost }),
+      drop: (code) => {
+        const session = this.sessions.get(id)
+        if (session !== undefined) this.drop(code, session.address)
+      },
+    }
+    return new Channel(established, outgoing, { bounds: this.bounds, room: this.room, sink }, initiated, this.now)
+  }
+
+  private freshId(): SessionId {
+    return this.nextId++ as SessionId
+  }
+
+  private freshIndex(): { readonly bytes: Uint8Array; readonly number: number } {
+    for (;;) {
+      const bytes = this.random(INDEX_BYTES)
+      const number = indexNumber(bytes)
+      if (!this.byIndex.has(number)) return { bytes, number }
+    }
+  }
+}
+
+function indexNumber(index: Uint8Array): number {
+  return new DataView(index.buffer, index.byteOffset, INDEX_BYTES).getUint32(0)
+}

@@ -1,0 +1,190 @@
+/**
+ * The datagrams of a handshake: an init with the MAC that only who knows the responder's key can make, repeated until it
+ * is answered, and the response (PROTOCOL.md section 10.1). Cookies as in WireGuard, section 5.4.7 of its paper.
+ */
+import { concat, equalConstantTime, type Key } from '../base/bytes.js'
+import { labels } from '../base/labels.js'
+import type { LinkLimits } from '../base/limits.js'
+import type { Millis } from '../base/time.js'
+import type { FormatValue } from '../wire/codec.js'
+import { type cookieReply, handshakeInit, handshakeResponse, headByte } from '../wire/datagram.js'
+import { type LinkCrypto, NoiseInitiator, NoiseResponder, type SessionSecrets } from './noise.js'
+import { PacketOpener, PacketSealer } from './protection.js'
+
+type Init = FormatValue<typeof handshakeInit>
+type Response = FormatValue<typeof handshakeResponse>
+type CookieReply = FormatValue<typeof cookieReply>
+
+/** What a finished handshake leaves: both directions' keys and the hash that identity proofs are bound to. */
+export interface Established {
+  readonly sealer: PacketSealer
+  readonly opener: PacketOpener
+  readonly handshakeHash: Uint8Array
+}
+
+const PROLOGUE = concat(labels.linkPrologue, Uint8Array.of(1))
+const MAC_BYTES = 16
+const NO_MAC = new Uint8Array(MAC_BYTES)
+const INIT_BYTES = handshakeInit.fixedBytes as number
+
+/** The initiator's side, from the first datagram to the response. */
+export class Initiation {
+  private readonly crypto: LinkCrypto
+  private readonly bounds: LinkLimits
+  private readonly linkKey: Key
+  private readonly noise: NoiseInitiator
+  private readonly index: Uint8Array
+  private readonly begunAt: Millis
+  private readonly init: Init | undefined
+  private cookie: Uint8Array | undefined
+  private retryMs: number
+  private retryAt: Millis
+  private sends = 1
+  private sentAt: Millis
+
+  /** `ephemeralSecret` is 32 fresh random bytes, wiped here; `index` is how this end names the session. */
+  constructor(
+    crypto: LinkCrypto,
+    bounds: LinkLimits,
+    keys: { readonly linkKey: Key; readonly ephemeralSecret: Uint8Array; readonly index: Uint8Array },
+    now: Millis,
+  ) {
+    this.crypto = crypto
+    this.bounds = bounds
+    this.linkKey = keys.linkKey
+    this.index = keys.index
+    this.begunAt = now
+    this.sentAt = now
+    this.retryMs = bounds.handshakeRetryMs
+    this.retryAt = now + this.retryMs
+    this.noise = new NoiseInitiator(crypto, PROLOGUE, keys.linkKey, keys.ephemeralSecret)
+    const first = this.noise.write()
+    if (first === undefined) return
+    const unproved = {
+      head: headByte('handshakeInit'),
+      senderIndex: keys.index,
+      ephemeral: first.ephemeral,
+      tag: first.sealed,
+      mac: NO_MAC,
+      cookieMac: NO_MAC,
+    }
+    this.init = { ...unproved, mac: macOf(crypto, keys.linkKey, handshakeInit.encode(unproved)) }
+  }
+
+  /** The init as it now is, or `undefined` where the responder's key is worthless. */
+  datagram(): Uint8Array | undefined {
+    if (this.init === undefined) return undefined
+    const encoded = handshakeInit.encode(this.init)
+    if (this.cookie !== undefined) {
+      const cookieMac = this.crypto.hmac(this.cookie, encoded.subarray(0, INIT_BYTES - MAC_BYTES))
+      encoded.set(cookieMac.subarray(0, MAC_BYTES), INIT_BYTES - MAC_BYTES)
+    }
+    return encoded
+  }
+
+  deadline(): Millis {
+    return Math.min(this.retryAt, this.begunAt + this.bounds.handshakeTimeoutMs)
+  }
+
+  /** What to do once the deadline has come. */
+  timeout(now: Millis): 'wait' | 'retry' | 'fail' {
+    if (now >= this.begunAt + this.bounds.handshakeTimeoutMs) return 'fail'
+    if (now < this.retryAt) return 'wait'
+    this.retryMs *= 2
+    this.retryAt = now + this.retryMs
+    this.sends++
+    return 'retry'
+  }
+
+  /** Round trip of the handshake; `undefined` where a repeat leaves open which init was answered. */
+  roundTripMs(now: Millis): number | undefined {
+    return this.sends === 1 ? now - this.sentAt : undefined
+  }
+
+  /** Finishes the handshake, or `undefined` for a response that does not authenticate. */
+  onResponse(response: Response): Established | undefined {
+    const read = this.noise.read({ ephemeral: response.ephemeral, sealed: response.tag })
+    if (read === undefined) return undefined
+    const { initiatorKey, responderKey, handshakeHash } = read.secrets
+    return {
+      sealer: new PacketSealer(this.crypto, initiatorKey, response.senderIndex),
+      opener: new PacketOpener(this.crypto, responderKey, this.index, this.bounds.packetsPerKey),
+      handshakeHash,
+    }
+  }
+
+  /**
+   * Takes a cookie. `resend` asks for the init at once: only for the first cookie, so that who overhears inits cannot
+   * make this end send at will; later ones go out with the next retry.
+   */
+  onCookie(reply: CookieReply): 'refused' | 'resend' | 'kept' {
+    if (this.init === undefined) return 'refused'
+    const cookieKey = this.crypto.hash(labels.linkCookie, this.linkKey)
+    const cookie = this.crypto.aeadOpen(cookieKey, reply.nonce, this.init.mac, reply.sealedCookie)
+    if (cookie === undefined) return 'refused'
+    const first = this.cookie === undefined
+    this.cookie = cookie
+    if (first) this.sends++
+    return first ? 'resend' : 'kept'
+  }
+
+  wipe(): void {
+    this.noise.wipe()
+  }
+}
+
+/** Whether an init's MAC was made by someone who knows the responder's link key. `received` is the whole datagram. */
+export function macFits(crypto: LinkCrypto, linkKey: Key, init: Init, received: Uint8Array): boolean {
+  return equalConstantTime(macOf(crypto, linkKey, received), init.mac)
+}
+
+function macOf(crypto: LinkCrypto, linkKey: Key, encodedInit: Uint8Array): Uint8Array {
+  const macKey = crypto.hash(labels.linkMac, linkKey)
+  return crypto.hmac(macKey, encodedInit.subarray(0, INIT_BYTES - 2 * MAC_BYTES)).slice(0, MAC_BYTES)
+}
+
+/** What a responder needs to answer with. */
+export interface ResponderKeys {
+  readonly linkSecret: Key
+  readonly linkKey: Key
+}
+
+/** Answers an init whose MAC fits; `undefined` where it does not authenticate. `ephemeralSecret` is wiped. */
+export function answerInit(
+  crypto: LinkCrypto,
+  bounds: LinkLimits,
+  keys: ResponderKeys,
+  init: Init,
+  own: { readonly index: Uint8Array; readonly ephemeralSecret: Uint8Array },
+): { readonly response: Uint8Array; readonly established: Established } | undefined {
+  const noise = new NoiseResponder(crypto, PROLOGUE, keys.linkSecret, keys.linkKey)
+  try {
+    if (noise.read({ ephemeral: init.ephemeral, sealed: init.tag }) === undefined) return undefined
+    const answer = noise.write(own.ephemeralSecret)
+    if (answer === undefined) return undefined
+    const response = handshakeResponse.encode({
+      head: headByte('handshakeResponse'),
+      senderIndex: own.index,
+      receiverIndex: init.senderIndex,
+      ephemeral: answer.message.ephemeral,
+      tag: answer.message.sealed,
+    })
+    return { response, established: responderSession(crypto, bounds, init, own.index, answer.secrets) }
+  } finally {
+    noise.wipe()
+  }
+}
+
+function responderSession(
+  crypto: LinkCrypto,
+  bounds: LinkLimits,
+  init: Init,
+  index: Uint8Array,
+  secrets: SessionSecrets,
+): Established {
+  return {
+    sealer: new PacketSealer(crypto, secrets.responderKey, init.senderIndex),
+    opener: new PacketOpener(crypto, secrets.initiatorKey, index, bounds.packetsPerKey),
+    handshakeHash: secrets.handshakeHash,
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Messages on their way out: cut into chunks of one packet at most, each chunk known until it is acknowledged, each
+ * message reported once all of its chunks are (PROTOCOL.md section 10.5). A chunk that was lost goes out again as it was,
+ * so that two acknowledgements of one chunk can be told from acknowledgements of two.
+ */
+import { limits } from '../base/limits.js'
+import { varintBytes, type Writer } from '../wire/codec.js'
+import { fragment, frameKinds, whole } from '../wire/frame.js'
+import type { MessageCost, MessageNumber } from './link.js'
+import { PACKET_FRAMES_BYTES } from './protection.js'
+import { Queue } from './queue.js'
+
+/** Highest number that a message may have. */
+export const LAST_MESSAGE_NUMBER = 2 ** 32 - 1
+
+/** What the shortest message still occupies of the queue's bound. */
+const LEAST_CHARGE_BYTES = 64
+/** A large message is not cut into parts smaller than this only to fill up a packet. */
+const LEAST_FRAGMENT_BYTES = 256
+const KIND_BYTES = 1
+const COUNT_BYTES = 2
+
+interface OutgoingMessage {
+  readonly number: MessageNumber
+  readonly data: Uint8Array
+  /** Bytes cut into chunks so far; a message is begun when its first chunk is. */
+  cutBytes: number
+  outstandingChunks: number
+  datagrams: number
+  payloadBytes: number
+}
+
+/** Part of a message that fits one packet. */
+export interface Chunk {
+  readonly message: OutgoingMessage
+  readonly offset: number
+  readonly lengthBytes: number
+  acknowledged: boolean
+}
+
+/** A message that the peer holds. */
+export interface Delivered {
+  readonly number: MessageNumber
+  readonly cost: MessageCost
+}
+
+export class Outgoing {
+  private readonly boundBytes: number
+  private readonly messages = new Map<MessageNumber, OutgoingMessage>()
+  /** Not begun or half cut; those that fit one packet apart from those that do not, so that neither waits for the other. */
+  private readonly small = new Queue<OutgoingMessage>()
+  private readonly large = new Queue<OutgoingMessage>()
+  private readonly lost = new Queue<Chunk>()
+  private largeFirst = false
+  private chargedBytes = 0
+  private nextNumber = 0
+
+  constructor(boundBytes: number) {
+    this.boundBytes = boundBytes
+  }
+
+  /** Bytes of the longest message that `add` would take. */
+  roomBytes(): number {
+    const free = this.boundBytes - this.chargedBytes
+    return free < LEAST_CHARGE_BYTES ? 0 : Math.min(free, limits.messageBytes)
+  }
+
+  /** Queues a message; `undefined` without room, or once all numbers are used. */
+  add(data: Uint8Array): MessageNumber | undefined {
+    const charge = chargeOf(data)
+    if (this.chargedBytes + charge > this.boundBytes || this.exhausted()) return undefined
+    const message = {
+      number: this.nextNumber++,
+      data,
+      cutBytes: 0,
+      outstandingChunks: 0,
+      datagrams: 0,
+      payloadBytes: 0,
+    }
+    this.chargedBytes += charge
+    this.messages.set(message.number, message)
+    const fitsOne = wholeBytes(message.number, data.length) <= PACKET_FRAMES_BYTES
+    if (fitsOne) this.small.push(message)
+    else this.large.push(message)
+    return message.number
+  }
+
+  /** Whether anything waits to be sent. */
+  pending(): boolean {
+    return this.small.length > 0 || this.large.length > 0 || this.lost.length > 0
+  }
+
+  /** Whether every message number has been used. */
+  exhausted(): boolean {
+    return this.nextNumber > LAST_MESSAGE_NUMBER
+  }
+
+  /** Numbers not yet delivered, ascending. */
+  undelivered(): MessageNumber[] {
+    return [...this.messages.keys()]
+  }
+
+  /** The next new chunk whose frame fits `roomBytes`. `first` says that a packet begins: small and large take turns. */
+  takeNew(roomBytes: number, first: boolean): Chunk | undefined {
+    if (first) this.largeFirst = !this.largeFirst
+    return this.largeFirst
+      ? (this.takeLarge(roomBytes) ?? this.takeSmall(roomBytes))
+      : (this.takeSmall(roomBytes) ?? this.takeLarge(roomBytes))
+  }
+
+  /** The next lost chunk, if its frame fits. */
+  takeLost(roomBytes: number): Chunk | undefined {
+    while (this.lost.peek()?.acknowledged === true) this.lost.shift()
+    const next = this.lost.peek()
+    return next !== undefined && chunkBytes(next) <= roomBytes ? this.lost.shift() : undefined
+  }
+
+  onLost(chunks: readonly Chunk[]): void {
+    for (const chunk of chunks) if (!chunk.acknowledged) this.lost.push(chunk)
+  }
+
+  /** Notes that the peer holds a chunk; says so when that completes its message. */
+  onAcknowledged(chunk: Chunk): Delivered | undefined {
+    if (chunk.acknowledged) return undefined
+    chunk.acknowledged = true
+    const { message } = chunk
+    message.outstandingChunks--
+    if (message.outstandingChunks > 0 || message.cutBytes < message.data.length) return undefined
+    this.messages.delete(message.number)
+    this.chargedBytes -= chargeOf(message.data)
+    return { number: message.number, cost: { datagrams: message.datagrams, payloadBytes: message.payloadBytes } }
+  }
+
+  private takeSmall(roomBytes: number): Chunk | undefined {
+    const message = this.small.peek()
+    if (message === undefined || wholeBytes(message.number, message.data.length) > roomBytes) return undefined
+    this.small.shift()
+    return cut(message, message.data.length)
+  }
+
+  private takeLarge(roomBytes: number): Chunk | undefined {
+    const message = this.large.peek()
+    if (message === undefined) return undefined
+    const leftBytes = message.data.length - message.cutBytes
+    const lengthBytes = Math.min(leftBytes, roomBytes - fragmentHeadBytes(message, message.cutBytes))
+    if (lengthBytes < Math.min(leftBytes, LEAST_FRAGMENT_BYTES)) return undefined
+    if (lengthBytes === leftBytes) this.large.shift()
+    return cut(message, lengthBytes)
+  }
+}
+
+/** Charges a packet's first transmission to a message: the first of a packet bears the packet's overhead. */
+export function charge(chunk: Chunk, overheadBytes: number): void {
+  if (overheadBytes > 0) chunk.message.datagrams++
+  chunk.message.payloadBytes += chunkBytes(chunk) + overheadBytes
+}
+
+/** Writes the frame that carries a chunk. */
+export function writeChunk(writer: Writer, chunk: Chunk): void {
+  const { message, offset, lengthBytes } = chunk
+  if (isWhole(chunk)) {
+    writer.number(frameKinds.whole, 1)
+    whole.write(writer, { message: message.number, data: message.data })
+    return
+  }
+  writer.number(frameKinds.fragment, 1)
+  const data = message.data.subarray(offset, offset + lengthBytes)
+  fragment.write(writer, { message: message.number, totalBytes: message.data.length, offset, data })
+}
+
+/** Bytes of the frame that carries a chunk. */
+export function chunkBytes(chunk: Chunk): number {
+  return isWhole(chunk)
+    ? wholeBytes(chunk.message.number, chunk.lengthBytes)
+    : fragmentHeadBytes(chunk.message, chunk.offset) + chunk.lengthBytes
+}
+
+function isWhole(chunk: Chunk): boolean {
+  return chunk.lengthBytes === chunk.message.data.length
+}
+
+function cut(message: OutgoingMessage, lengthBytes: number): Chunk {
+  const chunk = { message, offset: message.cutBytes, lengthBytes, acknowledged: false }
+  message.cutBytes += lengthBytes
+  message.outstandingChunks++
+  return chunk
+}
+
+function wholeBytes(number: MessageNumber, lengthBytes: number): number {
+  return KIND_BYTES + varintBytes(number) + COUNT_BYTES + lengthBytes
+}
+
+function fragmentHeadBytes(message: OutgoingMessage, offset: number): number {
+  return KIND_BYTES + varintBytes(message.number) + varintBytes(message.data.length) + varintBytes(offset) + COUNT_BYTES
+}
+
+function chargeOf(data: Uint8Array): number {
+  return Math.max(data.length, LEAST_CHARGE_BYTES)
+}

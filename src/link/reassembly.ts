@@ -1,0 +1,134 @@
+/**
+ * Messages on their way in: the parts of those that have half arrived, and the numbers of those that are complete.
+ * What has been accepted is never thrown away while the session lives, because it has been or will be acknowledged,
+ * and an acknowledgement is a promise; what there is no room for is refused instead, and its packet stays unacknowledged
+ * so that the sender tries again (PROTOCOL.md section 10.5).
+ */
+import { equal } from '../base/bytes.js'
+import type { DropCode } from '../base/errors.js'
+import type { LinkLimits } from '../base/limits.js'
+import { RangeSet } from './ranges.js'
+
+/** A part of a message, or all of it. */
+export interface Part {
+  readonly message: number
+  readonly totalBytes: number
+  readonly offset: number
+  readonly data: Uint8Array
+}
+
+export type Accepted =
+  /** Taken, and nothing to hand on: more parts are missing, or all of it was here before. */
+  | { readonly type: 'held' }
+  | { readonly type: 'complete'; readonly message: Uint8Array }
+  | { readonly type: 'refused'; readonly code: DropCode }
+
+interface HalfArrived {
+  readonly bytes: Uint8Array
+  readonly arrived: RangeSet
+  missingBytes: number
+}
+
+/** Room for half-arrived messages of all sessions of an endpoint. */
+export class ReassemblyRoom {
+  private freeBytes: number
+
+  constructor(totalBytes: number) {
+    this.freeBytes = totalBytes
+  }
+
+  reserve(bytes: number): boolean {
+    if (bytes > this.freeBytes) return false
+    this.freeBytes -= bytes
+    return true
+  }
+
+  release(bytes: number): void {
+    this.freeBytes += bytes
+  }
+}
+
+const HELD: Accepted = { type: 'held' }
+
+export class Reassembly {
+  private readonly bounds: LinkLimits
+  private readonly room: ReassemblyRoom
+  private readonly halfArrived = new Map<number, HalfArrived>()
+  private readonly complete = new RangeSet()
+  private heldBytes = 0
+
+  constructor(bounds: LinkLimits, room: ReassemblyRoom) {
+    this.bounds = bounds
+    this.room = room
+  }
+
+  accept(part: Part): Accepted {
+    if (this.complete.has(part.message)) return HELD
+    const started = this.halfArrived.get(part.message)
+    if (started !== undefined) return this.add(started, part)
+    if (!this.mayComplete(part.message)) return refused('LINK_REASSEMBLY_FULL')
+    if (part.data.length === part.totalBytes) {
+      this.complete.add(part.message, part.message)
+      // A copy, for the packet's buffer is not the message's to keep.
+      return { type: 'complete', message: part.data.slice() }
+    }
+    const begun = this.begin(part)
+    return begun === undefined ? refused('LINK_REASSEMBLY_FULL') : this.add(begun, part)
+  }
+
+  /** Gives the room of everything half-arrived back. */
+  clear(): void {
+    this.room.release(this.heldBytes)
+    this.heldBytes = 0
+    this.halfArrived.clear()
+  }
+
+  /** Each gap in the numbers completed costs memory: so many and no more. The lowest missing one is always taken. */
+  private mayComplete(message: number): boolean {
+    return this.complete.count < this.bounds.reassemblySessionMessages || !this.complete.wouldSplit(message, message)
+  }
+
+  private begin({ message, totalBytes }: Part): HalfArrived | undefined {
+    if (this.halfArrived.size >= this.bounds.reassemblySessionMessages) return undefined
+    if (this.heldBytes + totalBytes > this.bounds.reassemblySessionBytes) return undefined
+    if (!this.room.reserve(totalBytes)) return undefined
+    this.heldBytes += totalBytes
+    const begun = { bytes: new Uint8Array(totalBytes), arrived: new RangeSet(), missingBytes: totalBytes }
+    this.halfArrived.set(message, begun)
+    return begun
+  }
+
+  private add(held: HalfArrived, { message, totalBytes, offset, data }: Part): Accepted {
+    if (totalBytes !== held.bytes.length) return refused('LINK_FRAGMENT_OVERLAP')
+    const last = offset + data.length - 1
+    let knownBytes = 0
+    for (const range of held.arrived.overlapping(offset, last)) {
+      const low = Math.max(range.low, offset)
+      const high = Math.min(range.high, last)
+      knownBytes += high - low + 1
+      const again = data.subarray(low - offset, high - offset + 1)
+      if (!equal(again, held.bytes.subarray(low, high + 1))) return refused('LINK_FRAGMENT_OVERLAP')
+    }
+    if (knownBytes === data.length) return HELD
+    if (held.arrived.count >= this.bounds.reassemblyParts && held.arrived.wouldSplit(offset, last)) {
+      return refused('LINK_REASSEMBLY_FULL')
+    }
+    held.bytes.set(data, offset)
+    held.arrived.add(offset, last)
+    held.missingBytes -= data.length - knownBytes
+    return held.missingBytes > 0 ? HELD : this.finish(message, held)
+  }
+
+  /** One that began with room to complete completes, so the gaps may be twice their bound and no more. */
+  private finish(message: number, held: HalfArrived): Accepted {
+    this.halfArrived.delete(message)
+    this.complete.add(message, message)
+    this.heldBytes -= held.bytes.length
+    this.room.release(held.bytes.length)
+    return { type: 'complete', message: held.bytes }
+  }
+}
+
+function refused(code: DropCode): Accepted {
+  return { type: 'refused', code }
+}
