@@ -1,0 +1,53 @@
+/**
+ * The square root that decoding and encoding rest on: SQRT_RATIO_M1 of RFC 9496 section 4.2.
+ */
+import { ELEMENT_BYTES, ROOT_SCRATCH } from '../layout'
+import { SQRT_M1 } from './constants'
+import {
+  add,
+  conditionalMove,
+  conditionalNegate,
+  copyElement,
+  isNegative,
+  isZero,
+  multiply,
+  powerForRoot,
+  square,
+  subtract,
+} from './field'
+
+const POWER: usize = ROOT_SCRATCH
+const CHECK: usize = ROOT_SCRATCH + ELEMENT_BYTES
+const OTHER: usize = ROOT_SCRATCH + 2 * ELEMENT_BYTES
+const ROOT: usize = ROOT_SCRATCH + 3 * ELEMENT_BYTES
+
+/**
+ * out = the non-negative sqrt(u / v), or sqrt(SQRT_M1 u / v) where u / v is no square. Returns 1 for a square, u = 0
+ * among them, else 0. Takes u of 2R and v of 2R, gives R.
+ */
+export function squareRootOfRatio(out: usize, u: usize, v: usize): i32 {
+  // r = (u v^3) (u v^7)^((p-5)/8)
+  square(ROOT, v)
+  multiply(ROOT, ROOT, v) // v^3
+  square(POWER, ROOT)
+  multiply(POWER, POWER, v) // v^7
+  multiply(POWER, POWER, u)
+  powerForRoot(POWER, POWER)
+  multiply(ROOT, ROOT, u)
+  multiply(ROOT, ROOT, POWER)
+  // check = v r^2, one of u, -u and +-SQRT_M1 u
+  square(CHECK, ROOT)
+  multiply(CHECK, CHECK, v)
+  subtract(OTHER, CHECK, u)
+  const correctSign = isZero(OTHER)
+  add(OTHER, CHECK, u)
+  const flippedSign = isZero(OTHER)
+  multiply(OTHER, u, SQRT_M1)
+  add(OTHER, CHECK, OTHER)
+  const flippedSignByRoot = isZero(OTHER)
+  multiply(OTHER, ROOT, SQRT_M1)
+  conditionalMove(ROOT, OTHER, flippedSign | flippedSignByRoot)
+  conditionalNegate(ROOT, isNegative(ROOT))
+  copyElement(out, ROOT)
+  return correctSign | flippedSign
+}

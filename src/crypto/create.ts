@@ -1,0 +1,32 @@
+/**
+ * Puts the implementation together that runs: the WASM core, as-sha256 and libsodium behind the Crypto interface.
+ */
+import sodium from 'libsodium-wrappers-sumo'
+import type { Crypto } from './crypto.js'
+import { createHashing } from './hash.js'
+import { createPassphrases } from './passphrase.js'
+import { createAead, createGroup255, createSealing } from './sealing.js'
+import { createAgreement, createSigning } from './signing.js'
+import { createSplitting } from './splitting.js'
+import { instantiate } from './wasm.js'
+
+/**
+ * Makes a Crypto from the bytes of `splitcast.wasm`. The module is compiled once for one and the same Uint8Array; each
+ * Crypto has a memory of its own, of which the system provides only what is touched.
+ */
+export async function createCrypto(wasm: Uint8Array): Promise<Crypto> {
+  const [core, passphrases] = await Promise.all([instantiate(wasm), createPassphrases(), sodium.ready])
+  const hashing = createHashing()
+  const group = createGroup255(core)
+  return {
+    build: 'wasm',
+    ...hashing,
+    ...createAead(core),
+    ...createSigning(core, group.reduce),
+    ...createAgreement(),
+    ...group,
+    ...createSealing(core),
+    ...createSplitting(core, hashing),
+    ...passphrases,
+  }
+}
