@@ -109,6 +109,7 @@ export type ErrorCode =
   | 'CONTROL_UNREACHABLE'
   | 'CONTROL_REFUSED'
   | 'USAGE'
+  | 'TIMEOUT'
   | 'ABORTED'
   | 'CLOSED'
 
