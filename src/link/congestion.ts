@@ -1,6 +1,7 @@
 /**
- * How many bytes may be in flight: NewReno as in RFC 9002 section 7, behind an interface that a controller with pacing
- * and a model of the path can take over.
+ * How many bytes may be in flight: slow start, additive increase and multiplicative decrease as in RFC 9002 section 7,
+ * with the gentler decrease of RFC 9438 section 4.6, behind an interface that a controller with pacing and a model of the
+ * path can take over.
  */
 import { limits } from '../base/limits.js'
 
@@ -18,14 +19,22 @@ export interface CongestionController {
 }
 
 const INITIAL_WINDOW_BYTES = 16 * limits.datagramBytes
-const LEAST_WINDOW_BYTES = 2 * limits.datagramBytes
+const LEAST_WINDOW_BYTES = 4 * limits.datagramBytes
+const DECREASE = 0.7
 
-export class NewReno implements CongestionController {
+/** What a cut of the window can be taken back to, and how many lost packets speak for it. */
+interface Cut {
+  readonly windowBytes: number
+  readonly slowStartBelowBytes: number
+  losses: number
+}
+
+export class Reno implements CongestionController {
   windowBytes = INITIAL_WINDOW_BYTES
   private slowStartBelowBytes = Number.POSITIVE_INFINITY
   /** Packets below this number were sent before the window was last cut: their loss is the same event. */
   private recoveryEnd = 0
-  private beforeCut: { readonly windowBytes: number; readonly slowStartBelowBytes: number } | undefined
+  private cut: Cut | undefined
 
   onAcknowledged(number: number, bytes: number, limited: boolean): void {
     if (number < this.recoveryEnd || !limited) return
@@ -35,24 +44,29 @@ export class NewReno implements CongestionController {
   }
 
   onLost(number: number, nextNumber: number): void {
-    if (number < this.recoveryEnd) return
-    this.beforeCut = { windowBytes: this.windowBytes, slowStartBelowBytes: this.slowStartBelowBytes }
+    if (number < this.recoveryEnd) {
+      if (this.cut !== undefined) this.cut.losses++
+      return
+    }
+    this.cut = { windowBytes: this.windowBytes, slowStartBelowBytes: this.slowStartBelowBytes, losses: 1 }
     this.recoveryEnd = nextNumber
-    this.slowStartBelowBytes = Math.max(this.windowBytes / 2, LEAST_WINDOW_BYTES)
+    this.slowStartBelowBytes = Math.max(this.windowBytes * DECREASE, LEAST_WINDOW_BYTES)
     this.windowBytes = this.slowStartBelowBytes
   }
 
-  /** Takes the last cut back if it was this packet's loss that may have caused it. */
+  /** Takes the last cut back once none of the losses behind it was real. */
   onSpuriousLoss(number: number): void {
-    if (this.beforeCut === undefined || number >= this.recoveryEnd) return
-    this.windowBytes = Math.max(this.windowBytes, this.beforeCut.windowBytes)
-    this.slowStartBelowBytes = this.beforeCut.slowStartBelowBytes
-    this.beforeCut = undefined
+    if (this.cut === undefined || number >= this.recoveryEnd) return
+    this.cut.losses--
+    if (this.cut.losses > 0) return
+    this.windowBytes = Math.max(this.windowBytes, this.cut.windowBytes)
+    this.slowStartBelowBytes = this.cut.slowStartBelowBytes
+    this.cut = undefined
   }
 
   onSilence(): void {
-    this.slowStartBelowBytes = Math.max(this.windowBytes / 2, LEAST_WINDOW_BYTES)
+    this.slowStartBelowBytes = Math.max(this.windowBytes * DECREASE, LEAST_WINDOW_BYTES)
     this.windowBytes = LEAST_WINDOW_BYTES
-    this.beforeCut = undefined
+    this.cut = undefined
   }
 }

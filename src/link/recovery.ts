@@ -5,7 +5,7 @@
  */
 import { limits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
-import { type CongestionController, NewReno } from './congestion.js'
+import { type CongestionController, Reno } from './congestion.js'
 import type { Chunk } from './outgoing.js'
 import { Queue } from './queue.js'
 import type { Range } from './ranges.js'
@@ -25,9 +25,10 @@ export interface SentPacket {
 
 const INITIAL_RTT_MS = 333
 const GRANULARITY_MS = 1
-const TIME_THRESHOLD = 9 / 8
+const LEAST_TIME_THRESHOLD = 9 / 8
+const MOST_TIME_THRESHOLD = 2
 const LEAST_PACKET_THRESHOLD = 3
-const MOST_PACKET_THRESHOLD = 64
+const MOST_PACKET_THRESHOLD = 512
 const PACKETS_PER_PROBE = 2
 /** After so many probes without an answer the path is taken to have changed (RFC 9002 section 7.6 in its effect). */
 const SILENT_PROBES = 3
@@ -35,7 +36,7 @@ const SILENT_PROBES = 3
 const RETIRED_PROBE_TIMEOUTS = 3
 
 export class Recovery {
-  private readonly congestion: CongestionController = new NewReno()
+  private readonly congestion: CongestionController = new Reno()
   private readonly sent = new Queue<SentPacket>()
   private readonly retired = new Queue<SentPacket>()
   private smoothedMs = INITIAL_RTT_MS
@@ -44,6 +45,7 @@ export class Recovery {
   private leastMs = Number.POSITIVE_INFINITY
   private largestAcknowledged = -1
   private packetThreshold = LEAST_PACKET_THRESHOLD
+  private timeThreshold = LEAST_TIME_THRESHOLD
   private lossAt: Millis | undefined
   private lastSentAt: Millis = 0
   private inFlightBytes = 0
@@ -77,7 +79,7 @@ export class Recovery {
     this.largestAcknowledged = Math.max(this.largestAcknowledged, largest)
     const lost = this.detectLost(now, nextNumber)
     for (const packet of acknowledged) this.congestion.onAcknowledged(packet.number, packet.bytes, limited)
-    if (acknowledged.length > 0) this.unanswered = 0
+    if (acknowledged.length + late.length > 0) this.unanswered = 0
     return { acknowledged: late.length === 0 ? acknowledged : acknowledged.concat(late), lost }
   }
 
@@ -152,24 +154,26 @@ export class Recovery {
       if (packet.state === 'acknowledged' || !ranges.some((r) => r.low <= packet.number && packet.number <= r.high)) {
         continue
       }
-      if (packet.state === 'lost') this.onSpuriousLoss(packet)
+      if (packet.state === 'lost') this.onSpuriousLoss(packet, now)
       packet.state = 'acknowledged'
       late.push(packet)
     }
     return late
   }
 
-  /** RFC 9002 section 6.1.1 lets the threshold follow the reordering that is seen. */
-  private onSpuriousLoss(packet: SentPacket): void {
+  /** RFC 9002 sections 6.1.1 and 6.1.2 let both thresholds follow the reordering that is seen. */
+  private onSpuriousLoss(packet: SentPacket, now: Millis): void {
     const distance = this.largestAcknowledged - packet.number + 1
     this.packetThreshold = Math.min(Math.max(this.packetThreshold, distance), MOST_PACKET_THRESHOLD)
+    const roundTrips = (now - packet.sentAt) / Math.max(this.smoothedMs, GRANULARITY_MS)
+    this.timeThreshold = Math.min(Math.max(this.timeThreshold, roundTrips), MOST_TIME_THRESHOLD)
     this.congestion.onSpuriousLoss(packet.number)
   }
 
   /** RFC 9002 section 6.1: lost by packets that overtook it, or by time since. */
   private detectLost(now: Millis, nextNumber: number): SentPacket[] {
     this.lossAt = undefined
-    const delayMs = Math.max(TIME_THRESHOLD * Math.max(this.smoothedMs, this.latestMs), GRANULARITY_MS)
+    const delayMs = Math.max(this.timeThreshold * Math.max(this.smoothedMs, this.latestMs), GRANULARITY_MS)
     const lost: SentPacket[] = []
     for (let i = 0; i < this.sent.length; i++) {
       const packet = this.sent.at(i) as SentPacket

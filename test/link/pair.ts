@@ -1,0 +1,158 @@
+/**
+ * Endpoints on a virtual network with a virtual clock: every datagram may be lost, delayed past others, or doubled, as a
+ * seed decides. What a test sees is what each endpoint put out, in order.
+ */
+import type { Millis } from '../../src/base/time.js'
+import { createEndpoint } from '../../src/link/endpoint.js'
+import type { LinkEndpoint, LinkOutput, PeerAddress, SessionId } from '../../src/link/link.js'
+import { linkCrypto, seededRandom } from './support.js'
+
+export interface Conditions {
+  /** Probabilities of a datagram to be lost, and to arrive twice. */
+  readonly loss: number
+  readonly doubling: number
+  /** One-way delay, and what may come on top of it: with jitter, later datagrams overtake earlier ones. */
+  readonly delayMs: number
+  readonly jitterMs: number
+}
+
+export const PERFECT: Conditions = { loss: 0, doubling: 0, delayMs: 10, jitterMs: 0 }
+
+type Output<Type extends LinkOutput['type']> = Extract<LinkOutput, { readonly type: Type }>
+
+/** One endpoint with its address and what it has put out so far, datagrams apart. */
+export class Node {
+  readonly endpoint: LinkEndpoint
+  readonly outputs: LinkOutput[] = []
+  address: PeerAddress
+
+  constructor(endpoint: LinkEndpoint, address: PeerAddress) {
+    this.endpoint = endpoint
+    this.address = address
+  }
+
+  all<Type extends LinkOutput['type']>(type: Type): Output<Type>[] {
+    return this.outputs.filter((output): output is Output<Type> => output.type === type)
+  }
+
+  drops(): string[] {
+    return this.all('drop').map(({ code }) => code)
+  }
+}
+
+interface UnderWay {
+  readonly at: Millis
+  readonly order: number
+  readonly from: PeerAddress
+  readonly to: PeerAddress
+  readonly bytes: Uint8Array
+}
+
+export class Network {
+  now: Millis = 1_700_000_000_000
+  conditions: Conditions
+  /** Every datagram handed to the network, lost ones included. */
+  readonly sent: { readonly from: PeerAddress; readonly to: PeerAddress; readonly bytes: Uint8Array }[] = []
+  /** Loses what it returns true for, whatever the conditions say. */
+  lose: (from: PeerAddress, to: PeerAddress, bytes: Uint8Array) => boolean = () => false
+  private readonly nodes: Node[] = []
+  private readonly chance: () => number
+  private underWay: UnderWay[] = []
+  private order = 0
+
+  constructor(seed: number, conditions: Conditions = PERFECT) {
+    const random = seededRandom(seed)
+    this.chance = () => new DataView(random(4).buffer).getUint32(0) / 2 ** 32
+    this.conditions = conditions
+  }
+
+  add(...options: Parameters<typeof createEndpoint> extends [infer O, ...infer _] ? [O, object?] : never): Node {
+    const host = `192.0.2.${this.nodes.length + 1}`
+    const [what, bounds] = options
+    const endpoint = createEndpoint(what, linkCrypto, seededRandom(1000 + this.nodes.length), bounds)
+    const node = new Node(endpoint, { host, port: 4000 })
+    this.nodes.push(node)
+    return node
+  }
+
+  /** Takes what a node has to put out. */
+  drain(node: Node): void {
+    for (let output = node.endpoint.poll(); output !== undefined; output = node.endpoint.poll()) {
+      if (output.type === 'transmit') this.transmit(node.address, output.to, output.bytes)
+      else node.outputs.push(output)
+    }
+  }
+
+  private transmit(from: PeerAddress, to: PeerAddress, bytes: Uint8Array): void {
+    this.sent.push({ from, to, bytes })
+    if (this.lose(from, to, bytes) || this.chance() < this.conditions.loss) return
+    const copies = this.chance() < this.conditions.doubling ? 2 : 1
+    for (let i = 0; i < copies; i++) {
+      const at = this.now + this.conditions.delayMs + this.chance() * this.conditions.jitterMs
+      this.insert({ at, order: this.order++, from, to, bytes })
+    }
+  }
+
+  private insert(datagram: UnderWay): void {
+    let index = this.underWay.length
+    while (index > 0 && (this.underWay[index - 1] as UnderWay).at > datagram.at) index--
+    this.underWay.splice(index, 0, datagram)
+  }
+
+  /** Hands a datagram over at once. */
+  deliver(to: Node, from: PeerAddress, bytes: Uint8Array): void {
+    to.endpoint.datagram(this.now, from, bytes)
+    this.drain(to)
+  }
+
+  /** Lets time pass, until `until` holds or `forMs` is over. Returns whether it held. */
+  run(forMs: number, until: () => boolean = () => false): boolean {
+    const end = this.now + forMs
+    for (const node of this.nodes) this.drain(node)
+    while (!until()) {
+      const next = Math.min(this.underWay[0]?.at ?? end, ...this.nodes.map((n) => n.endpoint.deadline() ?? end))
+      if (next >= end && this.now >= end) return false
+      this.now = Math.max(this.now, Math.min(next, end))
+      this.step()
+    }
+    return true
+  }
+
+  private step(): void {
+    let arrived = 0
+    while ((this.underWay[arrived]?.at ?? Number.POSITIVE_INFINITY) <= this.now) arrived++
+    for (const datagram of this.underWay.splice(0, arrived)) {
+      const { host, port } = datagram.to
+      const to = this.nodes.find(({ address }) => address.host === host && address.port === port)
+      if (to !== undefined) this.deliver(to, datagram.from, datagram.bytes)
+    }
+    for (const node of this.nodes) {
+      if ((node.endpoint.deadline() ?? Number.POSITIVE_INFINITY) > this.now) continue
+      node.endpoint.timeout(this.now)
+      this.drain(node)
+    }
+  }
+}
+
+export interface Pair {
+  readonly network: Network
+  readonly client: Node
+  readonly server: Node
+  readonly clientSession: SessionId
+  readonly serverSession: SessionId
+}
+
+/** A client with an open session at a server, over a perfect path. */
+export function connectedPair(seed: number, bounds: { client?: object; server?: object } = {}): Pair {
+  const network = new Network(seed)
+  const client = network.add({}, bounds.client)
+  const server = network.add({ linkSecret: SERVER_SECRET }, bounds.server)
+  const clientSession = client.endpoint.connect(network.now, SERVER_KEY, server.address)
+  if (!network.run(1000, () => server.all('accepted').length > 0)) throw new Error('the pair did not connect')
+  network.run(200)
+  const serverSession = (server.all('accepted')[0] as Output<'accepted'>).session
+  return { network, client, server, clientSession, serverSession }
+}
+
+export const SERVER_SECRET = linkCrypto.secret(7)
+export const SERVER_KEY = linkCrypto.x25519Public(SERVER_SECRET)
