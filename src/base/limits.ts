@@ -167,8 +167,16 @@ export const limits = {
   // Local control
   /** Bytes of one command to a running node. */
   controlRequestBytes: 4 * MIB,
+  /** Bytes of a reply, or of one line of a stream of replies. */
+  controlReplyBytes: 4 * MIB,
   /** Commands under way at one time. */
   controlConnections: 256,
+  /** Messages handed to one listener and not yet confirmed by it. */
+  controlUnconfirmed: 64,
+  /** Invitations that one command has under way at one time. */
+  invitationsAtOnce: 32,
+  /** Observed fields remembered, so that a repeated one is written once. */
+  observations: 1_048_576,
 } as const
 
 /** The bounds a link keeps, as numbers: a test of what happens at one may hand in less. */
