@@ -75,8 +75,6 @@ export const labels = {
   statelessReset: label('lr'),
   /** Hash: keyed record of slots already accepted by CS. */
   slotReplay: label('sr'),
-  /** Hash: checksum of a network card. */
-  networkCard: label('nc'),
 } as const
 
 export type Label = keyof typeof labels

@@ -99,7 +99,6 @@ const kindByNumber = new Map(
 export function parseDatagram(received: Uint8Array): ParseResult<Datagram> {
   const first = received[0]
   if (first === undefined) return refused('WIRE_EMPTY')
-  if (received.length > limits.datagramBytes) return refused('WIRE_LIMIT')
   if (first >> 4 !== VERSION) return refused('WIRE_VERSION')
   const kind = kindByNumber.get(first & 0xf)
   if (kind === undefined) return refused('WIRE_KIND')

@@ -177,6 +177,13 @@ t.test('only zero bytes may pad', async (t) => {
   }
   t.equal(codeOf(content.content.parse(new Uint8Array(padded.length))), 'WIRE_VALUE', 'no delimiter')
 
+  const headed = format('headed', '', [
+    ['head', bytes(1), ''],
+    ['body', delimited(9), ''],
+    ['paddingBytes', zeroPadding(), ''],
+  ])
+  t.equal(codeOf(headed.parse(Uint8Array.of(0x80, 0, 0))), 'WIRE_VALUE', 'a field before it ends no body')
+
   const request = bytesOf(content.requestBody, { ...sampleOf(content.requestBody, random), paddingBytes: 3 })
   request[request.length - 1] = 0x80
   t.equal(codeOf(content.requestBody.parse(request)), 'WIRE_VALUE', 'a request with a mark in its padding')
@@ -193,6 +200,12 @@ t.test('lengths that depend on other fields are kept by the encoder too', async 
   const request = sampleOf(content.requestBody, random, { count: 3 })
   t.throws(() => content.requestBody.encode({ ...request, slots: random(29) } as never), /assertion/)
   t.throws(() => content.requestBody.encode({ ...request, content: random(9000) } as never), /assertion/)
+})
+
+t.test('the encoder refuses fields that do not fit each other', async (t) => {
+  const value = { message: 0, totalBytes: 10, offset: 5, data: random(5) }
+  t.equal(frame.encodeFrame({ kind: 'fragment', value }).length, 11)
+  t.throws(() => frame.encodeFrame({ kind: 'fragment', value: { ...value, offset: 6 } }), /fit each other/)
 })
 
 t.test('a list says no more items than its bytes could hold', async (t) => {

@@ -175,7 +175,7 @@ t.test('what is no endpoint is refused with an example, on one line', async (t) 
     '-a:1',
     'a:1:1',
   )
-  bad.push('\u001b[2J:1', 'x'.repeat(10_000))
+  bad.push('\u001b[2J:1', 'x'.repeat(10_000), `${'a.'.repeat(126)}bc:1`)
   for (const text of bad) {
     t.throws(
       () => parseEndpoint(text),
