@@ -250,9 +250,12 @@ export class Channel {
     }
   }
 
-  /** The last datagram of a session. */
-  closeDatagram(reason: CloseReason): Uint8Array {
-    return this.established.sealer.seal(encodeFrame({ kind: 'close', value: { reason: closeReasons[reason] } }))
+  /** The last datagram of a session: with what is still owed, so that the peer knows what was delivered. */
+  closeDatagram(now: Millis, reason: CloseReason): Uint8Array {
+    const writer = new Writer(PACKET_FRAMES_BYTES)
+    this.writeAck(writer, now)
+    writer.bytes(encodeFrame({ kind: 'close', value: { reason: closeReasons[reason] } }))
+    return this.established.sealer.seal(writer.finish())
   }
 
   deadline(): Millis {

@@ -20,7 +20,6 @@ import {
 import type { CloseReason } from '../wire/frame.js'
 import { Channel, type ChannelSink } from './channel.js'
 import { Counters, type Purpose } from './counters.js'
-import { Deadlines } from './deadlines.js'
 import { answerInit, type Established, Initiation, macFits, type ResponderKeys } from './handshake.js'
 import type {
   EndpointOptions,
@@ -36,6 +35,7 @@ import { Outgoing } from './outgoing.js'
 import { Queue } from './queue.js'
 import { ReassemblyRoom } from './reassembly.js'
 import { Session } from './session.js'
+import { SessionTable } from './session-table.js'
 
 /**
  * Makes an endpoint. `random` gives ephemeral keys and session indexes; `bounds` replaces bounds of limits.ts, for tests of
@@ -50,7 +50,6 @@ export function createEndpoint(
   return new Endpoint(options, crypto, random, { ...limits, ...bounds })
 }
 
-const INDEX_BYTES = 4
 const EPHEMERAL_BYTES = 32
 
 class Endpoint implements LinkEndpoint {
@@ -59,21 +58,17 @@ class Endpoint implements LinkEndpoint {
   private readonly bounds: LinkLimits
   private readonly responder: ResponderKeys | undefined
   private readonly room: ReassemblyRoom
-  private readonly sessions = new Map<SessionId, Session>()
-  private readonly byIndex = new Map<number, Session>()
-  private readonly byInit = new Map<string, Session>()
-  private readonly deadlines = new Deadlines<Session>()
+  private readonly sessions: SessionTable
   private readonly outputs = new Queue<LinkOutput>()
   private readonly ready = new Queue<Session>()
   private readonly total = new Counters()
-  private halfOpen = 0
-  private nextId = 0
   private now: Millis = 0
 
   constructor(options: EndpointOptions, crypto: LinkCrypto, random: RandomBytes, bounds: LinkLimits) {
     this.crypto = crypto
     this.random = random
     this.bounds = bounds
+    this.sessions = new SessionTable(bounds, random)
     this.room = new ReassemblyRoom(bounds.reassemblyTotalBytes)
     const { linkSecret } = options
     this.responder = linkSecret && { linkSecret, linkKey: crypto.x25519Public(linkSecret) }
@@ -81,19 +76,19 @@ class Endpoint implements LinkEndpoint {
 
   connect(now: Millis, linkKey: Key, to: PeerAddress): SessionId {
     this.now = now
-    const id = this.freshId()
-    const index = this.freshIndex()
+    const id = this.sessions.freshId()
+    const index = this.sessions.freshIndex()
     const keys = { linkKey, ephemeralSecret: this.random(EPHEMERAL_BYTES), index: index.bytes }
     const initiation = new Initiation(this.crypto, this.bounds, keys, now)
     const init = initiation.datagram()
-    if (init === undefined || this.sessions.size >= this.bounds.sessions) {
+    if (init === undefined || this.sessions.full()) {
       initiation.wipe()
       this.outputs.push({ type: 'closed', session: id, reason: 'failed', undelivered: [] })
       return id
     }
     const outgoing = new Outgoing(this.bounds.sendQueueBytes)
     const session = new Session({ id, index: index.number }, to, outgoing, { name: 'initiating', initiation })
-    this.enter(session)
+    this.sessions.add(session)
     this.transmit(session, init, 'handshake')
     return id
   }
@@ -159,7 +154,9 @@ class Endpoint implements LinkEndpoint {
         return this.onCookieReply(datagram.value)
       case 'statelessReset':
         // Its token cannot be told from a made-up one yet, so it ends nothing (section 10.6).
-        return this.byIndex.has(indexNumber(datagram.value.receiverIndex)) ? 'LINK_UNEXPECTED' : 'LINK_UNKNOWN_SESSION'
+        return this.sessions.named(datagram.value.receiverIndex) !== undefined
+          ? 'LINK_UNEXPECTED'
+          : 'LINK_UNKNOWN_SESSION'
       default:
         datagram satisfies never
         return undefined
@@ -167,7 +164,7 @@ class Endpoint implements LinkEndpoint {
   }
 
   private onPacket(from: PeerAddress, received: FormatValue<typeof packet>, sizeBytes: number): DropCode | undefined {
-    const session = this.byIndex.get(indexNumber(received.receiverIndex))
+    const session = this.sessions.named(received.receiverIndex)
     if (session === undefined) return 'LINK_UNKNOWN_SESSION'
     const { phase } = session
     if (phase.name !== 'open' && phase.name !== 'answering') return 'LINK_UNEXPECTED'
@@ -183,7 +180,7 @@ class Endpoint implements LinkEndpoint {
   }
 
   private accept(session: Session, channel: Channel, from: PeerAddress): void {
-    this.halfOpen--
+    this.sessions.onProved()
     session.phase = { name: 'open', channel }
     this.outputs.push({ type: 'accepted', session: session.id, from })
   }
@@ -192,10 +189,10 @@ class Endpoint implements LinkEndpoint {
     if (this.responder === undefined) return 'LINK_UNEXPECTED'
     if (!macFits(this.crypto, this.responder.linkKey, init, bytes)) return 'LINK_MAC'
     const initKey = `${toHex(init.ephemeral)} ${toHex(init.senderIndex)} ${from.host} ${from.port}`
-    const known = this.byInit.get(initKey)
+    const known = this.sessions.begunBy(initKey)
     if (known !== undefined) return this.onRepeatedInit(known)
-    if (this.sessions.size >= this.bounds.sessions || this.halfOpen >= this.bounds.halfOpenSessions) return 'LINK_FULL'
-    const index = this.freshIndex()
+    if (this.sessions.closedToStrangers()) return 'LINK_FULL'
+    const index = this.sessions.freshIndex()
     const own = { index: index.bytes, ephemeralSecret: this.random(EPHEMERAL_BYTES) }
     const answer = answerInit(this.crypto, this.bounds, this.responder, init, own)
     if (answer === undefined) return 'LINK_HANDSHAKE'
@@ -214,20 +211,18 @@ class Endpoint implements LinkEndpoint {
     names: { readonly initKey: string; readonly index: number },
     answer: { readonly response: Uint8Array; readonly established: Established },
   ): void {
-    const id = this.freshId()
+    const id = this.sessions.freshId()
     const outgoing = new Outgoing(this.bounds.sendQueueBytes)
     const channel = this.channel(id, answer.established, outgoing, false)
     const expiresAt = this.now + this.bounds.handshakeTimeoutMs
     const phase = { name: 'answering', channel, response: answer.response, expiresAt } as const
     const session = new Session({ id, ...names }, from, outgoing, phase)
-    this.halfOpen++
-    this.byInit.set(names.initKey, session)
-    this.enter(session)
+    this.sessions.add(session)
     this.transmit(session, answer.response, 'handshake')
   }
 
   private onResponse(response: FormatValue<typeof handshakeResponse>, sizeBytes: number): DropCode | undefined {
-    const session = this.byIndex.get(indexNumber(response.receiverIndex))
+    const session = this.sessions.named(response.receiverIndex)
     if (session === undefined) return 'LINK_UNKNOWN_SESSION'
     const { phase } = session
     if (phase.name !== 'initiating') return 'LINK_UNEXPECTED'
@@ -245,7 +240,7 @@ class Endpoint implements LinkEndpoint {
   }
 
   private onCookieReply(reply: FormatValue<typeof cookieReply>): DropCode | undefined {
-    const session = this.byIndex.get(indexNumber(reply.receiverIndex))
+    const session = this.sessions.named(reply.receiverIndex)
     if (session === undefined) return 'LINK_UNKNOWN_SESSION'
     const { phase } = session
     if (phase.name !== 'initiating') return 'LINK_UNEXPECTED'
@@ -263,9 +258,9 @@ class Endpoint implements LinkEndpoint {
 
   timeout(now: Millis): void {
     this.now = now
-    for (const session of this.deadlines.takeDue(now)) {
+    for (const session of this.sessions.deadlines.takeDue(now)) {
       this.onTimeout(session)
-      this.deadlines.update(session)
+      this.sessions.deadlines.update(session)
     }
   }
 
@@ -304,7 +299,7 @@ class Endpoint implements LinkEndpoint {
   }
 
   deadline(): Millis | undefined {
-    return this.deadlines.next()
+    return this.sessions.deadlines.next()
   }
 
   /** One datagram a turn, so that a session with much to send does not hold up the others. */
@@ -317,7 +312,7 @@ class Endpoint implements LinkEndpoint {
       this.transmit(session, datagram.bytes, datagram.purpose)
       this.markReady(session)
     } else if (spent) this.end(session, 'limit', 'limit')
-    else this.deadlines.update(session)
+    else this.sessions.deadlines.update(session)
   }
 
   private transmit(session: Session, bytes: Uint8Array, purpose: Purpose): void {
@@ -336,16 +331,12 @@ class Endpoint implements LinkEndpoint {
     this.outputs.push({ type: 'drop', code, from })
   }
 
-  private enter(session: Session): void {
-    this.sessions.set(session.id, session)
-    this.byIndex.set(session.index, session)
-    this.deadlines.update(session)
-  }
-
   /** Ends a session that the caller knows of. */
   private end(session: Session, reason: CloseReason | 'failed' | 'timeout', tell?: CloseReason): void {
     const { phase } = session
-    if (tell !== undefined && phase.name === 'open') this.transmit(session, phase.channel.closeDatagram(tell), 'data')
+    if (tell !== undefined && phase.name === 'open') {
+      this.transmit(session, phase.channel.closeDatagram(this.now, tell), 'data')
+    }
     this.leave(session)
     const undelivered = session.outgoing.undelivered()
     this.outputs.push({ type: 'closed', session: session.id, reason, undelivered })
@@ -353,12 +344,8 @@ class Endpoint implements LinkEndpoint {
 
   /** Nothing of a session lingers: later packets are for no session here. */
   private leave(session: Session): void {
-    if (session.phase.name === 'answering') this.halfOpen--
+    this.sessions.remove(session)
     session.end()
-    this.sessions.delete(session.id)
-    this.byIndex.delete(session.index)
-    if (session.initKey !== undefined) this.byInit.delete(session.initKey)
-    this.deadlines.remove(session)
   }
 
   private channel(id: SessionId, established: Established, outgoing: Outgoing, initiated: boolean): Channel {
@@ -372,20 +359,4 @@ class Endpoint implements LinkEndpoint {
     }
     return new Channel(established, outgoing, { bounds: this.bounds, room: this.room, sink }, initiated, this.now)
   }
-
-  private freshId(): SessionId {
-    return this.nextId++ as SessionId
-  }
-
-  private freshIndex(): { readonly bytes: Uint8Array; readonly number: number } {
-    for (;;) {
-      const bytes = this.random(INDEX_BYTES)
-      const number = indexNumber(bytes)
-      if (!this.byIndex.has(number)) return { bytes, number }
-    }
-  }
-}
-
-function indexNumber(index: Uint8Array): number {
-  return new DataView(index.buffer, index.byteOffset, INDEX_BYTES).getUint32(0)
 }

@@ -21,7 +21,10 @@ export type SessionId = number & { readonly [session]: true }
 /** Number of a message in its direction of a session, counted from 0. */
 export type MessageNumber = number
 
-/** What one message cost on the wire, first transmissions only; acknowledgements and handshakes are counted elsewhere. */
+/**
+ * What one message cost on the wire, first transmissions only; acknowledgements and handshakes are counted elsewhere. Where
+ * several messages share a datagram, the first bears the datagram and its 25 bytes, so the costs of all add up.
+ */
 export interface MessageCost {
   readonly datagrams: number
   /** UDP payload bytes of those datagrams, without ACK frames that rode along. */
@@ -77,7 +80,8 @@ export interface LinkEndpoint {
   connect(now: Millis, linkKey: Key, to: PeerAddress): SessionId
   /**
    * Queues a message of at most `limits.messageBytes`; allowed before `connected`. Returns its number, or `undefined` where the
-   * session is gone or its queue (`limits.sendQueueBytes`) has no room.
+   * session is gone or its queue (`limits.sendQueueBytes`) has no room. Throws `BODY_TOO_LARGE` past the limit. The bytes are
+   * not copied: they must stay as they are until the message is delivered or the session is closed.
    */
   send(now: Millis, session: SessionId, message: Uint8Array): MessageNumber | undefined
   /** Bytes that `send` would still take; 0 for a session that is gone. */
@@ -87,11 +91,15 @@ export interface LinkEndpoint {
   handshakeHash(session: SessionId): Uint8Array | undefined
   /** Where the session's packets go, and whether this end began it. */
   peer(session: SessionId): { readonly address: PeerAddress; readonly initiated: boolean } | undefined
-  /** Counters of one session, or of all there ever were. */
+  /**
+   * Counters of one session, all zero once it is gone, or of all there ever were. A session receives what authenticates
+   * under it; the endpoint receives whatever arrives.
+   */
   counters(session?: SessionId): LinkCounters
   datagram(now: Millis, from: PeerAddress, bytes: Uint8Array): void
   /** Called when `deadline()` has come. */
   timeout(now: Millis): void
+  /** What there is to do next. To be drained after every call that takes `now`, before `deadline` is asked. */
   poll(): LinkOutput | undefined
   /** When `timeout` is next due. */
   deadline(): Millis | undefined
