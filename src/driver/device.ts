@@ -143,7 +143,14 @@ export async function openDevice(options: DeviceOptions): Promise<Device> {
     })
     const node = new DeviceNode(machine, deviceAddressOf(directory, identity.identityKey), socket.address)
     node.attach(
-      await run<DeviceInput, DeviceOutput>({ machine, socket, store, clock: systemClock(), log, onOutput: (output) => node.output(output) }),
+      await run<DeviceInput, DeviceOutput>({
+        machine,
+        socket,
+        store,
+        clock: systemClock(),
+        log,
+        onOutput: (output) => node.output(output),
+      }),
     )
     closeOnAbort(options.signal, () => node.close())
     return node
@@ -159,7 +166,8 @@ export function deviceAddressOf(directory: DataDirectory, identityKey: IdentityK
   return formatDeviceAddress({ identityKey, accessCode: directory.identity.accessCode })
 }
 
-class DeviceNode implements Device {
+/** The device behind `Device`; apart from it only for this program's own commands. */
+export class DeviceNode implements Device {
   readonly id: string
   readonly address: string
   readonly localAddress: PeerAddress
@@ -311,6 +319,11 @@ class DeviceNode implements Device {
       },
       messages: ({ signal } = {}) => this.inbox.read(name, signal),
     }
+  }
+
+  /** With the group's secrets, for the demo, which proves that nobody else read them. */
+  groupState(name: string): GroupState | undefined {
+    return this.machine.group(name)
   }
 
   private members(name: string): MemberInfo[] {

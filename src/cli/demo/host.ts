@@ -1,0 +1,154 @@
+/**
+ * A child process of the demo: hosts one server, one proxy, or devices, on real sockets and its own data directories. It
+ * ends when its parent does, however that ends.
+ */
+import { ProtocolError } from '../../base/errors.js'
+import { DeviceNode, openDevice } from '../../driver/device.js'
+import { openProxy, type ProxyNode } from '../../driver/proxy.js'
+import { openServer, type ServerNode } from '../../driver/server.js'
+import type { LinkCounters, PeerAddress } from '../../link/link.js'
+import type { CallName, CallOf, FromHost, NodeStatus, Results, ToHost } from './host-protocol.js'
+import { digestOf, LearntCollector } from './learnt.js'
+
+interface Hosted {
+  readonly learnt: LearntCollector
+  readonly node: ServerNode | ProxyNode | DeviceNode
+}
+
+type Handlers = { readonly [N in CallName]: (call: CallOf<N>) => Promise<Results[N]> | Results[N] }
+
+const hosted = new Map<number, Hosted>()
+const GOODBYE_MS = 3000
+
+const handlers: Handlers = {
+  openServer: async ({ node, data, listen }) => {
+    const learnt = new LearntCollector('server', node)
+    const server = await openServer({ data, listen, observe: learnt.observe })
+    hosted.set(node, { learnt, node: server })
+    return { card: server.card }
+  },
+  openProxy: async ({ node, data, network, listen }) => {
+    const learnt = new LearntCollector('proxy', node)
+    const proxy = await openProxy({ data, network, listen, observe: learnt.observe })
+    hosted.set(node, { learnt, node: proxy })
+    return { localAddress: addressText(proxy.address) }
+  },
+  openDevice: async ({ node, data, network, listen, padding }) => {
+    const learnt = new LearntCollector('device', node)
+    const device = await openDevice({ data, network, listen, padding, observe: learnt.observe })
+    if (!(device instanceof DeviceNode)) throw new Error('internal: openDevice gives a DeviceNode')
+    hosted.set(node, { learnt, node: device })
+    void reportMessages(node, device)
+    return { id: device.id, address: device.address, localAddress: addressText(device.localAddress) }
+  },
+  createGroup: async ({ node, name }) => {
+    await deviceOf(node).groups.create(name)
+    return undefined
+  },
+  invite: async ({ node, group, address, passphrase }) => {
+    await groupOf(node, group).invite(address, { passphrase })
+    return undefined
+  },
+  join: async ({ node, passphrase }) => {
+    for await (const invitation of deviceOf(node).invitations()) {
+      await invitation.join(passphrase)
+      return undefined
+    }
+    throw new ProtocolError('CLOSED', 'the device was closed before an invitation came')
+  },
+  memberCount: ({ node, group }) => groupOf(node, group).members().length,
+  send: ({ node, group, body }) => groupOf(node, group).send(body),
+  truth: ({ node, group }) => {
+    const state = deviceOf(node).groupState(group)
+    if (state === undefined) throw unknownGroup(group)
+    return {
+      groupId: digestOf(state.id),
+      groupKey: digestOf(state.keys.publicPoint),
+      groupSecret: digestOf(state.keys.secret),
+      groupSymmetric: digestOf(state.keys.symmetric),
+    }
+  },
+  status: ({ node }) => statusOf(node),
+  directoryProxies: ({ node }) => deviceOf(node).status().directory?.proxies.size ?? 0,
+  forget: ({ node }) => {
+    hostedNode(node).learnt.forget()
+    return undefined
+  },
+  learnt: ({ node }) => hostedNode(node).learnt.report(),
+  plant: ({ node, value }) => {
+    hostedNode(node).learnt.plant(value)
+    return undefined
+  },
+}
+
+async function reportMessages(node: number, device: DeviceNode): Promise<void> {
+  for await (const message of device.messages()) {
+    tell({
+      type: 'received',
+      node,
+      sender: message.sender,
+      messageId: message.messageId,
+      bodyDigest: digestOf(message.body),
+      bodyBytes: message.body.length,
+    })
+    await message.ack()
+  }
+}
+
+function statusOf(node: number): NodeStatus {
+  const { links, drops } = hostedNode(node).node.status()
+  return { links: links as Readonly<Record<string, LinkCounters>>, drops }
+}
+
+function hostedNode(node: number): Hosted {
+  const found = hosted.get(node)
+  if (found === undefined) throw new Error(`internal: node ${node} is not hosted here`)
+  return found
+}
+
+function deviceOf(node: number): DeviceNode {
+  const { node: found } = hostedNode(node)
+  if (!(found instanceof DeviceNode)) throw new Error(`internal: node ${node} is not a device`)
+  return found
+}
+
+function groupOf(node: number, name: string) {
+  const group = deviceOf(node).groups.get(name)
+  if (group === undefined) throw unknownGroup(name)
+  return group
+}
+
+function unknownGroup(name: string): ProtocolError {
+  return new ProtocolError('GROUP_UNKNOWN', `there is no group ${name} on this device`)
+}
+
+function addressText({ host, port }: PeerAddress): string {
+  return `${host}:${port}`
+}
+
+function tell(message: FromHost): void {
+  if (process.connected) process.send?.(message)
+}
+
+async function answer({ number, ...call }: ToHost): Promise<void> {
+  try {
+    const handler = handlers[call.call] as (call: unknown) => unknown
+    tell({ type: 'answer', number, result: await handler(call) })
+  } catch (error) {
+    const code = error instanceof ProtocolError ? error.code : 'INTERNAL'
+    tell({ type: 'refusal', number, code, message: (error as Error).message })
+  }
+}
+
+/** Says goodbye to peers and ends, soon in any case. */
+async function end(): Promise<void> {
+  setTimeout(() => process.exit(1), GOODBYE_MS).unref()
+  await Promise.allSettled([...hosted.values()].map(({ node }) => node.close()))
+  process.exit(0)
+}
+
+process.on('message', (message: ToHost) => void answer(message))
+process.once('disconnect', () => void end())
+// Ctrl-C reaches the whole process group; the parent decides when its children end.
+process.on('SIGINT', () => undefined)
+process.once('SIGTERM', () => void end())
