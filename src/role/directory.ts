@@ -2,22 +2,13 @@
  * The directory: signed by CS, made of entries that each proxy signed for itself, and checked whole by whoever
  * reads it (PROTOCOL.md section 9). One bad entry refuses the directory: CS checked it before, so only a fault or a lie lets it in.
  */
-import {
-  compare,
-  concat,
-  equal,
-  type IdentityKey,
-  type NodeId,
-  nodeId,
-  type Point,
-  signature,
-  toHex,
-} from '../base/bytes.js'
+import { compare, concat, equal, type IdentityKey, type NodeId, type Point, signature, toHex } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { labels } from '../base/labels.js'
 import { limits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
 import type { Crypto, Group255, Hashing, Identity, Signing } from '../crypto/crypto.js'
+import { nodeIdOf } from '../group/identity.js'
 import type { PeerAddress } from '../link/link.js'
 import type { FormatValue } from '../wire/codec.js'
 import { directory as directoryFormat, proxyEntry as proxyEntryFormat } from '../wire/directory.js'
@@ -51,11 +42,6 @@ export type DirectoryResult =
 const SIGNATURE_BYTES = 64
 const NO_SIGNATURE = signature(new Uint8Array(SIGNATURE_BYTES))
 
-/** id = first 8 bytes of H("id" || identity key). */
-export function idOf(crypto: Hashing, key: IdentityKey): NodeId {
-  return nodeId(crypto.hash(labels.nodeId, key).slice(0, 8))
-}
-
 /** Throws `ENDPOINT_MALFORMED` where an address is not numeric. */
 export function signProxyEntry(crypto: Signing, identity: Identity, description: ProxyDescription): ProxyEntry {
   const entry = {
@@ -82,7 +68,7 @@ export function verifyProxyEntry(crypto: Signing & Group255, entry: ProxyEntry):
 
 /** The directory as bytes. */
 export function signDirectory(crypto: Signing & Hashing, identity: Identity, draft: DirectoryDraft): Uint8Array {
-  const byId = draft.proxies.map((entry) => ({ id: idOf(crypto, entry.identityKey), entry }))
+  const byId = draft.proxies.map((entry) => ({ id: nodeIdOf(crypto, entry.identityKey), entry }))
   byId.sort((a, b) => compare(a.id, b.id))
   const proxies = byId.map(({ entry }) => entry)
   const signed = withoutSignature(directoryFormat.encode({ ...draft, proxies, signature: NO_SIGNATURE }))
@@ -145,7 +131,7 @@ function verifiedProxies(
   const listed = new Map<string, ListedProxy>()
   let last: NodeId | undefined
   for (const entry of proxies) {
-    const id = idOf(crypto, entry.identityKey)
+    const id = nodeIdOf(crypto, entry.identityKey)
     if (last !== undefined && compare(last, id) >= 0) return undefined
     if (equal(entry.identityKey, serverKey) || !verifyProxyEntry(crypto, entry)) return undefined
     const linkKey = crypto.linkPublicKey(entry.identityKey)

@@ -1,0 +1,135 @@
+/**
+ * The proxies to be listed: those that announced themselves and are connected, or were a moment ago (PROTOCOL.md section 9.2).
+ * Entries outlive a restart for the same grace, so that a server coming back does not empty everybody's directory.
+ */
+import { equal, fromHex, type NodeId, nodeId } from '../../base/bytes.js'
+import { limits } from '../../base/limits.js'
+import { type Millis, utcDay } from '../../base/time.js'
+import type { Group255, Signing } from '../../crypto/crypto.js'
+import { Queue } from '../../link/queue.js'
+import { proxyEntry } from '../../wire/directory.js'
+import { type ProxyEntry, verifyProxyEntry } from '../directory.js'
+import type { Write } from '../role.js'
+import { keyParts, storeKeys } from './records.js'
+
+interface Listed {
+  readonly entry: ProxyEntry
+  readonly encoded: Uint8Array
+  /** When the link was lost; `undefined` while it is up. */
+  lostAt: Millis | undefined
+}
+
+/** How long a proxy stays listed without a link: long enough to reconnect, short enough to matter to who picks it. */
+const GRACE_MS = 30_000
+/** All entries together: a directory is one link message, with room for its own fields. */
+const ENTRIES_BYTES = limits.messageBytes - 1024
+
+export class Proxies {
+  private readonly crypto: Signing & Group255
+  private readonly most: number
+  private readonly listed = new Map<string, Listed>()
+  private listedBytes = 0
+  private readonly lost = new Queue<{ readonly id: string; readonly lostAt: Millis }>()
+
+  constructor(crypto: Signing & Group255, most: number) {
+    this.crypto = crypto
+    this.most = most
+  }
+
+  restore(key: string, value: Uint8Array): void {
+    const id = keyParts('proxy', key)?.[0]
+    const encoded = value.slice()
+    const parsed = proxyEntry.parse(encoded)
+    if (id !== undefined && parsed.ok) this.put(id, { entry: parsed.value, encoded, lostAt: undefined })
+  }
+
+  /** Entries of an earlier run: their links are gone, and the server may admit others by now. */
+  start(now: Millis, admits: (id: string) => boolean): Write[] {
+    const refused = [...this.listed.keys()].filter((id) => !admits(id))
+    for (const id of this.listed.keys()) this.lose(now, id)
+    return refused.map((id) => this.remove(id))
+  }
+
+  /** Whether an entry announced by the holder of its key may be listed. */
+  accepts(now: Millis, id: string, entry: ProxyEntry): boolean {
+    const held = this.listed.get(id)
+    const moreBytes = proxyEntry.encode(entry).length - (held?.encoded.length ?? 0)
+    const roomFor =
+      (held !== undefined || this.listed.size < this.most) && this.listedBytes + moreBytes <= ENTRIES_BYTES
+    const timely = entry.issuedAt <= now + limits.clockSkewMs && entry.issuedAt >= (held?.entry.issuedAt ?? 0)
+    return roomFor && timely && hasKeyOf(entry, now) && verifyProxyEntry(this.crypto, entry)
+  }
+
+  /** Lists an accepted entry; returns what changed, nothing where it is listed already. */
+  list(id: string, entry: ProxyEntry): Write[] {
+    const encoded = proxyEntry.encode(entry)
+    const held = this.listed.get(id)
+    if (held !== undefined && equal(held.encoded, encoded)) {
+      held.lostAt = undefined
+      return []
+    }
+    // Parsed again from bytes of its own: what was announced borrows from the message it came in.
+    const parsed = proxyEntry.parse(encoded)
+    if (parsed.ok) this.put(id, { entry: parsed.value, encoded, lostAt: undefined })
+    return [{ key: storeKeys.proxy(id), value: encoded }]
+  }
+
+  /** The link is lost; the entry stays for the grace, so nothing changes yet. */
+  lose(now: Millis, id: string): Write[] {
+    const held = this.listed.get(id)
+    if (held === undefined) return []
+    held.lostAt = now
+    this.lost.push({ id, lostAt: now })
+    return []
+  }
+
+  /** The proxy said goodbye; returns what changed. */
+  leave(id: string): Write[] {
+    return this.listed.has(id) ? [this.remove(id)] : []
+  }
+
+  deadline(): Millis | undefined {
+    const next = this.lost.peek()
+    return next === undefined ? undefined : next.lostAt + GRACE_MS
+  }
+
+  /** Removes those whose grace is over; returns what changed. */
+  dropLost(now: Millis): Write[] {
+    const writes: Write[] = []
+    for (let next = this.lost.peek(); next !== undefined && next.lostAt + GRACE_MS <= now; next = this.lost.peek()) {
+      this.lost.shift()
+      if (this.listed.get(next.id)?.lostAt === next.lostAt) writes.push(this.remove(next.id))
+    }
+    return writes
+  }
+
+  /** The entries to be listed now: whoever has no key for today cannot be used. */
+  entries(now: Millis): ProxyEntry[] {
+    return [...this.listed.values()].map(({ entry }) => entry).filter((entry) => hasKeyOf(entry, now))
+  }
+
+  /** Those listed, grace included. */
+  ids(): NodeId[] {
+    return [...this.listed.keys()].map((id) => nodeId(fromHex(id)))
+  }
+
+  private put(id: string, listed: Listed): void {
+    this.take(id)
+    this.listed.set(id, listed)
+    this.listedBytes += listed.encoded.length
+  }
+
+  private take(id: string): void {
+    this.listedBytes -= this.listed.get(id)?.encoded.length ?? 0
+    this.listed.delete(id)
+  }
+
+  private remove(id: string): Write {
+    this.take(id)
+    return { key: storeKeys.proxy(id), value: undefined }
+  }
+}
+
+function hasKeyOf(entry: ProxyEntry, now: Millis): boolean {
+  return entry.sealingKeys.some(({ day }) => day === utcDay(now))
+}
