@@ -2,10 +2,13 @@
  * Endpoints on a virtual network with a virtual clock: every datagram may be lost, delayed past others, or doubled, as a
  * seed decides. What a test sees is what each endpoint put out, in order.
  */
+import { key, utf8 } from '../../src/base/bytes.js'
+import type { LinkLimits } from '../../src/base/limits.js'
 import type { Millis } from '../../src/base/time.js'
 import { createEndpoint } from '../../src/link/endpoint.js'
-import type { LinkEndpoint, LinkOutput, PeerAddress, SessionId } from '../../src/link/link.js'
-import { linkCrypto, seededRandom } from './support.js'
+import type { EndpointOptions, LinkEndpoint, LinkOutput, PeerAddress, SessionId } from '../../src/link/link.js'
+import { seeded } from '../base/seeded.js'
+import { crypto } from './support.js'
 
 export interface Conditions {
   /** Probabilities of a datagram to be lost, and to arrive twice. */
@@ -61,15 +64,14 @@ export class Network {
   private order = 0
 
   constructor(seed: number, conditions: Conditions = PERFECT) {
-    const random = seededRandom(seed)
+    const random = seeded(seed)
     this.chance = () => new DataView(random(4).buffer).getUint32(0) / 2 ** 32
     this.conditions = conditions
   }
 
-  add(...options: Parameters<typeof createEndpoint> extends [infer O, ...infer _] ? [O, object?] : never): Node {
+  add(options: EndpointOptions, bounds: Partial<LinkLimits> = {}): Node {
     const host = `192.0.2.${this.nodes.length + 1}`
-    const [what, bounds] = options
-    const endpoint = createEndpoint(what, linkCrypto, seededRandom(1000 + this.nodes.length), bounds)
+    const endpoint = createEndpoint(options, crypto, seeded(1000 + this.nodes.length), bounds)
     const node = new Node(endpoint, { host, port: 4000 })
     this.nodes.push(node)
     return node
@@ -143,7 +145,10 @@ export interface Pair {
 }
 
 /** A client with an open session at a server, over a perfect path. */
-export function connectedPair(seed: number, bounds: { client?: object; server?: object } = {}): Pair {
+export function connectedPair(
+  seed: number,
+  bounds: { client?: Partial<LinkLimits>; server?: Partial<LinkLimits> } = {},
+): Pair {
   const network = new Network(seed)
   const client = network.add({}, bounds.client)
   const server = network.add({ linkSecret: SERVER_SECRET }, bounds.server)
@@ -154,5 +159,5 @@ export function connectedPair(seed: number, bounds: { client?: object; server?: 
   return { network, client, server, clientSession, serverSession }
 }
 
-export const SERVER_SECRET = linkCrypto.secret(7)
-export const SERVER_KEY = linkCrypto.x25519Public(SERVER_SECRET)
+export const SERVER_SECRET = key(crypto.hash(utf8('server')))
+export const SERVER_KEY = crypto.x25519Public(SERVER_SECRET)
