@@ -83,7 +83,13 @@ class Endpoint implements LinkEndpoint {
     const init = initiation.datagram()
     if (init === undefined || this.sessions.full()) {
       initiation.wipe()
-      this.outputs.push({ type: 'closed', session: id, reason: 'failed', undelivered: [] })
+      this.outputs.push({
+        type: 'closed',
+        session: id,
+        reason: 'failed',
+        undelivered: [],
+        counters: new Counters().snapshot(),
+      })
       return id
     }
     const outgoing = new Outgoing(this.bounds.sendQueueBytes)
@@ -339,7 +345,8 @@ class Endpoint implements LinkEndpoint {
     }
     this.leave(session)
     const undelivered = session.outgoing.undelivered()
-    this.outputs.push({ type: 'closed', session: session.id, reason, undelivered })
+    const counters = session.counters.snapshot()
+    this.outputs.push({ type: 'closed', session: session.id, reason, undelivered, counters })
   }
 
   /** Nothing of a session lingers: later packets are for no session here. */

@@ -56,6 +56,8 @@ export type LinkOutput =
       readonly session: SessionId
       readonly reason: CloseReason | 'failed' | 'timeout'
       readonly undelivered: readonly MessageNumber[]
+      /** What the session came to: it can be asked no more. */
+      readonly counters: LinkCounters
     }
   | { readonly type: 'drop'; readonly code: DropCode; readonly from: PeerAddress }
 

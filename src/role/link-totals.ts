@@ -2,7 +2,7 @@
  * What a role's links cost, summed by what is at their other end: an endpoint counts by session, and forgets a session
  * when it is closed.
  */
-import type { LinkCounters, LinkEndpoint, SessionId, Traffic } from '../link/link.js'
+import type { LinkCounters, LinkEndpoint, LinkOutput, SessionId, Traffic } from '../link/link.js'
 
 export class LinkTotals<PeerClass extends string> {
   private readonly endpoint: LinkEndpoint
@@ -18,12 +18,11 @@ export class LinkTotals<PeerClass extends string> {
     this.open.set(session, peer)
   }
 
-  /** To be called with the endpoint's `closed`. */
-  closed(session: SessionId): void {
+  closed({ session, counters }: Extract<LinkOutput, { type: 'closed' }>): void {
     const peer = this.open.get(session)
     if (peer === undefined) return
     this.open.delete(session)
-    this.past.set(peer, sum(this.past.get(peer) ?? NOTHING, this.endpoint.counters(session)))
+    this.past.set(peer, sum(this.past.get(peer) ?? NOTHING, counters))
   }
 
   /** The sessions that are open. */

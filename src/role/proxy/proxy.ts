@@ -215,7 +215,7 @@ class ProxyMachine implements ProxyRole {
         this.totals.assign(output.session, this.serverLink.owns(output.session) ? 'server' : 'proxies')
         break
       case 'closed':
-        this.totals.closed(output.session)
+        this.totals.closed(output)
         if (this.serverLink.owns(output.session)) this.copies.lost(now)
         break
       case 'delivered':

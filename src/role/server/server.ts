@@ -216,8 +216,9 @@ class ServerMachine implements Server {
     if (from?.phase === 'proven' && from.role === 'device') this.deliveries.resume(now, from.id)
   }
 
-  private closed(now: Millis, { session, reason }: Closed): void {
-    this.totals.closed(session)
+  private closed(now: Millis, closed: Closed): void {
+    const { session, reason } = closed
+    this.totals.closed(closed)
     this.publication.forget(session)
     const gone = this.sessions.remove(session)
     if (gone?.role === 'device') this.deliveries.close(gone.id)
