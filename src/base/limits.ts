@@ -73,7 +73,7 @@ export const limits = {
   passphraseMinBytes: 12,
   passphraseMaxBytes: 1024,
   /** Invitations made and not yet answered. */
-  pendingInvitations: 4096,
+  pendingInvitations: 2048,
   /** Newcomers are introduced together: after this quiet time, or this long after the first, whichever comes earlier. */
   introduceQuietMs: SECOND_MS,
   introduceWaitMs: 10 * SECOND_MS,
@@ -195,4 +195,22 @@ export type LinkLimits = {
     | 'handshakeRetryMs'
     | 'handshakeTimeoutMs'
     | 'unansweredProbes']: number
+}
+
+/** The bounds a server keeps, as numbers: a test of what happens at one may hand in less. */
+export type ServerLimits = {
+  readonly [Bound in
+    | 'devices'
+    | 'proxies'
+    | 'mailboxCopies'
+    | 'mailboxBytes'
+    | 'mailboxLifeMs'
+    | 'storedCopies'
+    | 'storedBytes'
+    | 'intakeCopies'
+    | 'intakeBytes'
+    | 'slotReplays'
+    | 'deliveriesInFlight'
+    | 'deliveryInFlightBytes'
+    | 'deliveryCacheBytes']: number
 }

@@ -2,7 +2,7 @@
  * Copies on their way to connected devices: only durable ones, in the order of the mailbox, as many unconfirmed as limits
  * allow (PROTOCOL.md section 9.5). What is not confirmed on one link goes out again on the next.
  */
-import { limits } from '../../base/limits.js'
+import type { ServerLimits } from '../../base/limits.js'
 import type { Millis } from '../../base/time.js'
 import type { LinkEndpoint, SessionId } from '../../link/link.js'
 import { Queue } from '../../link/queue.js'
@@ -32,6 +32,7 @@ interface Channel {
 const DELIVERY_HEAD_BYTES = 7
 
 export class Deliveries {
+  private readonly bounds: ServerLimits
   private readonly endpoint: LinkEndpoint
   private readonly effects: Effects
   private readonly mailboxes: Mailboxes
@@ -41,7 +42,8 @@ export class Deliveries {
   private freshBytes = 0
   private confirmedCopies = 0
 
-  constructor(endpoint: LinkEndpoint, effects: Effects, mailboxes: Mailboxes) {
+  constructor(bounds: ServerLimits, endpoint: LinkEndpoint, effects: Effects, mailboxes: Mailboxes) {
+    this.bounds = bounds
     this.endpoint = endpoint
     this.effects = effects
     this.mailboxes = mailboxes
@@ -76,7 +78,7 @@ export class Deliveries {
     this.fresh.set(mail, payload)
     this.freshBytes += payload.length
     for (const oldest of this.fresh.keys()) {
-      if (this.freshBytes <= limits.deliveryCacheBytes) break
+      if (this.freshBytes <= this.bounds.deliveryCacheBytes) break
       this.takeFresh(oldest)
     }
   }
@@ -123,7 +125,7 @@ export class Deliveries {
   private pump(now: Millis, channel: Channel): void {
     for (let next = channel.waiting.peek(); next !== undefined; next = channel.waiting.peek()) {
       const wanted = this.mailboxes.has(next)
-      if (wanted && !hasRoom(channel, next)) break
+      if (wanted && !this.hasRoom(channel, next)) break
       channel.waiting.shift()
       if (wanted) this.stage(channel, next)
     }
@@ -170,10 +172,11 @@ export class Deliveries {
     this.freshBytes -= payload.length
     return payload
   }
-}
 
-/** One copy always fits, so that a large one is not stuck. */
-function hasRoom({ inFlight, inFlightBytes }: Channel, { payloadBytes }: Mail): boolean {
-  const bytesFit = inFlightBytes + payloadBytes <= limits.deliveryInFlightBytes
-  return inFlight.size === 0 || (inFlight.size < limits.deliveriesInFlight && bytesFit)
+  /** One copy always fits, so that a large one is not stuck. */
+  private hasRoom({ inFlight, inFlightBytes }: Channel, { payloadBytes }: Mail): boolean {
+    const { deliveriesInFlight, deliveryInFlightBytes } = this.bounds
+    const bytesFit = inFlightBytes + payloadBytes <= deliveryInFlightBytes
+    return inFlight.size === 0 || (inFlight.size < deliveriesInFlight && bytesFit)
+  }
 }

@@ -5,7 +5,7 @@
  */
 import { wipe } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
-import { limits } from '../../base/limits.js'
+import type { ServerLimits } from '../../base/limits.js'
 import { type Millis, slotWindow } from '../../base/time.js'
 import type { OpenedCopy, Verdict } from '../../crypto/crypto.js'
 import type { LinkEndpoint, MessageNumber, SessionId } from '../../link/link.js'
@@ -21,6 +21,7 @@ import type { Proven } from './sessions.js'
 import type { SlotRecord } from './slot-record.js'
 
 export interface IntakeOptions extends RoleContext {
+  readonly bounds: ServerLimits
   readonly endpoint: LinkEndpoint
   readonly effects: Effects
   readonly sealingKeys: SealingKeys
@@ -63,9 +64,9 @@ export class Intake {
 
   /** Takes a copy in; past what can wait for the disk, the proxy is told to try later. */
   take(now: Millis, from: Proven, number: MessageNumber, copy: MessageOf<'copy'>['value']): DropCode | undefined {
-    const { effects, endpoint } = this.options
+    const { bounds, effects, endpoint } = this.options
     const bytes = copy.sealed.length
-    if (this.pendingCopies >= limits.intakeCopies || this.pendingBytes + bytes > limits.intakeBytes) {
+    if (this.pendingCopies >= bounds.intakeCopies || this.pendingBytes + bytes > bounds.intakeBytes) {
       endpoint.send(now, from.session, encodeMessage('busy', { message: number }))
       return 'COPY_FULL'
     }

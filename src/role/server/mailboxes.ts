@@ -2,13 +2,10 @@
  * What waits for whom, as an index over the copies on disk: quotas, order and age (PROTOCOL.md section 9.5). A full
  * mailbox refuses and never evicts, so nobody can push out what others sent; one proxy link fills an eighth at most.
  */
-import type { limits } from '../../base/limits.js'
+import type { ServerLimits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
 import type { Write } from '../role.js'
 import { counterRecord, keyParts, mailRecord, storeKeys } from './records.js'
-
-type MailboxBound = 'mailboxCopies' | 'mailboxBytes' | 'mailboxLifeMs' | 'storedCopies' | 'storedBytes'
-export type MailboxLimits = Readonly<Record<Extract<keyof typeof limits, MailboxBound>, number>>
 
 /** One copy on disk, or on its way there. */
 export interface Mail {
@@ -48,7 +45,7 @@ const EXPIRE_AT_ONCE = 4096
 const EXPIRE_PAUSE_MS = 10
 
 export class Mailboxes {
-  private readonly limits: MailboxLimits
+  private readonly bounds: ServerLimits
   private readonly boxes = new Map<string, Mailbox>()
   /** By hour of arrival, so that nothing is searched for what has grown old. */
   private readonly byHour = new Map<number, Set<Mail>>()
@@ -56,8 +53,8 @@ export class Mailboxes {
   private run = 0
   private expireAt: Millis | undefined
 
-  constructor(bounds: MailboxLimits) {
-    this.limits = bounds
+  constructor(bounds: ServerLimits) {
+    this.bounds = bounds
   }
 
   get storedCopies(): number {
@@ -141,7 +138,7 @@ export class Mailboxes {
   }
 
   private expiryOf(hour: number): Millis {
-    return (hour + 1) * HOUR_MS + this.limits.mailboxLifeMs
+    return (hour + 1) * HOUR_MS + this.bounds.mailboxLifeMs
   }
 
   private restoreRun(value: Uint8Array): void {
@@ -150,7 +147,7 @@ export class Mailboxes {
   }
 
   private hasRoom(box: Mailbox, source: string, payloadBytes: number): boolean {
-    const { mailboxCopies, mailboxBytes, storedCopies, storedBytes } = this.limits
+    const { mailboxCopies, mailboxBytes, storedCopies, storedBytes } = this.bounds
     const share = box.bySource.get(source) ?? { copies: 0, bytes: 0 }
     return (
       fits(box, payloadBytes, mailboxCopies, mailboxBytes) &&

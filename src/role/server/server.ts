@@ -4,7 +4,7 @@
  */
 import { equal, toHex, utf8 } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
-import { limits } from '../../base/limits.js'
+import { limits, type ServerLimits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
 import { nodeIdOf } from '../../group/identity.js'
 import { createEndpoint } from '../../link/endpoint.js'
@@ -25,8 +25,9 @@ import { Publication } from './publication.js'
 import { type IdentityProof, type Proven, type Session, Sessions } from './sessions.js'
 import { SlotRecord } from './slot-record.js'
 
-export function createServer(options: ServerOptions): Server {
-  return new ServerMachine(options)
+/** Makes a server; `bounds` replaces bounds of limits.ts, for tests of what happens at them. */
+export function createServer(options: ServerOptions, bounds: Partial<ServerLimits> = {}): Server {
+  return new ServerMachine(options, { ...limits, ...bounds })
 }
 
 type Received = Extract<LinkOutput, { type: 'received' }>
@@ -39,30 +40,42 @@ class ServerMachine implements Server {
   private readonly totals: LinkTotals<'proxies' | 'devices' | 'others'>
   private readonly sessions = new Sessions()
   private readonly sealingKeys: SealingKeys
-  private readonly devices = new Devices(limits.devices)
+  private readonly devices: Devices
   private readonly admission: Admission
   private readonly proxies: Proxies
   private readonly slots: SlotRecord
-  private readonly mailboxes = new Mailboxes(limits)
+  private readonly mailboxes: Mailboxes
   private readonly deliveries: Deliveries
   private readonly intake: Intake
   private readonly publication: Publication
   private stopped = false
 
-  constructor(options: ServerOptions) {
+  constructor(options: ServerOptions, bounds: ServerLimits) {
     const { crypto, random, self } = options
     const { linkSecret, identityKey } = self.identity
     this.options = options
     this.endpoint = createEndpoint({ linkSecret, identityKey }, crypto, random)
     this.totals = new LinkTotals(this.endpoint)
     this.sealingKeys = createSealingKeys(crypto, random)
+    this.devices = new Devices(bounds.devices)
+    this.mailboxes = new Mailboxes(bounds)
     this.admission = new Admission(options, this.sessions, this.devices)
-    this.proxies = new Proxies(crypto, limits.proxies)
-    this.slots = new SlotRecord(crypto, limits.slotReplays)
+    this.proxies = new Proxies(crypto, bounds.proxies)
+    this.slots = new SlotRecord(crypto, bounds.slotReplays)
     const { effects, endpoint, sealingKeys, devices, slots, mailboxes } = this
-    this.deliveries = new Deliveries(endpoint, effects, mailboxes)
+    this.deliveries = new Deliveries(bounds, endpoint, effects, mailboxes)
     const { deliveries } = this
-    this.intake = new Intake({ ...options, endpoint, effects, sealingKeys, devices, slots, mailboxes, deliveries })
+    this.intake = new Intake({
+      ...options,
+      bounds,
+      endpoint,
+      effects,
+      sealingKeys,
+      devices,
+      slots,
+      mailboxes,
+      deliveries,
+    })
     this.publication = new Publication({
       ...options,
       endpoint,
