@@ -1,0 +1,81 @@
+/**
+ * The choice of P1 and P2 among the proxies that the directory lists (PROTOCOL.md section 9): uniformly random, not the
+ * sender's own proxy, and apart in the network, so that nobody on one network sees both.
+ */
+import { equal, type NodeId, toHex } from '../base/bytes.js'
+import type { RandomBytes } from '../base/random.js'
+import { randomBelow, shuffle } from '../base/random.js'
+import { parseIp } from '../wire/host.js'
+import type { ListedProxy, VerifiedDirectory } from './server-link.js'
+
+export interface ProxyWishes {
+  /** UTC day whose sealing key P2 must have. */
+  readonly day: number
+  /** The sender's own proxy. */
+  readonly own: NodeId | undefined
+  /** Hex ids of first proxies that failed; taken as P1 only where there is no other choice. */
+  readonly avoid: ReadonlySet<string>
+}
+
+export type ProxyChoice =
+  /** `apart` says what told the two apart: their networks, or no more than their addresses. */
+  | {
+      readonly ok: true
+      readonly first: ListedProxy
+      readonly second: ListedProxy
+      readonly apart: 'network' | 'address'
+    }
+  /** No two fit; of `listed` proxies `usable` are not the sender's own. */
+  | { readonly ok: false; readonly listed: number; readonly usable: number }
+
+/**
+ * Networks are told apart by /16 (IPv4) and /32 (IPv6). Only where every listed proxy is in one and the same network, as on a test
+ * machine, do different addresses suffice; a directory with two networks or more never falls back to that.
+ */
+export function chooseProxies(random: RandomBytes, directory: VerifiedDirectory, wishes: ProxyWishes): ProxyChoice {
+  const listed = [...directory.proxies.values()]
+  const apart = shareOneNetwork(listed) ? 'address' : 'network'
+  const places = new Map(listed.map((proxy) => [proxy, placesOf(proxy, apart)]))
+  const usable = listed.filter((proxy) => wishes.own === undefined || !equal(proxy.id, wishes.own))
+  const splitters = usable.filter((proxy) => proxy.sealingKeys.has(wishes.day))
+
+  function partnersOf(first: ListedProxy): ListedProxy[] {
+    const taken = places.get(first) as ReadonlySet<string>
+    return splitters.filter((each) => each !== first && disjoint(taken, places.get(each) as ReadonlySet<string>))
+  }
+
+  const fresh = shuffle(random, [...usable.filter((proxy) => !wishes.avoid.has(toHex(proxy.id)))])
+  const failed = shuffle(random, [...usable.filter((proxy) => wishes.avoid.has(toHex(proxy.id)))])
+  for (const first of [...fresh, ...failed]) {
+    const partners = partnersOf(first)
+    const second = partners.length === 0 ? undefined : partners[randomBelow(random, partners.length)]
+    if (second !== undefined) return { ok: true, first, second, apart }
+  }
+  return { ok: false, listed: listed.length, usable: usable.length }
+}
+
+const IPV4_PREFIX_BYTES = 2
+const IPV6_PREFIX_BYTES = 4
+const IPV4_BYTES = 4
+
+function shareOneNetwork(proxies: readonly ListedProxy[]): boolean {
+  const networks = proxies.map((proxy) => placesOf(proxy, 'network'))
+  const first = networks[0] ?? new Set<string>()
+  return [...first].some((network) => networks.every((each) => each.has(network)))
+}
+
+function placesOf(proxy: ListedProxy, apart: 'network' | 'address'): ReadonlySet<string> {
+  return new Set(proxy.addresses.map(({ host }) => (apart === 'network' ? networkOf(host) : host)))
+}
+
+/** Hex of the prefix; it has another length for each family, so the two never look alike. */
+function networkOf(host: string): string {
+  const bytes = parseIp(host)
+  if (bytes === undefined) return host
+  return toHex(bytes.subarray(0, bytes.length === IPV4_BYTES ? IPV4_PREFIX_BYTES : IPV6_PREFIX_BYTES))
+}
+
+function disjoint(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  for (const each of a) if (b.has(each)) return false
+  return true
+}

@@ -1,0 +1,240 @@
+/**
+ * What a user may ask of a device, each command answered once (PROTOCOL.md sections 6 and 8). A command that needs the
+ * directory waits for it a little while; one that needs a passphrase waits for its derivation.
+ */
+import { digest, type IdentityKey, wipe } from '../../base/bytes.js'
+import { ProtocolError } from '../../base/errors.js'
+import { limits } from '../../base/limits.js'
+import { earliest, type Millis } from '../../base/time.js'
+import { newMessageId } from '../../group/content.js'
+import type { Group } from '../../group/group.js'
+import { readIdentityKey } from '../../group/identity.js'
+import { invitationKeys, passphraseSalt } from '../../group/keys.js'
+import { createGroup, type Invited, inviteMember } from '../../group/membership.js'
+import type { DeviceCommand } from '../device.js'
+import type { Reference } from '../role.js'
+import type { DeviceCore } from './core.js'
+import { join } from './joining.js'
+import { addressee, type Receiving } from './receiving.js'
+import type { Sending } from './sending.js'
+
+type CommandOf<T extends DeviceCommand['type']> = Extract<DeviceCommand, { type: T }>
+type Slow = CommandOf<'invite'> | CommandOf<'join'>
+
+export class Commands {
+  private readonly core: DeviceCore
+  private readonly sending: Sending
+  private readonly receiving: Receiving
+  /** Commands that wait for a directory, in the order they came. */
+  private waiting: { readonly command: CommandOf<'invite' | 'send'>; readonly until: Millis }[] = []
+  /** Commands that wait for a derivation. */
+  private readonly deriving = new Map<Reference, Slow>()
+
+  constructor(core: DeviceCore, sending: Sending, receiving: Receiving) {
+    this.core = core
+    this.sending = sending
+    this.receiving = receiving
+  }
+
+  handle(now: Millis, command: DeviceCommand): void {
+    if (command.type === 'abort') this.abort(command.reference)
+    else this.core.replies.begin(command.reference, () => this.begin(now, command))
+  }
+
+  derived(now: Millis, reference: Reference, derived: Uint8Array): void {
+    const command = this.deriving.get(reference)
+    this.deriving.delete(reference)
+    if (command !== undefined) {
+      this.core.replies.attempt(reference, () => {
+        if (command.type === 'invite') this.sendInvitation(now, command, derived)
+        else this.join(now, command, derived)
+      })
+    }
+    wipe(derived)
+  }
+
+  /** A directory came. */
+  resume(now: Millis): void {
+    const { waiting } = this
+    this.waiting = []
+    for (const { command } of waiting) {
+      this.core.replies.attempt(command.reference, () => this.begin(now, command))
+    }
+  }
+
+  timeout(now: Millis): void {
+    const late = this.waiting.filter(({ until }) => until <= now)
+    if (late.length === 0) return
+    this.waiting = this.waiting.filter(({ until }) => until > now)
+    for (const { command } of late) {
+      const message = 'no directory has come from the server; check that it runs and can be reached, then try again'
+      this.core.replies.failed(command.reference, 'DIRECTORY_MISSING', message)
+    }
+  }
+
+  deadline(): Millis | undefined {
+    // In the order they came, so the first is the first to be late.
+    return earliest(undefined, this.waiting[0]?.until)
+  }
+
+  private begin(now: Millis, command: Exclude<DeviceCommand, { type: 'abort' }>): void {
+    switch (command.type) {
+      case 'createGroup':
+        this.createGroup(now, command)
+        return
+      case 'invite':
+        this.invite(now, command)
+        return
+      case 'join':
+        this.deriveForJoin(now, command)
+        return
+      case 'send':
+        this.send(now, command)
+        return
+      case 'acknowledge':
+        this.acknowledge(command)
+        return
+      default:
+        command satisfies never
+    }
+  }
+
+  private createGroup(now: Millis, { reference, name }: CommandOf<'createGroup'>): void {
+    const { crypto, random, self, accessCode } = this.core.options
+    this.core.groups.checkRoom([name])
+    const group = createGroup(crypto, random, { identity: self.identity, self: self.id, accessCode, name, now })
+    this.core.groups.put(group)
+    this.core.storage.whenDurable(() => this.core.replies.done(reference, { type: 'created', group }))
+  }
+
+  private invite(now: Millis, command: CommandOf<'invite'>): void {
+    this.core.groups.named(command.group)
+    checkPassphrase(command.passphrase)
+    if (this.waitsForDirectory(now, command)) return
+    // What would be refused after the derivation is refused before it, and nothing of this is kept.
+    this.prepareInvitation(now, command)
+    this.derive(command, command.address.identityKey)
+  }
+
+  private prepareInvitation(now: Millis, command: CommandOf<'invite'>): Invited {
+    const { crypto, self } = this.core.options
+    const { address, petname } = command
+    const newcomer = readIdentityKey(crypto, address.identityKey)
+    const directory = this.core.directory()
+    if (newcomer === undefined) {
+      throw new ProtocolError('IDENTITY_REFUSED', 'the key in this address is none that can be used; ask for it again')
+    }
+    if (directory === undefined) {
+      throw new ProtocolError('DIRECTORY_MISSING', 'the directory has run out; check that the server can be reached')
+    }
+    return inviteMember(crypto, this.core.groups.named(command.group), {
+      identity: self.identity,
+      self: self.id,
+      newcomer,
+      accessCode: address.accessCode,
+      ...(petname !== undefined && { petname }),
+      now,
+      directoryDigest: digest(directory.digest),
+    })
+  }
+
+  private sendInvitation(now: Millis, command: CommandOf<'invite'>, derived: Uint8Array): void {
+    const { crypto, random, self, accessCode, padding } = this.core.options
+    const { group, newcomer, body, messageKind } = this.prepareInvitation(now, command)
+    const keys = invitationKeys(crypto, derived, command.address.identityKey)
+    if (keys === undefined) {
+      throw new ProtocolError('IDENTITY_REFUSED', 'the key in this address is none that can be used; ask for it again')
+    }
+    const draft = {
+      groupId: group.id,
+      invitation: keys,
+      kind: messageKind,
+      messageId: newMessageId(random, now),
+      body,
+      recipients: [addressee(newcomer), { id: self.id, accessCode }],
+      padding,
+    }
+    const { reference } = command
+    const invited = { type: 'invited', newcomer: newcomer.id } as const
+    const outgoing = this.core.outbox.add(draft, { reference, result: () => invited })
+    this.core.groups.put(group)
+    // A confirmation is known only by the invitation on record: that comes first.
+    this.core.storage.whenDurable(() => this.sending.enqueue(outgoing))
+  }
+
+  private deriveForJoin(now: Millis, command: CommandOf<'join'>): void {
+    this.core.unopened.prune(now)
+    if (this.core.unopened.count === 0) {
+      throw new ProtocolError('INVITATION_NONE', 'no invitation has come yet; ask for one with the address "id" prints')
+    }
+    this.derive(command, this.core.options.self.identity.identityKey)
+  }
+
+  private join(now: Millis, { reference, name }: CommandOf<'join'>, derived: Uint8Array): void {
+    const { result, queued } = join(this.core, this.receiving, now, derived, name)
+    this.sending.enqueue(...queued)
+    this.receiving.retryKept(now)
+    this.core.storage.whenDurable(() => this.core.replies.done(reference, result))
+  }
+
+  private send(now: Millis, command: CommandOf<'send'>): void {
+    const { random, padding } = this.core.options
+    const group = this.core.groups.named(command.group)
+    checkBody(group, command.body)
+    if (this.waitsForDirectory(now, command)) return
+    const draft = {
+      groupId: group.id,
+      kind: 'application',
+      messageId: newMessageId(random, now),
+      body: command.body,
+      recipients: [...group.list.members.values()].map(addressee),
+      padding: command.padding ?? padding,
+    } as const
+    const { reference } = command
+    this.sending.enqueue(this.core.outbox.add(draft, { reference, result: (report) => ({ type: 'sent', report }) }))
+  }
+
+  private acknowledge({ reference, sequences }: CommandOf<'acknowledge'>): void {
+    this.core.inbox.acknowledge(sequences)
+    this.core.storage.whenDurable(() => this.core.replies.done(reference, { type: 'acknowledged' }))
+  }
+
+  private abort(reference: Reference): void {
+    this.waiting = this.waiting.filter(({ command }) => command.reference !== reference)
+    this.deriving.delete(reference)
+    const outgoing = this.core.outbox.find(reference)
+    if (outgoing !== undefined) this.sending.abort(outgoing)
+    this.core.replies.failed(reference, 'ABORTED', 'given up; what was sent until then is not unsent')
+  }
+
+  private waitsForDirectory(now: Millis, command: CommandOf<'invite' | 'send'>): boolean {
+    if (this.core.directory() !== undefined) return false
+    this.waiting.push({ command, until: now + limits.directoryWaitMs })
+    return true
+  }
+
+  private derive(command: Slow, target: IdentityKey): void {
+    const { crypto, server } = this.core.options
+    const { reference, passphrase } = command
+    this.deriving.set(reference, command)
+    this.core.say({ type: 'derive', reference, passphrase, salt: passphraseSalt(crypto, target, server.identityKey) })
+  }
+}
+
+function checkPassphrase(passphrase: Uint8Array): void {
+  const { passphraseMinBytes, passphraseMaxBytes } = limits
+  if (passphrase.length >= passphraseMinBytes && passphrase.length <= passphraseMaxBytes) return
+  throw new ProtocolError(
+    'PASSPHRASE_WEAK',
+    `a passphrase has ${passphraseMinBytes} to ${passphraseMaxBytes} bytes; take six words or more, chosen at random`,
+  )
+}
+
+function checkBody(group: Group, body: Uint8Array): void {
+  if (body.length > limits.bodyBytes) {
+    const message = `${body.length} bytes are too many for one message; send at most ${limits.bodyBytes} at a time`
+    throw new ProtocolError('BODY_TOO_LARGE', message)
+  }
+  if (group.list.members.size > 1) return
+  throw new ProtocolError('GROUP_EMPTY', `nobody else is in "${group.name}" yet; invite somebody first`)
+}

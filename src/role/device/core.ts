@@ -1,0 +1,77 @@
+/**
+ * What the rooms of a device share: its options, its disk and what it holds. Each part owns its own state; nobody else
+ * changes it.
+ */
+import type { DropCode } from '../../base/errors.js'
+import { limits } from '../../base/limits.js'
+import type { DeviceOptions, DeviceOutput } from '../device.js'
+import type { VerifiedDirectory } from '../server-link.js'
+import { Groups } from './groups.js'
+import { HandedOn } from './handed-on.js'
+import { Inbox, type InboxBounds } from './inbox.js'
+import { Kept, type KeptBounds } from './kept.js'
+import { Outbox, type OutboxBounds } from './outbox.js'
+import { OwnCopies } from './own-copies.js'
+import { Replies } from './replies.js'
+import { Storage } from './storage.js'
+
+/** What the device hands to its parts. */
+export interface Surroundings {
+  readonly options: DeviceOptions
+  say(output: DeviceOutput): void
+  /** The directory that holds now. */
+  directory(): VerifiedDirectory | undefined
+}
+
+export interface DeviceCore extends Surroundings {
+  readonly storage: Storage
+  readonly groups: Groups
+  readonly inbox: Inbox
+  readonly handedOn: HandedOn
+  readonly ownCopies: OwnCopies
+  /** Payloads that no key opens: possible invitations. */
+  readonly unopened: Kept
+  /** Payloads of a group from senders that are not in its list yet. */
+  readonly early: Kept
+  readonly outbox: Outbox
+  readonly replies: Replies
+  drop(code: DropCode): void
+}
+
+/** Bounds that replace those of limits.ts, for tests of what happens at them. */
+export interface DeviceBounds {
+  readonly inbox?: InboxBounds
+  readonly outbox?: OutboxBounds
+  readonly unopened?: KeptBounds
+  readonly early?: KeptBounds
+  readonly groups?: number
+  readonly handedOn?: number
+  readonly ownCopies?: number
+  readonly commands?: number
+}
+
+const UNOPENED: KeptBounds = {
+  messages: limits.unopenedMessages,
+  bytes: limits.unopenedBytes,
+  lifeMs: limits.unopenedLifeMs,
+}
+const EARLY: KeptBounds = { messages: limits.earlyMessages, bytes: limits.earlyBytes, lifeMs: limits.earlyLifeMs }
+
+export function createCore(surroundings: Surroundings, bounds: DeviceBounds): DeviceCore {
+  const { say } = surroundings
+  const storage = new Storage(say)
+  const groups = new Groups(storage, bounds.groups)
+  return {
+    ...surroundings,
+    storage,
+    groups,
+    inbox: new Inbox(storage, groups, bounds.inbox),
+    handedOn: new HandedOn(storage, bounds.handedOn),
+    ownCopies: new OwnCopies(storage, bounds.ownCopies),
+    unopened: new Kept(storage, 'unopened/', bounds.unopened ?? UNOPENED),
+    early: new Kept(storage, 'early/', bounds.early ?? EARLY),
+    outbox: new Outbox(storage, bounds.outbox),
+    replies: new Replies(say, bounds.commands),
+    drop: (code) => say({ type: 'drop', code }),
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Joins groups by a passphrase: it is derived once and tried on all that waits (PROTOCOL.md section 8.3). What it opens leads
+ * into a group or is no good for ever; what it does not open is kept for another passphrase.
+ */
+import { equal, toHex, wipe } from '../../base/bytes.js'
+import { ProtocolError } from '../../base/errors.js'
+import type { Millis } from '../../base/time.js'
+import { descramble } from '../../group/content.js'
+import type { Group, Opened, VerifiedInvitation } from '../../group/group.js'
+import { invitationKeys, invitationPrivateKey } from '../../group/keys.js'
+import { joinGroup, readInvitation } from '../../group/membership.js'
+import type { DeviceResult } from '../device.js'
+import type { DeviceCore } from './core.js'
+import type { KeptPayload } from './kept.js'
+import type { Outgoing } from './outbox.js'
+import type { Receiving } from './receiving.js'
+
+export interface Joined {
+  readonly result: Extract<DeviceResult, { type: 'joined' }>
+  readonly queued: readonly Outgoing[]
+}
+
+interface FoundInvitation {
+  readonly entry: KeptPayload
+  readonly opened: Opened<VerifiedInvitation>
+}
+
+/**
+ * Joins all groups whose invitation opens; all of it in the next write, or nothing. Throws `PASSPHRASE_WRONG`, `INVITATION_NONE`,
+ * `GROUP_EXISTS`, `GROUPS_FULL`, `NAME_INVALID` and `SEND_QUEUE_FULL`; invitations are kept then, but for those out of date.
+ */
+export function join(
+  core: DeviceCore,
+  receiving: Receiving,
+  now: Millis,
+  derived: Uint8Array,
+  name: string | undefined,
+): Joined {
+  const found = findInvitations(core, now, derived)
+  if (found.length === 0) {
+    throw new ProtocolError(
+      'PASSPHRASE_WRONG',
+      'the passphrase fits none of the waiting messages; they are kept for another try',
+    )
+  }
+  const invitations = discardUseless(core, found)
+  if (invitations.length === 0) {
+    throw new ProtocolError('INVITATION_NONE', 'the invitation is out of date or not valid; ask for another one')
+  }
+  return accept(core, receiving, now, invitations, name)
+}
+
+interface Usable {
+  readonly entry: KeptPayload
+  readonly invitation: VerifiedInvitation
+}
+
+function findInvitations(core: DeviceCore, now: Millis, derived: Uint8Array): FoundInvitation[] {
+  const { crypto, self, accessCode } = core.options
+  const keys = invitationKeys(crypto, derived, self.identity.identityKey)
+  if (keys === undefined) return []
+  const privateKey = invitationPrivateKey(crypto, keys.scalar, self.identity)
+  const invitee = { identity: self.identity, id: self.id, accessCode }
+  const found: FoundInvitation[] = []
+  for (const entry of core.unopened.all()) {
+    const descrambled = descramble(crypto, [privateKey], entry.payload)
+    if (descrambled === undefined) continue
+    const opened = readInvitation(crypto, { ...keys, privateKey }, invitee, descrambled.content, now)
+    found.push({ entry, opened })
+  }
+  wipe(privateKey, keys.scalar)
+  return found
+}
+
+/** What the passphrase opened and what is wrong in itself stays wrong: it makes way. */
+function discardUseless(core: DeviceCore, found: readonly FoundInvitation[]): Usable[] {
+  const usable: Usable[] = []
+  for (const { entry, opened } of found) {
+    if (opened.ok) usable.push({ entry, invitation: opened.value })
+    else {
+      core.drop(opened.code)
+      core.unopened.remove(entry)
+    }
+  }
+  return usable
+}
+
+function accept(
+  core: DeviceCore,
+  receiving: Receiving,
+  now: Millis,
+  invitations: readonly Usable[],
+  name: string | undefined,
+): Joined {
+  const { crypto } = core.options
+  const byGroup = new Map(invitations.map((each) => [toHex(each.invitation.groupId), each.invitation]))
+  const fresh = [...byGroup.values()].filter(({ groupId }) => core.groups.byId(groupId) === undefined)
+  const names = fresh.map((invitation, index) => localName(invitation, name, index))
+  core.groups.checkRoom(names)
+  if (!core.outbox.hasRoom) {
+    throw new ProtocolError('SEND_QUEUE_FULL', 'too much is waiting to be sent; join when some of it has left')
+  }
+  const results: Extract<DeviceResult, { type: 'joined' }>['groups'][number][] = []
+  const queued: Outgoing[] = []
+  for (const [id, invitation] of byGroup) {
+    const held = core.groups.byId(invitation.groupId)
+    const as = held?.name ?? (names[fresh.indexOf(invitation)] as string)
+    const { group, send } = joinGroup(crypto, invitation, { name: as, now })
+    if (held === undefined) core.groups.put(group)
+    // Invited again, although a member: the inviter has missed the confirmation.
+    if (held === undefined || isFromMember(held, invitation)) queued.push(receiving.store(now, held ?? group, send))
+    const memberCount = held?.list.members.size ?? invitation.memberCount + 1
+    results.push({ name: as, inviter: invitation.inviter.id, memberCount })
+    for (const each of invitations) if (toHex(each.invitation.groupId) === id) core.unopened.remove(each.entry)
+  }
+  return { result: { type: 'joined', groups: results }, queued }
+}
+
+/** The name asked for; where one passphrase opens several groups, the further ones get a number. */
+function localName(invitation: VerifiedInvitation, name: string | undefined, index: number): string {
+  if (name === undefined) return invitation.name
+  return index === 0 ? name : `${name}-${index + 1}`
+}
+
+function isFromMember(group: Group, { inviter, groupSecret }: VerifiedInvitation): boolean {
+  const member = group.list.members.get(toHex(inviter.id))
+  return member !== undefined && equal(group.keys.secret, groupSecret)
+}

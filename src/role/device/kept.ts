@@ -1,0 +1,88 @@
+/**
+ * Payloads that cannot be used yet, kept for another try: those that no key opens, which may be invitations, and those
+ * from a sender whose introduction may still be under way (PROTOCOL.md sections 6 and 8). Count, bytes and age are bounded;
+ * when full, the newest is refused.
+ */
+import { toHex } from '../../base/bytes.js'
+import type { Millis } from '../../base/time.js'
+import { keptRecord, numberIn, padded } from './records.js'
+import type { Storage } from './storage.js'
+
+export interface KeptBounds {
+  readonly messages: number
+  readonly bytes: number
+  readonly lifeMs: number
+}
+
+export interface KeptPayload {
+  readonly key: string
+  readonly receivedAt: Millis
+  readonly payload: Uint8Array
+}
+
+export class Kept {
+  private readonly storage: Storage
+  private readonly prefix: string
+  private readonly bounds: KeptBounds
+  /** By hex of the payload's point, which no two payloads share. */
+  private readonly payloads = new Map<string, KeptPayload>()
+  private totalBytes = 0
+  private nextNumber = 0
+
+  constructor(storage: Storage, prefix: string, bounds: KeptBounds) {
+    this.storage = storage
+    this.prefix = prefix
+    this.bounds = bounds
+  }
+
+  /** False where the entry does not parse; its number is not given again all the same. */
+  restore(key: string, value: Uint8Array): boolean {
+    const number = numberIn(key)
+    if (number !== undefined) this.nextNumber = Math.max(this.nextNumber, number + 1)
+    const parsed = keptRecord.parse(value)
+    if (number === undefined || !parsed.ok) return false
+    this.hold({ key, ...parsed.value })
+    return true
+  }
+
+  get count(): number {
+    return this.payloads.size
+  }
+
+  all(): readonly KeptPayload[] {
+    return [...this.payloads.values()]
+  }
+
+  /** One that is kept already stays as it is. */
+  keep(now: Millis, payload: Uint8Array): 'kept' | 'known' | 'full' {
+    if (this.payloads.has(pointOf(payload))) return 'known'
+    this.prune(now)
+    if (this.payloads.size >= this.bounds.messages || this.totalBytes + payload.length > this.bounds.bytes)
+      return 'full'
+    const entry = { key: `${this.prefix}${padded(this.nextNumber++)}`, receivedAt: now, payload: payload.slice() }
+    this.storage.put(entry.key, keptRecord.encode(entry))
+    this.hold(entry)
+    return 'kept'
+  }
+
+  remove({ key, payload }: KeptPayload): void {
+    if (!this.payloads.delete(pointOf(payload))) return
+    this.totalBytes -= payload.length
+    this.storage.delete(key)
+  }
+
+  prune(now: Millis): void {
+    for (const entry of this.all()) if (entry.receivedAt + this.bounds.lifeMs <= now) this.remove(entry)
+  }
+
+  private hold(entry: KeptPayload): void {
+    this.payloads.set(pointOf(entry.payload), entry)
+    this.totalBytes += entry.payload.length
+  }
+}
+
+const POINT_BYTES = 32
+
+function pointOf(payload: Uint8Array): string {
+  return toHex(payload.subarray(0, POINT_BYTES))
+}

@@ -1,0 +1,70 @@
+/**
+ * What a device keeps on its disk: the keys of its entries and the formats of their values. None of it travels; the
+ * formats are declared like those of the wire, so that a damaged entry is refused whole.
+ */
+import { type GroupId, groupId, type MessageId, messageId, type NodeId, nodeId, toHex } from '../../base/bytes.js'
+import { limits } from '../../base/limits.js'
+import { type FormatValue, format } from '../../wire/codec.js'
+import { contentKinds } from '../../wire/content.js'
+import { bytes, choice, counted, list, rest, unsigned } from '../../wire/fields.js'
+
+/** Version of all that stands here. */
+export const STORED_VERSION = 1
+
+export const inboxRecord = format('inbox record', 'A message until the application acknowledges it.', [
+  ['groupId', bytes(8, groupId), 'of the group'],
+  ['group', counted(1, limits.nameBytes), 'its local name when the message came'],
+  ['sender', bytes(8, nodeId), 'of the message'],
+  ['messageId', bytes(8, messageId), 'of the message'],
+  ['body', rest(limits.messageBytes), 'of the message'],
+])
+export type InboxRecord = FormatValue<typeof inboxRecord>
+
+const addressee = format('addressee', 'A recipient.', [
+  ['id', bytes(8, nodeId), 'of the device'],
+  ['accessCode', bytes(2), 'of the device'],
+])
+export type Addressee = FormatValue<typeof addressee>
+
+export const outboxRecord = format('outbox record', 'What a group says to itself, until a first proxy has it.', [
+  ['groupId', bytes(8, groupId), 'of the group'],
+  ['kind', choice(contentKinds), 'of the content'],
+  ['messageId', bytes(8, messageId), 'of the message'],
+  ['recipients', list(addressee, 2, limits.copies), 'the sender among them'],
+  ['body', rest(limits.messageBytes), 'of the content'],
+])
+export type OutboxRecord = FormatValue<typeof outboxRecord>
+
+export const keptRecord = format('kept record', 'A payload kept for another try.', [
+  ['receivedAt', unsigned(6), 'Unix milliseconds'],
+  ['payload', rest(limits.messageBytes), 'as CS delivered it'],
+])
+
+const NUMBER_DIGITS = 16
+
+export const keys = {
+  version: 'device/format',
+  /** Sequence of the newest inbox entry there ever was: a number is never given twice. */
+  lastSequence: 'device/sequence',
+  /** Messages from before this moment are refused, as the record of those handed on reaches no further back. */
+  floor: 'device/floor',
+  directory: 'directory',
+  group: (id: GroupId) => `group/${toHex(id)}`,
+  inbox: (sequence: number) => `inbox/${padded(sequence)}`,
+  outbox: (number: number) => `outbox/${padded(number)}`,
+  /** The message id comes first, so the entries stand in the order of time. */
+  handed: (message: MessageId, group: GroupId, sender: NodeId) =>
+    `handed/${toHex(message)}${toHex(group)}${toHex(sender)}`,
+  ownCopy: (at: number, ownPoint: string) => `own/${padded(at)}/${ownPoint}`,
+} as const
+
+/** A number as part of a key, so that keys stand in the order of numbers. */
+export function padded(number: number): string {
+  return `${number}`.padStart(NUMBER_DIGITS, '0')
+}
+
+/** The number after the first slash of a key, or `undefined` where none stands there. */
+export function numberIn(key: string): number | undefined {
+  const digits = key.split('/')[1] ?? ''
+  return /^\d{16}$/.test(digits) && Number.isSafeInteger(Number(digits)) ? Number(digits) : undefined
+}

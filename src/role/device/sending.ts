@@ -1,0 +1,300 @@
+/**
+ * Brings outgoing messages to a first proxy: chooses P1 and P2, makes the request, sends it, and where P1 fails or is busy
+ * tries others with fresh keys (PROTOCOL.md sections 4, 5 and 9). A user's message fails after a few tries; what a group says
+ * to itself pauses and goes on, until it would be too old to be accepted.
+ */
+import { toHex } from '../../base/bytes.js'
+import { type ErrorCode, ProtocolError } from '../../base/errors.js'
+import { limits } from '../../base/limits.js'
+import { earliest, type Millis, utcDay } from '../../base/time.js'
+import { messageTime } from '../../group/content.js'
+import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
+import { parseMessage } from '../../wire/message.js'
+import { chooseProxies, type ProxyChoice } from '../choose-proxies.js'
+import type { VerifiedDirectory } from '../server-link.js'
+import type { DeviceCore } from './core.js'
+import { FirstProxies } from './first-proxies.js'
+import { makeRequest } from './make-request.js'
+import type { Outgoing } from './outbox.js'
+import { type SentMessage, uploadReport } from './upload.js'
+
+/** P1 may acknowledge a message and refuse it a moment later. */
+const BUSY_WITHIN_MS = 5_000
+/** Messages that a first proxy has and may still refuse: the newest. */
+const ACCEPTED_REMEMBERED = 256
+const FIRST_PAUSE_MS = 5_000
+const LAST_PAUSE_MS = 600_000
+
+interface UnderWay {
+  readonly outgoing: Outgoing
+  readonly session: SessionId
+  readonly sent: SentMessage
+}
+
+interface Accepted {
+  readonly outgoing: Outgoing
+  readonly session: SessionId
+  readonly until: Millis
+}
+
+export class Sending {
+  readonly proxies: FirstProxies
+  private readonly core: DeviceCore
+  private readonly endpoint: LinkEndpoint
+  private ready: Outgoing[] = []
+  private readonly paused = new Set<Outgoing>()
+  /** By session and message number. */
+  private readonly underWay = new Map<string, UnderWay>()
+  private readonly accepted = new Map<string, Accepted>()
+  private saidOneNetwork = false
+
+  constructor(core: DeviceCore, endpoint: LinkEndpoint) {
+    this.core = core
+    this.endpoint = endpoint
+    this.proxies = new FirstProxies(endpoint, core.options.random)
+  }
+
+  /** Takes what stands in the outbox. */
+  enqueue(...outgoing: readonly Outgoing[]): void {
+    this.ready.push(...outgoing)
+  }
+
+  /** A directory came: what waited for one, or for other proxies, goes on. */
+  resume(): void {
+    this.enqueue(...this.paused)
+    this.paused.clear()
+  }
+
+  /** Starts as many as may be under way at a time; true where it tried any. */
+  pump(now: Millis): boolean {
+    let tried = false
+    while (this.underWay.size < limits.requestsUnderWay) {
+      const outgoing = this.ready.shift()
+      if (outgoing === undefined) return tried
+      // One that was given up in the meantime is passed over.
+      if (!this.core.outbox.has(outgoing)) continue
+      if (!this.attempt(now, outgoing)) {
+        this.ready.unshift(outgoing)
+        return tried
+      }
+      tried = true
+    }
+    return tried
+  }
+
+  abort(outgoing: Outgoing): void {
+    this.core.outbox.remove(outgoing)
+    this.ready = this.ready.filter((each) => each !== outgoing)
+  }
+
+  /** Offers an output of the endpoint that concerns a session with a first proxy. */
+  linkOutput(now: Millis, output: LinkOutput): void {
+    switch (output.type) {
+      case 'delivered':
+        this.delivered(now, output)
+        return
+      case 'closed':
+        this.closed(now, output.session)
+        return
+      case 'received':
+        this.received(now, output.session, output.message)
+        return
+      case 'connected':
+      case 'accepted':
+      case 'transmit':
+      case 'drop':
+        return
+      default:
+        output satisfies never
+    }
+  }
+
+  timeout(now: Millis): void {
+    for (const outgoing of [...this.paused]) {
+      if (outgoing.notBefore > now) continue
+      this.paused.delete(outgoing)
+      this.enqueue(outgoing)
+    }
+    for (const [key, { until }] of this.accepted) if (until <= now) this.accepted.delete(key)
+    this.proxies.closeIdle(now)
+  }
+
+  deadline(): Millis | undefined {
+    let due = this.proxies.deadline()
+    for (const { notBefore } of this.paused) due = earliest(due, notBefore)
+    // In the order they were accepted, so the first is the first to be forgotten.
+    return earliest(due, this.accepted.values().next().value?.until)
+  }
+
+  /** False where the session's queue has no room just now: then something under way on it will make some. */
+  private attempt(now: Millis, outgoing: Outgoing): boolean {
+    const directory = this.core.directory()
+    if (directory === undefined || !directory.serverSealingKeys.has(utcDay(now))) {
+      this.postpone(now, outgoing, 'DIRECTORY_MISSING', 'there is no directory that holds today; is the server up?')
+      return true
+    }
+    const choice = this.choose(now, outgoing, directory)
+    if (!choice.ok) {
+      this.postpone(now, outgoing, 'PROXIES_TOO_FEW', tooFew(choice))
+      return true
+    }
+    const session = this.proxies.session(now, choice.first)
+    if (this.endpoint.sendRoomBytes(session) < limits.messageBytes && this.isBusy(session)) return false
+    try {
+      this.send(now, outgoing, choice, directory, session)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.giveUp(outgoing, error.code, error.message)
+    }
+    return true
+  }
+
+  private choose(now: Millis, { failed }: Outgoing, directory: VerifiedDirectory): ProxyChoice {
+    const { random, ownProxy } = this.core.options
+    const choice = chooseProxies(random, directory, { day: utcDay(now), own: ownProxy, avoid: failed })
+    if (choice.ok && choice.apart === 'address' && !this.saidOneNetwork) {
+      this.saidOneNetwork = true
+      const event = 'all proxies are in one network: whoever watches it sees first and second proxy'
+      this.core.say({ type: 'notice', level: 'warn', event, detail: { proxies: directory.proxies.size } })
+    }
+    return choice
+  }
+
+  private send(
+    now: Millis,
+    outgoing: Outgoing,
+    { second }: Extract<ProxyChoice, { ok: true }>,
+    directory: VerifiedDirectory,
+    session: SessionId,
+  ): void {
+    const made = makeRequest(this.core, now, outgoing, second, directory)
+    if (made === undefined) {
+      this.failed(now, outgoing, session)
+      return
+    }
+    const { forward, assembled, contentPaddingBytes } = made
+    // Known before it leaves: the copy cannot come back earlier than this.
+    this.core.ownCopies.add(now, assembled.ownPoint, outgoing.invitation !== undefined)
+    const number = this.endpoint.send(now, session, forward)
+    if (number === undefined) {
+      this.failed(now, outgoing, session)
+      return
+    }
+    const { messageId, body } = outgoing
+    const sent = {
+      messageId,
+      bodyBytes: body.length,
+      contentPaddingBytes,
+      assembled,
+      forwardBytes: forward.length,
+      number,
+    }
+    this.underWay.set(keyOf(session, number), { outgoing, session, sent })
+    this.proxies.begin(now, session)
+  }
+
+  private delivered(now: Millis, { session, number, cost }: Extract<LinkOutput, { type: 'delivered' }>): void {
+    const arrived = this.take(now, session, number)
+    if (arrived === undefined) return
+    const { outgoing, sent } = arrived
+    if (!this.core.outbox.has(outgoing)) return
+    this.core.outbox.remove(outgoing)
+    this.accepted.set(keyOf(session, number), { outgoing, session, until: now + BUSY_WITHIN_MS })
+    const oldest = this.accepted.keys().next().value
+    if (this.accepted.size > ACCEPTED_REMEMBERED && oldest !== undefined) this.accepted.delete(oldest)
+    const { command } = outgoing
+    if (command !== undefined) this.core.replies.done(command.reference, command.result(uploadReport(sent, cost)))
+  }
+
+  private closed(now: Millis, session: SessionId): void {
+    const lost = [...this.underWay.values()].filter((each) => each.session === session)
+    for (const { outgoing, sent } of lost) {
+      this.underWay.delete(keyOf(session, sent.number))
+      this.failed(now, outgoing, session)
+    }
+    for (const [key, each] of this.accepted) if (each.session === session) this.accepted.delete(key)
+    this.proxies.forget(session)
+  }
+
+  private received(now: Millis, session: SessionId, message: Uint8Array): void {
+    const parsed = parseMessage(message, this.core.options.observe)
+    if (!parsed.ok) this.core.drop(parsed.code)
+    else if (parsed.value.kind === 'busy') this.refused(now, session, parsed.value.value.message)
+    else this.core.drop('ROLE_UNEXPECTED')
+  }
+
+  private refused(now: Millis, session: SessionId, number: MessageNumber): void {
+    const waiting = this.take(now, session, number)
+    if (waiting !== undefined) {
+      this.failed(now, waiting.outgoing, session)
+      return
+    }
+    const accepted = this.accepted.get(keyOf(session, number))
+    if (accepted === undefined) return
+    this.accepted.delete(keyOf(session, number))
+    this.core.outbox.takeBack(accepted.outgoing)
+    this.failed(now, accepted.outgoing, session)
+  }
+
+  private take(now: Millis, session: SessionId, number: MessageNumber): UnderWay | undefined {
+    const key = keyOf(session, number)
+    const found = this.underWay.get(key)
+    if (found === undefined) return undefined
+    this.underWay.delete(key)
+    this.proxies.end(now, session)
+    return found
+  }
+
+  /** One try failed: on to other proxies, or a pause, or the end. */
+  private failed(now: Millis, outgoing: Outgoing, session: SessionId): void {
+    if (!this.core.outbox.has(outgoing)) return
+    outgoing.tries++
+    const proxy = this.proxies.idOf(session)
+    if (proxy !== undefined) outgoing.failed.add(proxy)
+    if (outgoing.tries < limits.sendTries) this.enqueue(outgoing)
+    else {
+      const message = `none of ${outgoing.tries} first proxies took the message; check the network, then send it again`
+      this.postpone(now, outgoing, 'SEND_FAILED', message)
+    }
+  }
+
+  /** A user is told at once; what a group says to itself waits for better times. */
+  private postpone(now: Millis, outgoing: Outgoing, code: ErrorCode, message: string): void {
+    if (outgoing.key === undefined || messageTime(outgoing.messageId) + limits.messageLifeMs <= now) {
+      this.giveUp(outgoing, code, message)
+      return
+    }
+    outgoing.notBefore = now + Math.min(FIRST_PAUSE_MS * 2 ** outgoing.pauses, LAST_PAUSE_MS)
+    outgoing.pauses = Math.min(outgoing.pauses + 1, 16)
+    outgoing.tries = 0
+    outgoing.failed.clear()
+    this.paused.add(outgoing)
+  }
+
+  private giveUp(outgoing: Outgoing, code: ErrorCode, message: string): void {
+    this.core.outbox.remove(outgoing)
+    const reference = outgoing.command?.reference
+    if (reference !== undefined && this.core.replies.isOpen(reference)) {
+      this.core.replies.failed(reference, code, message)
+      return
+    }
+    const detail = { code, kind: outgoing.kind, messageId: toHex(outgoing.messageId) }
+    this.core.say({ type: 'notice', level: 'warn', event: 'a message could not be sent', detail })
+  }
+
+  private isBusy(session: SessionId): boolean {
+    for (const each of this.underWay.values()) if (each.session === session) return true
+    return false
+  }
+}
+
+function keyOf(session: SessionId, number: MessageNumber): string {
+  return `${session}/${number}`
+}
+
+function tooFew({ listed, usable }: Extract<ProxyChoice, { ok: false }>): string {
+  return (
+    `two proxies in different networks are needed besides this node's own; the directory lists ${listed}, ` +
+    `of which ${usable} are not this node's own: start more proxies`
+  )
+}

@@ -1,0 +1,55 @@
+/**
+ * What one message cost its sender, split into what each byte was for (PROTOCOL.md section 12). Nothing is estimated:
+ * the parts are computed from the lengths that were sent and add up to the bytes of the datagrams.
+ */
+import type { MessageId } from '../../base/bytes.js'
+import type { AssembledRequest } from '../../group/request.js'
+import { SEALED_COPY_OVERHEAD_BYTES } from '../../group/sizes.js'
+import type { MessageCost, MessageNumber } from '../../link/link.js'
+import { varintBytes } from '../../wire/codec.js'
+import { openedCopy, SLOT_BYTES } from '../../wire/content.js'
+import { packet } from '../../wire/datagram.js'
+import { fragment } from '../../wire/frame.js'
+import type { UploadReport } from '../device.js'
+
+export interface SentMessage {
+  readonly messageId: MessageId
+  readonly bodyBytes: number
+  readonly contentPaddingBytes: number
+  readonly assembled: Pick<AssembledRequest, 'slots' | 'contentBytes' | 'requestPaddingBytes'>
+  /** Bytes of the link message to P1, the request in its forward. */
+  readonly forwardBytes: number
+  /** Its number on the link. */
+  readonly number: MessageNumber
+}
+
+const FRAME_KIND_BYTES = 1
+/** sealed_i has this much around what CS opens: point and tag. */
+const SEAL_BYTES = 48
+
+export function uploadReport(sent: SentMessage, cost: MessageCost): UploadReport {
+  const { messageId, bodyBytes, assembled } = sent
+  const paddingBytes = sent.contentPaddingBytes + assembled.requestPaddingBytes
+  const headerBytes = cost.payloadBytes - sent.forwardBytes
+  const furtherDatagramBytes = cost.datagrams === 1 ? 0 : headerBytes - firstHeaderBytes(sent)
+  const copyBytes = SEALED_COPY_OVERHEAD_BYTES + assembled.contentBytes
+  return {
+    messageId,
+    slots: assembled.slots,
+    bodyBytes,
+    uploadBytes: cost.payloadBytes,
+    datagrams: cost.datagrams,
+    paddingBytes,
+    furtherDatagramBytes,
+    fixedBytes: cost.payloadBytes - bodyBytes - SLOT_BYTES * assembled.slots - paddingBytes - furtherDatagramBytes,
+    copyBytes,
+    deliveryBytes: copyBytes - SEAL_BYTES - openedCopy.leastBytes,
+  }
+}
+
+/** Packet and frame header of the datagram that carries the first of several fragments. */
+function firstHeaderBytes({ number, forwardBytes }: SentMessage): number {
+  // `leastBytes` counts each varint with one byte; the offset of the first fragment is 0 and takes no more.
+  const varints = varintBytes(number) - 1 + varintBytes(forwardBytes) - 1
+  return packet.leastBytes + FRAME_KIND_BYTES + fragment.leastBytes + varints
+}
