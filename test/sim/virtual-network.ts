@@ -163,7 +163,7 @@ export class VirtualNetwork {
   at(at: Millis, act: () => void): void {
     const event = { at, order: this.order++, act }
     let index = this.events.length
-    while (index > 0 && (this.events[index - 1] as Event).at < at) index--
+    while (index > 0 && (this.events[index - 1] as Event).at <= at) index--
     this.events.splice(index, 0, event)
   }
 
