@@ -129,7 +129,7 @@ export const limits = {
   forwardHoldMs: 30 * SECOND_MS,
   /** Protocol: a copy is worthless once its slot window and both neighbours are over. */
   copyHoldMs: 20 * MINUTE_MS,
-  /** Copies that CS has and not yet answered are remembered this long. */
+  /** A copy that CS has not answered by then is sent again. */
   copyAnswerMs: MINUTE_MS,
   /** One step of a split: copies, and bytes of copies, before other work gets its turn. */
   splitStepCopies: 64,

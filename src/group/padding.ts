@@ -60,8 +60,9 @@ function contentClasses(): number[] {
 }
 
 /**
- * Rounds up to a number whose binary form has at most as many significant bits as its length has digits: at most 12 %
- * more, and O(log log) bits told (Padmé: Nikitin et al., "Reducing Metadata Leakage from Encrypted Files", PETS 2019).
+ * Rounds up to a number that in binary has, after the first digit, no more significant ones than its exponent has digits:
+ * at most 12 % more (Padmé: Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with
+ * PURBs", PETS 2019, section 4).
  */
 function padme(value: number): number {
   if (value < 2) return value

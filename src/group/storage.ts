@@ -67,7 +67,7 @@ export function encodeGroup(group: Group): Uint8Array {
 
 /** The group that `encodeGroup` wrote, or `undefined` where the bytes are none of this version, whole and well-formed. */
 export function decodeGroup(crypto: Hashing & Group255, stored: Uint8Array): Group | undefined {
-  const parsed = storedGroup.parse(stored.slice())
+  const parsed = storedGroup.parse(new Uint8Array(stored))
   if (!parsed.ok) return undefined
   const name = readName(parsed.value.name)
   const petnames = readPetnames(parsed.value)
