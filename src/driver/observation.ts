@@ -9,6 +9,7 @@ import { limits } from '../base/limits.js'
 import type { FieldObserver } from '../wire/codec.js'
 
 const FLUSH_MS = 1000
+const FLUSH_CHARACTERS = 1 << 20
 const DIGEST_BYTES = 16
 
 export interface Observation {
@@ -18,7 +19,7 @@ export interface Observation {
   close(): Promise<void>
 }
 
-/** Appends to `file`, at least once a second while there is something new. */
+/** Appends to `file`, at least once a second while there is something new. Remembers `limit` lines. */
 export function openObservation(file: string, limit: number = limits.observations): Observation {
   const seen = new Set<string>()
   let pending = ''
@@ -39,11 +40,15 @@ export function openObservation(file: string, limit: number = limits.observation
 
   return {
     observer: (role) => (format, field, value) => {
-      const digest = createHash('sha256').update(value).digest('hex').slice(0, 2 * DIGEST_BYTES)
+      const digest = createHash('sha256')
+        .update(value)
+        .digest('hex')
+        .slice(0, 2 * DIGEST_BYTES)
       const line = `${JSON.stringify({ role, format, field, digest })}\n`
       if (seen.has(line)) return
       remember(seen, line, limit)
       pending += line
+      if (pending.length >= FLUSH_CHARACTERS) void flush()
     },
     async close() {
       clearInterval(timer)

@@ -1,0 +1,189 @@
+/**
+ * What the commands and a running node say to each other over the control socket, as schemas: a call has one reply, a
+ * stream has items until its reader leaves. Everything is JSON over HTTP; bodies travel as base64. Both ends parse what
+ * they read: the socket is private to its user, but the programs at its ends may be of two releases.
+ */
+import { z } from 'zod'
+import { limits } from '../../base/limits.js'
+import { isErrorCode } from '../exit-codes.js'
+
+/** In the path of every request: another version's is refused. */
+export const CONTROL_VERSION = 1
+
+const count = z.number().int().nonnegative()
+const hexId = z.string().regex(/^[0-9a-f]{16}$/)
+const hexDigest = z.string().regex(/^[0-9a-f]{64}$/)
+/** Texts that a user types; what they mean is checked by the node. */
+const name = z.string().max(4 * limits.nameBytes)
+const passphrase = z.string().max(limits.passphraseMaxBytes)
+const base64 = z.base64()
+const endpoint = z.object({ host: z.string(), port: count })
+
+const traffic = z.object({ datagrams: count, payloadBytes: count })
+const linkCounters = z.object({
+  sent: traffic,
+  received: traffic,
+  sentHandshake: traffic,
+  sentAckOnly: traffic,
+  sentRetransmitted: traffic,
+})
+const drops = z.record(z.string(), count)
+
+const directory = z.object({
+  version: count,
+  validUntil: z.iso.datetime(),
+  proxies: z.array(hexId),
+})
+
+const proxyStatus = z.object({
+  id: hexId,
+  address: endpoint,
+  connected: z.boolean(),
+  listed: z.boolean(),
+  waitingCopies: count,
+  forwardedMessages: count,
+  splitRequests: count,
+  sentCopies: count,
+  links: z.object({ incoming: linkCounters, proxies: linkCounters, server: linkCounters }),
+  drops,
+})
+
+const nodeStatus = z.object({
+  kind: z.literal('node'),
+  pid: count,
+  id: hexId,
+  address: z.string(),
+  localAddress: endpoint,
+  connected: z.boolean(),
+  directory: directory.nullable(),
+  groups: z.array(z.object({ name: z.string(), members: count, listDigest: hexDigest })),
+  unopened: count,
+  inbox: count,
+  outgoing: count,
+  links: z.object({ server: linkCounters, proxies: linkCounters }),
+  drops,
+  proxy: proxyStatus.nullable(),
+})
+
+const serverStatus = z.object({
+  kind: z.literal('server'),
+  pid: count,
+  id: hexId,
+  card: z.string(),
+  localAddress: endpoint,
+  directoryVersion: count,
+  proxies: z.array(hexId),
+  devicesKnown: count,
+  devicesConnected: count,
+  storedCopies: count,
+  acceptedCopies: count,
+  deliveredCopies: count,
+  links: z.object({ proxies: linkCounters, devices: linkCounters, others: linkCounters }),
+  drops,
+})
+
+const status = z.discriminatedUnion('kind', [nodeStatus, serverStatus])
+
+const group = z.object({ name: z.string(), members: count })
+const member = z.object({
+  id: hexId,
+  name: z.string().nullable(),
+  role: z.enum(['creator', 'member']),
+  inviter: hexId,
+  self: z.boolean(),
+})
+const padding = z.enum(['none', 'classes', 'cell'])
+
+/** What one message cost its sender; see UploadReport. */
+const uploadReport = z.object({
+  messageId: hexId,
+  recipients: count,
+  slots: count,
+  bodyBytes: count,
+  uploadBytes: count,
+  datagrams: count,
+  paddingBytes: count,
+  furtherDatagramBytes: count,
+  fixedBytes: z.number().int(),
+  copyBytes: count,
+  deliveryBytes: count,
+})
+
+/** A received message as `listen --json` prints it. */
+const received = z.object({
+  group: z.string(),
+  sender: hexId,
+  senderName: z.string().nullable(),
+  messageId: hexId,
+  sentAt: z.iso.datetime(),
+  bodyBase64: base64,
+})
+
+/** Calls: one request, one reply. */
+export const calls = {
+  status: { request: z.object({}), reply: status },
+  createGroup: { request: z.object({ name }), reply: group },
+  groups: { request: z.object({}), reply: z.object({ groups: z.array(group) }) },
+  members: { request: z.object({ group: name }), reply: z.object({ members: z.array(member) }) },
+  invite: {
+    request: z.object({ group: name, address: z.string().max(1024), passphrase, as: name.optional() }),
+    reply: z.object({}),
+  },
+  join: {
+    request: z.object({ passphrase, as: name.optional() }),
+    reply: z.object({ groups: z.array(group) }),
+  },
+  send: {
+    request: z.object({ group: name, bodyBase64: base64, padding: padding.optional() }),
+    reply: uploadReport,
+  },
+  /** Confirms messages of a `messages` stream that is still open. */
+  acknowledge: {
+    request: z.object({ stream: z.uuid(), sequences: z.array(count).max(limits.controlUnconfirmed) }),
+    reply: z.object({}),
+  },
+} as const
+
+/** Streams: one request, items until either side ends. */
+export const streams = {
+  /** How many messages wait that no key opens, now and at each change. */
+  invitations: { request: z.object({}), item: z.object({ waiting: count }) },
+  /** Names the stream first, then one item a message. */
+  messages: {
+    request: z.object({ group: name.optional() }),
+    item: z.union([z.object({ stream: z.uuid() }), z.object({ sequence: count, message: received })]),
+  },
+  /** Stops the node; the stream ends when its process does. */
+  stop: { request: z.object({}), item: z.object({ pid: count }) },
+} as const
+
+export type CallName = keyof typeof calls
+export type StreamName = keyof typeof streams
+export type CallRequest<N extends CallName> = z.output<(typeof calls)[N]['request']>
+export type CallReply<N extends CallName> = z.output<(typeof calls)[N]['reply']>
+export type StreamRequest<N extends StreamName> = z.output<(typeof streams)[N]['request']>
+export type StreamItem<N extends StreamName> = z.output<(typeof streams)[N]['item']>
+
+export type Status = z.output<typeof status>
+export type NodeStatus = z.output<typeof nodeStatus>
+export type ServerStatus = z.output<typeof serverStatus>
+export type UploadReply = z.output<typeof uploadReport>
+export type Received = z.output<typeof received>
+export type LinkCountersReply = z.output<typeof linkCounters>
+
+/** A refusal, instead of a reply or as the last line of a stream. */
+export const refusal = z.object({
+  code: z.string().refine(isErrorCode),
+  message: z.string(),
+})
+
+/** One line of a stream. */
+export const streamLine = z.union([z.object({ item: z.unknown() }), z.object({ refusal })])
+
+export function isCallName(text: string): text is CallName {
+  return Object.hasOwn(calls, text)
+}
+
+export function isStreamName(text: string): text is StreamName {
+  return Object.hasOwn(streams, text)
+}

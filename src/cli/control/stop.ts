@@ -1,0 +1,22 @@
+/**
+ * Ending a process on request: its pid comes first, and then nothing, for the stream's end is the sign that the process
+ * is gone. A server takes this and its status, nothing else.
+ */
+import type { ServerNode } from '../../driver/server.js'
+import type { StreamItem } from './protocol.js'
+import type { Handlers } from './server.js'
+import { serverStatus } from './status.js'
+
+export async function* stopStream(stop: () => void, signal: AbortSignal): AsyncGenerator<StreamItem<'stop'>> {
+  yield { pid: process.pid }
+  stop()
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+export function serverHandlers(server: ServerNode, stop: () => void): Handlers {
+  return {
+    calls: { status: async () => serverStatus(server) },
+    streams: { stop: (_, signal) => stopStream(stop, signal) },
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * What `server` and `node` have in common: they open something, take commands until asked to end, and close in the
+ * reverse order, whatever happened in between.
+ */
+import { rm } from 'node:fs/promises'
+import { replaceFile } from '../driver/data-directory.js'
+import { type Observation, openObservation } from '../driver/observation.js'
+import type { ControlServer } from './control/server.js'
+import { print, tell } from './output.js'
+import { type Shutdown, watchShutdown } from './shutdown.js'
+
+/** After this long without being ready, people are told what is missing. */
+const PATIENCE_MS = 3000
+
+export interface Daemon {
+  readonly shutdown: Shutdown
+  readonly observation: Observation | undefined
+  /** Closed last to first; a failure of one does not keep the others open. */
+  defer(close: () => Promise<void>): void
+  /** Resolves when the process is asked to end; rejects when one of these fails first. */
+  untilStopped(ended: readonly Promise<void>[]): Promise<void>
+  /** Takes commands until the end is asked for; their connections end last, which tells `stop` that all is done. */
+  control(server: ControlServer): void
+}
+
+/** Runs `body` and then closes what it deferred. */
+export async function runDaemon(body: (daemon: Daemon) => Promise<void>): Promise<void> {
+  const closers: (() => Promise<void>)[] = []
+  const last: (() => Promise<void>)[] = []
+  const observation = observationOf(process.env['SPLITCAST_OBSERVE'])
+  if (observation !== undefined) closers.push(() => observation.close())
+  const shutdown = watchShutdown()
+  try {
+    await body({
+      shutdown,
+      observation,
+      defer: (close) => closers.push(close),
+      untilStopped: (ended) => Promise.race([shutdown.requested, ...ended]),
+      control: (server) => {
+        closers.push(async () => server.refuse())
+        last.push(async () => server.close())
+      },
+    })
+  } finally {
+    await closeAll([...last, ...closers])
+  }
+}
+
+/**
+ * Says that all is ready: one line on standard output, and in `readyFile`, which is written whole. Until then it says
+ * once on standard error what is waited for.
+ */
+export async function announce(
+  line: string,
+  readyFile: string | undefined,
+  ready: Promise<void>,
+  waitingFor: () => string,
+): Promise<void> {
+  const timer = setTimeout(
+    () => tell(`splitcast: waiting for ${waitingFor()}; status and stop work already`),
+    PATIENCE_MS,
+  )
+  try {
+    await ready
+  } finally {
+    clearTimeout(timer)
+  }
+  await print(line)
+  if (readyFile !== undefined) await replaceFile(readyFile, `${line}\n`)
+}
+
+/** A file of an earlier run must not tell a script that this one is ready. */
+export async function forgetReadyFile(readyFile: string | undefined): Promise<void> {
+  if (readyFile !== undefined) await rm(readyFile, { force: true })
+}
+
+async function closeAll(closers: (() => Promise<void>)[]): Promise<void> {
+  let failure: unknown
+  for (const close of closers.reverse()) {
+    try {
+      await close()
+    } catch (error) {
+      failure ??= error
+    }
+  }
+  if (failure !== undefined) throw failure
+}
+
+function observationOf(file: string | undefined): Observation | undefined {
+  return file === undefined || file === '' ? undefined : openObservation(file)
+}

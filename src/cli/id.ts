@@ -1,0 +1,37 @@
+/** `splitcast id`: who this node is, whether or not it runs; makes its keys where there are none. */
+import type { Command } from 'commander'
+import { toHex } from '../base/bytes.js'
+import { dataOf, dataOption } from './options.js'
+import { print, printJson } from './output.js'
+
+interface Options {
+  readonly data?: string
+  readonly json?: boolean
+}
+
+export function addId(program: Command): void {
+  dataOption(program.command('id'))
+    .description('show the address by which others invite this device; makes its keys where there are none')
+    .option('--json', 'print {address, id, proxyId}, the ids in hex')
+    .addHelpText('after', '\nExample:\n  splitcast id --data ~/cast')
+    .action(showId)
+}
+
+async function showId(options: Options): Promise<void> {
+  const { openDataDirectory } = await import('../driver/data-directory.js')
+  const { deviceAddressOf } = await import('../driver/device.js')
+  const { loadCrypto } = await import('../driver/crypto.js')
+  const { nodeIdOf } = await import('../group/identity.js')
+
+  const directory = await openDataDirectory(dataOf(options), 'node')
+  const crypto = await loadCrypto()
+  const { identityKey } = crypto.identity(directory.identity.seed)
+  const address = deviceAddressOf(directory, identityKey)
+  if (!options.json) return await print(address)
+  const proxyKey = crypto.identity(directory.identity.proxySeed).identityKey
+  await printJson({
+    address,
+    id: toHex(nodeIdOf(crypto, identityKey)),
+    proxyId: toHex(nodeIdOf(crypto, proxyKey)),
+  })
+}

@@ -1,0 +1,39 @@
+/** Which network a node joins: the card it is given, as text or in a file, or the one it remembers. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ProtocolError } from '../base/errors.js'
+import { formatNetworkCard, parseNetworkCard } from '../wire/text.js'
+
+/** Larger than any card: what is larger was given by mistake, and is not read to its end. */
+const MAX_FILE_CHARACTERS = 16_384
+
+/** Where a data directory keeps its card. */
+export function networkFile(data: string): string {
+  return join(data, 'network')
+}
+
+/** The card, checked. Throws NETWORK_CARD_MALFORMED, or USAGE where none was ever given. */
+export async function networkCard(given: string | undefined, data: string): Promise<string> {
+  if (given !== undefined) return checked((await contentOf(given)) ?? given)
+  const remembered = await contentOf(networkFile(data))
+  if (remembered !== undefined) return checked(remembered)
+  throw new ProtocolError(
+    'USAGE',
+    'which network? add --network with the card that the server printed, or a file with it',
+  )
+}
+
+function checked(text: string): string {
+  return formatNetworkCard(parseNetworkCard(text.slice(0, MAX_FILE_CHARACTERS)))
+}
+
+async function contentOf(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    // A card is no path, though it may be too long for one.
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined
+    throw new ProtocolError('USAGE', `cannot read the network card in ${file} (${code})`)
+  }
+}

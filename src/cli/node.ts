@@ -1,0 +1,160 @@
+/** `splitcast node`: runs a device, and a proxy beside it where asked to. */
+import type { Command } from 'commander'
+import { ProtocolError } from '../base/errors.js'
+import { replaceFile } from '../driver/data-directory.js'
+import type { Device } from '../driver/device.js'
+import type { LogLevel } from '../driver/log.js'
+import type { ProxyNode } from '../driver/proxy.js'
+import type { PaddingMode } from '../group/group.js'
+import { formatEndpoint, parseEndpoint } from '../wire/text.js'
+import { controlPath } from './control/path.js'
+import { announce, type Daemon, forgetReadyFile, runDaemon } from './daemon.js'
+import { networkCard, networkFile } from './network-card.js'
+import {
+  dataOf,
+  dataOption,
+  listenAddress,
+  logLevels,
+  nonEmpty,
+  oneOf,
+  paddingModes,
+  proxyModes,
+  reachableAddress,
+  wholeNumber,
+} from './options.js'
+
+interface Options {
+  readonly network?: string
+  readonly data?: string
+  readonly listen?: string
+  readonly advertise?: string
+  readonly proxy: (typeof proxyModes)[number]
+  readonly meanWait?: number
+  readonly padding: PaddingMode
+  readonly readyFile?: string
+  readonly logLevel: LogLevel
+}
+
+const MAX_MEAN_WAIT_MS = 60_000
+/** How often a proxy looks whether the directory lists it by now. */
+const LISTED_POLL_MS = 50
+
+export function addNode(program: Command): void {
+  dataOption(program.command('node'))
+    .description('run a device, a proxy or both; the other commands talk to it')
+    .option('--network <card|file>', 'network card of the server, or a file that holds it; remembered in DIR', nonEmpty)
+    .option('--listen <host:port>', 'UDP address of the proxy, or of the device where there is no proxy', listenAddress)
+    .option('--advertise <host:port>', 'where others reach the proxy (default: where it listens)', reachableAddress)
+    .option(
+      '--proxy <on|off|auto>',
+      'serve others as a proxy; auto is the same as off for now',
+      oneOf(proxyModes),
+      'off',
+    )
+    .option(
+      '--mean-wait <ms>',
+      'mean of the random wait of each copy at this proxy',
+      wholeNumber('--mean-wait', 0, MAX_MEAN_WAIT_MS),
+    )
+    .option('--padding <mode>', `how sizes are hidden: ${paddingModes.join(', ')}`, oneOf(paddingModes), 'classes')
+    .option('--ready-file <file>', 'write the ready line there as well', nonEmpty)
+    .option('--log-level <level>', `one of ${logLevels.join(', ')}`, oneOf(logLevels), 'warn')
+    .addHelpText(
+      'after',
+      `
+Once the server knows the node, it prints one line: the address by which others invite it and,
+with --proxy on, the word proxy and the proxy's id. With --proxy on, the device beside the proxy
+sends from a port of its own on the same host.
+
+Examples:
+  splitcast node --network splitcast1... --data ~/cast
+  splitcast node --network /var/lib/splitcast/network --listen 192.0.2.7:7100 --proxy on`,
+    )
+    .action(runNode)
+}
+
+async function runNode(options: Options): Promise<void> {
+  const data = dataOf(options)
+  checkOptions(options)
+  controlPath(data)
+  const network = await networkCard(options.network, data)
+  await forgetReadyFile(options.readyFile)
+  const { serveDeviceControl } = await import('./control.js')
+
+  await runDaemon(async (daemon) => {
+    const device = await deviceOf(options, data, network, daemon)
+    const proxy = options.proxy === 'on' ? await proxyOf(options, data, network, daemon) : undefined
+    if (options.network !== undefined) await replaceFile(networkFile(data), `${network}\n`)
+    daemon.control(await serveDeviceControl(data, device, { proxy, stop: daemon.shutdown.request }))
+    const { signal } = daemon.shutdown
+    const line = proxy === undefined ? device.address : `${device.address} proxy ${proxyIdOf(proxy)}`
+    const ready = Promise.all([device.ready({ signal }), listed(proxy, signal)]).then(() => undefined)
+    const announced = announce(line, options.readyFile, ready, () => missing(device, proxy))
+    const failed = announced.then(() => new Promise<void>(() => undefined))
+    await daemon.untilStopped([device.ended, ...(proxy ? [proxy.ended] : []), failed])
+  })
+}
+
+function checkOptions({ proxy, listen, advertise, meanWait }: Options): void {
+  if (proxy === 'on') {
+    if (listen !== undefined) return
+    throw new ProtocolError('USAGE', 'a proxy needs an address that others reach: add --listen HOST:PORT')
+  }
+  const option = advertise !== undefined ? '--advertise' : meanWait !== undefined ? '--mean-wait' : undefined
+  if (option !== undefined)
+    throw new ProtocolError('USAGE', `${option} is for proxies: add --proxy on, or leave it out`)
+}
+
+async function deviceOf(options: Options, data: string, network: string, daemon: Daemon): Promise<Device> {
+  const { openDevice } = await import('../driver/device.js')
+  const { createLog } = await import('../driver/log.js')
+  const listen = options.listen !== undefined && options.proxy === 'on' ? anyPortOf(options.listen) : options.listen
+  const device = await openDevice({
+    network,
+    data,
+    padding: options.padding,
+    log: createLog(options.logLevel),
+    ...(listen !== undefined && { listen }),
+    ...(daemon.observation && { observe: daemon.observation.observer('device') }),
+  })
+  daemon.defer(() => device.close())
+  return device
+}
+
+async function proxyOf(options: Options, data: string, network: string, daemon: Daemon): Promise<ProxyNode> {
+  const { openProxy } = await import('../driver/proxy.js')
+  const { createLog } = await import('../driver/log.js')
+  const proxy = await openProxy({
+    network,
+    data,
+    listen: options.listen as string,
+    log: createLog(options.logLevel),
+    ...(options.advertise !== undefined && { advertise: options.advertise }),
+    ...(options.meanWait !== undefined && { meanWaitMs: options.meanWait }),
+    ...(daemon.observation && { observe: daemon.observation.observer('proxy') }),
+  })
+  daemon.defer(() => proxy.close())
+  return proxy
+}
+
+function anyPortOf(listen: string): string {
+  return formatEndpoint({ ...parseEndpoint(listen, { anyPort: true }), port: 0 })
+}
+
+function proxyIdOf(proxy: ProxyNode): string {
+  return Buffer.from(proxy.status().id).toString('hex')
+}
+
+/** A proxy is of use once the directory lists it. */
+async function listed(proxy: ProxyNode | undefined, signal: AbortSignal): Promise<void> {
+  while (proxy !== undefined && !proxy.status().listed && !signal.aborted) {
+    await new Promise((resolve) => setTimeout(resolve, LISTED_POLL_MS))
+  }
+  signal.throwIfAborted()
+}
+
+function missing(device: Device, proxy: ProxyNode | undefined): string {
+  if (!device.status().connected) return 'an answer of the server'
+  if (proxy === undefined || proxy.status().listed) return 'the directory'
+  return `the server to list this proxy (has it admitted ${proxyIdOf(proxy)}?)`
+}

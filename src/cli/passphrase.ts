@@ -1,0 +1,92 @@
+/**
+ * Passphrases: made from a word list by the operating system's randomness, read from a file, or asked for on a terminal
+ * without being shown. They never stand on a command line, where every user of the machine could read them.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { wordlist } from '@scure/bip39/wordlists/english.js'
+import { ProtocolError } from '../base/errors.js'
+import { type RandomBytes, randomBelow } from '../base/random.js'
+import { systemRandom } from '../driver/random.js'
+import { tell } from './output.js'
+
+/** Six words of 2,048 are 66 bits, which Argon2id makes expensive to search. */
+const WORDS = 6
+
+/** Words drawn uniformly and independently, joined by hyphens. */
+export function generatePassphrase(random: RandomBytes = systemRandom(), words: number = WORDS): string {
+  return Array.from({ length: words }, () => wordlist[randomBelow(random, wordlist.length)]).join('-')
+}
+
+/** The first line of the file, without its line end. Others being able to read it is worth a warning. */
+export async function passphraseFromFile(file: string): Promise<string> {
+  let text: string
+  try {
+    const info = await stat(file)
+    if (info.isFile() && (info.mode & 0o077) !== 0) {
+      tell(`splitcast: warning: others can read ${file}; make it private with chmod 600`)
+    }
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new ProtocolError(
+      'USAGE',
+      `cannot read the passphrase file ${file} (${(error as NodeJS.ErrnoException).code})`,
+    )
+  }
+  const [line = ''] = text.split(/\r?\n/, 1)
+  if (line === '') throw new ProtocolError('USAGE', `the passphrase file ${file} begins with an empty line`)
+  return line
+}
+
+/** The passphrase of an invitation that waits. */
+export async function passphraseToJoin(file: string | undefined, signal: AbortSignal): Promise<string> {
+  if (file !== undefined) return await passphraseFromFile(file)
+  requireTerminal()
+  return await ask('Passphrase of the invitation', signal)
+}
+
+/** The passphrase for an invitation to be made: offers a generated one, and shows that one once. */
+export async function passphraseToInvite(file: string | undefined, signal: AbortSignal): Promise<string> {
+  if (file !== undefined) return await passphraseFromFile(file)
+  requireTerminal()
+  const prompts = await import('@clack/prompts')
+  const choice = answered(
+    await prompts.select({
+      message: 'Passphrase for this invitation',
+      options: [
+        { value: 'generated', label: 'a new one of six random words (recommended)' },
+        { value: 'own', label: 'one of your own' },
+      ],
+      output: process.stderr,
+      signal,
+    }),
+  )
+  if (choice === 'own') return await ask('Your passphrase', signal)
+  const passphrase = generatePassphrase()
+  tell(`\n    ${passphrase}\n\nGive it to the owner of the address by another way; it is not shown again.\n`)
+  return passphrase
+}
+
+async function ask(message: string, signal: AbortSignal): Promise<string> {
+  const prompts = await import('@clack/prompts')
+  return answered(
+    await prompts.password({
+      message,
+      output: process.stderr,
+      signal,
+      validate: (text) => (text ? undefined : 'Type it, or press Ctrl-C to give up'),
+    }),
+  )
+}
+
+function answered<T extends string>(answer: T | symbol): T {
+  if (typeof answer === 'symbol') throw new ProtocolError('ABORTED', 'given up')
+  return answer
+}
+
+function requireTerminal(): void {
+  if (process.stdin.isTTY && process.stderr.isTTY) return
+  throw new ProtocolError(
+    'USAGE',
+    'there is no terminal to ask for the passphrase; write it to a file and add --passphrase-file FILE',
+  )
+}

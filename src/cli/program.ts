@@ -1,0 +1,56 @@
+/** All commands together, and what they have in common: help, and errors in one line that ends with a code. */
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { z } from 'zod'
+import { demoCommand } from './demo/command.js'
+import { exitCodes, exitMeanings } from './exit-codes.js'
+import { addGroup } from './group.js'
+import { addId } from './id.js'
+import { addListen } from './listen.js'
+import { addNode } from './node.js'
+import { addPassphrase } from './passphrase-command.js'
+import { addSend } from './send.js'
+import { addServer } from './server.js'
+import { addStatus } from './status.js'
+import { addStop } from './stop.js'
+
+/** The command, ready to parse; it throws where commander would end the process. */
+export function buildProgram(): Command {
+  const program = new Command('splitcast')
+    .description('Multicast of one short upload to a whole group, over proxies that do not learn who talks to whom')
+    .version(ownVersion(), '--version', 'show the version')
+    .helpOption('-h, --help', 'show help')
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(commanderLine(text)) })
+  addServer(program)
+  addNode(program)
+  addId(program)
+  addStatus(program)
+  addStop(program)
+  addGroup(program)
+  addSend(program)
+  addListen(program)
+  addPassphrase(program)
+  program.addCommand(demoCommand().copyInheritedSettings(program))
+  program.addHelpText('after', () => `\nExit codes:\n${exitCodeLines()}\n\nEvery command has a --help with an example.`)
+  return program
+}
+
+function exitCodeLines(): string {
+  return Object.entries(exitCodes)
+    .map(([name, code]) => `  ${String(code).padStart(3)}  ${exitMeanings[name as keyof typeof exitCodes]}`)
+    .join('\n')
+}
+
+/** Commander's own complaints, in the form that all errors of this program have. */
+function commanderLine(text: string): string {
+  return `splitcast: ${text
+    .replace(/^error: /, '')
+    .trim()
+    .replaceAll('\n', ' ')} [USAGE]\n`
+}
+
+function ownVersion(): string {
+  const file = new URL('../../../package.json', import.meta.url)
+  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version
+}
