@@ -43,8 +43,10 @@ async function bind(at: PeerAddress): Promise<Socket> {
     lookup: (host, _options, done) => done(null, host, isIPv6(host) ? 6 : 4),
   })
   try {
+    // Asked for first: with a lookup that answers at once, the socket listens before `bind` returns.
+    const listening = once(socket, 'listening')
     socket.bind(at.port, at.host)
-    await once(socket, 'listening')
+    await listening
   } catch (error) {
     socket.close()
     throw bindError(error as NodeJS.ErrnoException, at)
