@@ -7,10 +7,11 @@ import type { DropCode } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
 import type { Hashing, Signing } from '../crypto/crypto.js'
+import type { FormatValue } from '../wire/codec.js'
 import { confirmation, memberRecord, members as membersFormat, type membersPurposes } from '../wire/content.js'
 import type { Group, GroupSend, Member, MemberList, MemberRecord, VerifiedContent } from './group.js'
 import { ownMember } from './joining.js'
-import { listDigest, membersByAge, mergeRecords, recordSignedBy } from './member-list.js'
+import { listDigest, memberById, membersByAge, mergeRecords, recordSignedBy } from './member-list.js'
 import { CONTENT_OVERHEAD_BYTES, MEMBERS_OVERHEAD_BYTES, SEALED_COPY_OVERHEAD_BYTES } from './sizes.js'
 
 const RECORD_BYTES = memberRecord.fixedBytes as number
@@ -83,19 +84,30 @@ function receiveMembers(
 ): Received {
   const parsed = membersFormat.parse(content.body)
   if (!parsed.ok) return dropped(group, 'MESSAGE_CONTENT')
-  const { purpose, listDigest: announced, records } = parsed.value
-  const { list, added, refused } = mergeRecords(crypto, group.id, group.list, records)
+  const { list, added, refused } = mergeRecords(crypto, group.id, group.list, parsed.value.records)
   const next = { ...group, list }
   const drops = refused.map(({ code }) => code)
-  const learnt = added.filter(({ id }) => !equal(id, self))
-  if (learnt.length === 0 || ownNewcomers(next, self).length === 0) return { group: next, joined: added, drops }
+  const told = withToTell(crypto, next, self, parsed.value, added)
+  const isScheduled = told === next && next.introduceAt !== undefined
+  return { group: isScheduled ? next : schedule(told, now), joined: added, drops }
+}
 
+/** Notes which of the members just learnt of may not have heard of those that this device introduced. */
+function withToTell(
+  crypto: Hashing,
+  group: Group,
+  self: NodeId,
+  announcement: FormatValue<typeof membersFormat>,
+  added: readonly Member[],
+): Group {
+  const learnt = added.filter(({ id }) => !equal(id, self))
+  if (learnt.length === 0 || ownNewcomers(group, self).length === 0) return group
+  const { purpose, listDigest: announced, records } = announcement
   // Newcomers that were sent a list equal to this device's have heard of its newcomers.
-  const isInformed = purpose === 'introduction' && equal(announced, listDigest(crypto, introducedList(next)))
+  const isInformed = purpose === 'introduction' && equal(announced, listDigest(crypto, introducedList(group)))
   const named = new Set(isInformed ? records.map(({ identityKey }) => toHex(identityKey)) : [])
   const uninformed = learnt.filter(({ record }) => !named.has(toHex(record.identityKey))).map(({ id }) => id)
-  const told = uninformed.length === 0 ? next : schedule({ ...next, toTell: [...group.toTell, ...uninformed] }, now)
-  return { group: told, joined: added, drops }
+  return { ...group, toTell: [...group.toTell, ...uninformed] }
 }
 
 /**
@@ -176,12 +188,24 @@ function introducedList(group: Group): Pick<MemberList, 'members'> {
   return { members: new Map(members) }
 }
 
-/** Sets when `introduce` is due: it waits for a quiet moment, but not for ever; what fills one content goes at once. */
+/**
+ * Sets when `introduce` is due, if there is something to say: after a quiet moment, but not put off for ever, and at once
+ * when newcomers fill a content. A device that has not got the list itself waits for it: its newcomers could not trace
+ * its own record back to the creator.
+ */
 function schedule(group: Group, now: Millis): Group {
+  const isQuiet = group.toIntroduce.length === 0 && group.toTell.length === 0
+  if (isQuiet || !isTraceable(group.list)) return group
   const introduceBy = group.introduceBy ?? now + limits.introduceWaitMs
   const isFull = group.toIntroduce.length >= recordsPerContent(group.list.members.size)
   const introduceAt = isFull ? now : Math.min(now + limits.introduceQuietMs, introduceBy)
   return { ...group, introduceBy, introduceAt }
+}
+
+/** Whether every record's inviter is in the list: all but the root's have been checked for that. */
+function isTraceable(list: MemberList): boolean {
+  const root = list.root === undefined ? undefined : list.members.get(list.root)
+  return root !== undefined && memberById(list, root.record.inviter) !== undefined
 }
 
 function recordsOf(members: readonly Member[]): MemberRecord[] {

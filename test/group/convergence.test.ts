@@ -1,0 +1,440 @@
+/**
+ * Whoever invites whom at the same time, and in whatever order messages arrive: all members end with one list, and
+ * nobody floods the others on the way (PROTOCOL.md section 8.4). Histories are drawn from a seed, which is printed.
+ */
+import t from 'tap'
+import { digest, type NodeId, toHex } from '../../src/base/bytes.js'
+import { limits } from '../../src/base/limits.js'
+import { randomBelow } from '../../src/base/random.js'
+import type { Millis } from '../../src/base/time.js'
+import { newMessageId, openGroupContent } from '../../src/group/content.js'
+import type { Group, GroupSend, Member, VerifiedContent } from '../../src/group/group.js'
+import { createRecord, listDigest, memberById, mergeRecords } from '../../src/group/member-list.js'
+import { createGroup, introduce, joinGroup, receiveContent } from '../../src/group/membership.js'
+import { decodeGroup, encodeGroup } from '../../src/group/storage.js'
+import { members as membersFormat } from '../../src/wire/content.js'
+import { seed, seeded } from '../base/seeded.js'
+import {
+  crypto,
+  directoryDigest,
+  foundGroup,
+  invite,
+  makeDevice,
+  present,
+  sealFor,
+  now as start,
+  type TestDevice,
+  tryPassphrase,
+} from './support.js'
+
+t.comment(`seed ${seed}`)
+const random = seeded()
+
+interface Node {
+  readonly device: TestDevice
+  group: Group | undefined
+  /** Contents from members that are not in the list yet. */
+  held: Uint8Array[]
+  readonly handedOn: string[]
+}
+
+interface Letter {
+  readonly to: Node
+  readonly content: Uint8Array
+}
+
+/** Devices, one group, and a network that delivers in any order, twice at times, but in the end always. */
+class World {
+  now: Millis = start
+  readonly nodes: Node[]
+  readonly letters: Letter[] = []
+  readonly drops: string[] = []
+  multicasts = 0
+  membersCopies = 0
+  applicationCopies = 0
+
+  constructor(size: number) {
+    this.nodes = Array.from({ length: size }, () => ({
+      device: makeDevice(random),
+      group: undefined,
+      held: [],
+      handedOn: [],
+    }))
+    const founder = present(this.nodes[0])
+    founder.group = createGroup(crypto, random, { ...founder.device, name: 'all', now: this.now })
+  }
+
+  get members(): Node[] {
+    return this.nodes.filter(({ group }) => group !== undefined)
+  }
+
+  step(): void {
+    this.now += randomBelow(random, 800)
+    const dice = randomBelow(random, 100)
+    if (dice < 12) this.inviteSomebody()
+    else if (dice < 18) this.say()
+    else if (dice < 70) this.deliverOne()
+    for (const node of this.members) this.introduceIfDue(node)
+  }
+
+  /** Until nothing is under way and nothing is due. */
+  settle(): void {
+    for (let quiet = false; !quiet; ) {
+      while (this.letters.length > 0) this.deliverOne()
+      const due = this.members.flatMap(({ group }) => group?.introduceAt ?? [])
+      if (due.length > 0) this.now = Math.max(this.now, ...due)
+      for (const node of this.members) this.introduceIfDue(node)
+      quiet = due.length === 0 && this.letters.length === 0
+    }
+  }
+
+  inviteSomebody(): void {
+    const inviter = pick(this.members)
+    const group = present(inviter.group)
+    const known = ({ device }: Node) => memberById(group.list, device.id) !== undefined
+    const newcomers = this.nodes.filter((node) => !known(node))
+    if (newcomers.length > 0) this.invite(inviter, pick(newcomers))
+  }
+
+  invite(inviter: Node, newcomer: Node): void {
+    const messageId = newMessageId(random, this.now)
+    const invited = invite(present(inviter.group), inviter.device, newcomer.device, random, undefined, { messageId })
+    inviter.group = invited.group
+    this.letters.push({ to: newcomer, content: invited.content })
+  }
+
+  say(): void {
+    const node = pick(this.members)
+    const recipients = [...present(node.group).list.members.values()].filter(({ id }) => id !== node.device.id)
+    this.applicationCopies += this.post(node, { kind: 'application', body: random(8), recipients })
+  }
+
+  introduceIfDue(node: Node): void {
+    const { group, sends } = introduce(crypto, present(node.group), node.device.id, this.now, directoryDigest)
+    node.group = present(decodeGroup(crypto, encodeGroup(group)))
+    for (const send of sends) this.membersCopies += this.post(node, send)
+  }
+
+  post(from: Node, send: GroupSend): number {
+    this.multicasts++
+    const { kind, body } = send
+    const messageId = newMessageId(random, this.now)
+    const content = sealFor(present(from.group), from.device, random, { kind, body, messageId })
+    let copies = 0
+    for (const node of this.nodes) {
+      if (!send.recipients.some(({ id }) => toHex(id) === toHex(node.device.id))) continue
+      this.letters.push({ to: node, content })
+      copies++
+    }
+    return copies
+  }
+
+  deliverOne(): void {
+    if (this.letters.length === 0) return
+    const place = randomBelow(random, this.letters.length)
+    const fate = randomBelow(random, 10)
+    // Lost, and sent again later: the letter stays where it is.
+    if (fate === 0) return
+    const letter = present(this.letters[place])
+    // Arrives, and arrives again later.
+    if (fate !== 1) this.letters.splice(place, 1)
+    this.receive(letter.to, letter.content, fate === 1)
+  }
+
+  receive(node: Node, content: Uint8Array, again = false): void {
+    if (node.group === undefined) {
+      this.join(node, content)
+      return
+    }
+    const opened = openGroupContent(crypto, node.group, content)
+    if (!opened.ok) {
+      if (opened.code === 'MESSAGE_SENDER' && !again) node.held.push(content)
+      else if (opened.code !== 'MESSAGE_CONTENT' && !again) this.drops.push(opened.code)
+      return
+    }
+    const received = receiveContent(crypto, node.group, node.device.id, opened.value, this.now)
+    node.group = received.group
+    this.drops.push(...received.drops)
+    if (received.application !== undefined && !again) node.handedOn.push(toHex(received.application))
+    if (received.joined.length === 0) return
+    const held = node.held
+    node.held = []
+    for (const each of held) this.receive(node, each)
+  }
+
+  /** Takes an invitation; whatever else comes before it is kept for later, as a device does. */
+  join(node: Node, content: Uint8Array): void {
+    const read = tryPassphrase(node.device, content, undefined, this.now)
+    if (!read.ok) {
+      node.held.push(content)
+      return
+    }
+    const { group, send } = joinGroup(crypto, read.value, { name: 'all', now: this.now })
+    node.group = group
+    this.post(node, send)
+  }
+}
+
+function pick<T>(from: readonly T[]): T {
+  return present(from[randomBelow(random, from.length)])
+}
+
+function digestOf(node: Node): string {
+  return toHex(listDigest(crypto, present(node.group).list))
+}
+
+t.test('random histories end with one list', (t) => {
+  for (let history = 0; history < 12; history++) {
+    const world = new World(4 + randomBelow(random, 7))
+    for (let i = 0; i < 250; i++) world.step()
+    world.settle()
+    const { members } = world
+    t.equal(new Set(members.map(digestOf)).size, 1, `history ${history}: ${members.length} members, one digest`)
+    const expected = members.map(({ device }) => toHex(device.id)).toSorted()
+    t.strictSame([...present(members[0]?.group).list.members.keys()].toSorted(), expected, 'all that joined are in it')
+    t.equal(
+      members.flatMap(({ held }) => held).filter((content) => !isInvitation(members, content)).length,
+      0,
+      'nothing is still held',
+    )
+    t.equal(members.flatMap(({ handedOn }) => handedOn).length, world.applicationCopies, 'and nothing said was lost')
+    t.strictSame(world.drops, [])
+    const inviters = new Set(
+      members.map(({ group, device }) => toHex(present(memberById(present(group).list, device.id)).record.inviter)),
+    )
+    const perNewcomer = world.membersCopies / Math.max(1, members.length - 1)
+    t.ok(perNewcomer <= (inviters.size + 1) * members.length, `${perNewcomer.toFixed(1)} copies a newcomer`)
+  }
+  t.end()
+})
+
+/** A second invitation stays held: it opens with a passphrase only. */
+function isInvitation(members: readonly Node[], content: Uint8Array): boolean {
+  return members.every(({ group }) => !openGroupContent(crypto, present(group), content).ok)
+}
+
+t.test('two that invite at the same moment, and newcomers that never met', (t) => {
+  const world = new World(6)
+  const [a, b, c, d, e] = world.nodes as [Node, Node, Node, Node, Node]
+  world.invite(a, b)
+  world.settle()
+  world.invite(a, c)
+  world.invite(b, d)
+  world.invite(b, e)
+  world.settle()
+  t.equal(new Set(world.members.map(digestOf)).size, 1)
+  t.equal(present(e.group).list.members.size, 5)
+  t.end()
+})
+
+t.test('one device invited by two at once ends with the earlier record everywhere', (t) => {
+  const world = new World(3)
+  const [a, b, c] = world.nodes as [Node, Node, Node]
+  world.invite(a, b)
+  world.settle()
+  world.invite(b, c)
+  world.now += 5
+  world.invite(a, c)
+  const seconds = world.letters.map(({ content }) => tryPassphrase(c.device, content, undefined, world.now))
+  world.settle()
+  // It answers the other one as well, as a device might that was restored from an old disk.
+  for (const read of seconds) {
+    if (!read.ok) throw new Error(read.code)
+    world.post(c, joinGroup(crypto, read.value, { name: 'all', now: world.now }).send)
+    world.settle()
+  }
+  t.equal(new Set(world.members.map(digestOf)).size, 1)
+  const records = world.members.map(({ group }) => memberById(present(group).list, c.device.id)?.record.inviter)
+  t.strictSame(
+    records,
+    [1, 2, 3].map(() => present(seconds[0]?.ok ? earlier(seconds) : undefined)),
+  )
+  t.end()
+})
+
+function earlier(read: readonly ReturnType<typeof tryPassphrase>[]): NodeId {
+  const records = read.flatMap((each) => (each.ok ? [each.value.record] : []))
+  return present(records.toSorted((x, y) => x.since - y.since || Buffer.compare(x.signature, y.signature))[0]).inviter
+}
+
+t.test('one inviter tells each newcomer and all others once', (t) => {
+  const world = new World(9)
+  const founder = present(world.nodes[0])
+  for (const newcomer of world.nodes.slice(1)) world.invite(founder, newcomer)
+  world.settle()
+  t.equal(new Set(world.members.map(digestOf)).size, 1)
+  t.equal(world.members.length, 9)
+  t.ok(world.multicasts <= 8 + 2 * 8, `${world.multicasts} messages: a confirmation each, at most two a batch`)
+  t.end()
+})
+
+t.test('newcomers are introduced after a quiet moment, together, but not put off for ever', (t) => {
+  const devices = Array.from({ length: 3 }, () => makeDevice(random))
+  const self = present(devices[0]).id
+  let group = foundGroup(devices.slice(0, 2), random)
+  const due = start + limits.introduceQuietMs
+  t.equal(group.introduceAt, due)
+  t.strictSame(introduce(crypto, group, self, due - 1, directoryDigest), { group, sends: [] }, 'a millisecond early')
+
+  const { group: after, sends } = introduce(crypto, group, self, due, directoryDigest)
+  t.strictSame({ ...after, toIntroduce: [], introduceAt: undefined }, after, 'done')
+  t.strictSame(
+    sends.map(({ recipients }) => recipients.map(({ id }) => id)),
+    [[devices[1]?.id]],
+    'the list to the newcomer',
+  )
+  const parsed = membersFormat.parse(present(sends[0]).body)
+  if (!parsed.ok) throw new Error(parsed.code)
+  t.match(parsed.value, { purpose: 'records', memberCount: 2, directoryDigest })
+  t.strictSame(parsed.value.listDigest, listDigest(crypto, after.list))
+
+  // Somebody confirms every 900 ms: no moment is quiet, and still the first is introduced in time.
+  group = foundGroup(devices.slice(0, 1), random)
+  for (let at = start; at < start + limits.introduceWaitMs; at += 900) {
+    group = confirmAt(group, present(devices[0]), makeDevice(random), at)
+    t.equal(group.introduceAt, Math.min(at + limits.introduceQuietMs, start + limits.introduceWaitMs))
+  }
+  t.equal(group.introduceBy, start + limits.introduceWaitMs)
+  t.end()
+})
+
+function confirmAt(group: Group, inviter: TestDevice, newcomer: TestDevice, at: Millis): Group {
+  const invited = invite(group, inviter, newcomer, random)
+  const read = tryPassphrase(newcomer, invited.content)
+  if (!read.ok) throw new Error(read.code)
+  const { body } = joinGroup(crypto, read.value, { name: 'all', now: at }).send
+  const opened = openGroupContent(
+    crypto,
+    invited.group,
+    sealFor(group, newcomer, random, { kind: 'confirmation', body }),
+  )
+  if (!opened.ok) throw new Error(opened.code)
+  return receiveContent(crypto, invited.group, inviter.id, opened.value, at).group
+}
+
+/** A group of `size` whose creator has signed all records; real signatures, made quickly. */
+function largeGroup(size: number): { group: Group; founder: TestDevice } {
+  const founder = makeDevice(random)
+  const group = createGroup(crypto, random, { ...founder, name: 'many', now: start })
+  const records = Array.from({ length: size - 1 }, (_, i) => {
+    const { identityKey } = crypto.identity(random(32))
+    const common = { identity: founder.identity, inviter: founder.id, groupId: group.id, role: 'member' as const }
+    return createRecord(crypto, { ...common, identityKey, accessCode: random(2), since: start + 1 + i })
+  })
+  return { group: { ...group, list: mergeRecords(crypto, group.id, group.list, records).list }, founder }
+}
+
+t.test('a large list travels in parts that fit, and many newcomers in batches', (t) => {
+  const { group, founder } = largeGroup(900)
+  const newcomers = [...group.list.members.values()].map(({ record }) => record).slice(300)
+  const waiting: Group = { ...group, toIntroduce: newcomers, introduceAt: start, introduceBy: start }
+  const sends: GroupSend[] = []
+  let next = waiting
+  let batches = 0
+  for (; next.introduceAt !== undefined; batches++) {
+    const step = introduce(crypto, next, founder.id, start, directoryDigest)
+    next = step.group
+    sends.push(...step.sends)
+  }
+  t.equal(batches, 3)
+  t.strictSame(next.toIntroduce, [])
+  const largest = Math.max(...sends.map(({ body }) => body.length))
+  t.ok(largest <= limits.membersContentBytes - 130, `${largest} bytes: content and all, the largest is one class`)
+  t.ok(sends.every(({ body, recipients }) => 2 * body.length * (recipients.length + 1) <= limits.splitTotalBytes))
+
+  const told = new Map<string, Set<string>>()
+  for (const { body, recipients } of sends) {
+    const parsed = membersFormat.parse(body)
+    if (!parsed.ok) throw new Error(parsed.code)
+    const names = parsed.value.records.map(({ signature }) => toHex(signature))
+    for (const { id } of recipients) told.set(toHex(id), new Set([...(told.get(toHex(id)) ?? []), ...names]))
+  }
+  const all = [...group.list.members.values()]
+  const newKeys = new Set(newcomers.map(({ signature }) => toHex(signature)))
+  const isComplete = ({ id, record }: Member) =>
+    told.get(toHex(id))?.size === (newKeys.has(toHex(record.signature)) ? all.length : newcomers.length)
+  t.strictSame(
+    all.filter((each) => toHex(each.id) !== toHex(founder.id)).filter((each) => !isComplete(each)),
+    [],
+  )
+  t.end()
+})
+
+t.test('records sent to as many members as a group may have stay within what one request may split into', (t) => {
+  const { group, founder } = largeGroup(2)
+  const [, only] = [...group.list.members.values()] as [Member, Member]
+  const crowd = new Map(group.list.members)
+  for (let i = 0; crowd.size < limits.members; i++) crowd.set(`${i}`.padStart(16, '0'), { ...only, id: makeId(i) })
+  const full: Group = {
+    ...group,
+    list: { ...group.list, members: crowd },
+    toIntroduce: [],
+    toTell: [...crowd.values()].map(({ id }) => id),
+    introduceAt: start,
+  }
+  const { sends } = introduce(crypto, full, founder.id, start, directoryDigest)
+  t.ok(sends.length > 1)
+  // Twice a body is more than what any padding makes of it.
+  t.ok(sends.every(({ body, recipients }) => 2 * body.length * (recipients.length + 1) <= limits.splitTotalBytes))
+  t.end()
+})
+
+function makeId(i: number): NodeId {
+  const id = new Uint8Array(8)
+  new DataView(id.buffer).setUint32(4, i + 1)
+  return id as NodeId
+}
+
+t.test('who has heard the same list is not told again; who has not is told once', (t) => {
+  const world = new World(4)
+  const [a, b, c, d] = world.nodes as [Node, Node, Node, Node]
+  world.invite(a, b)
+  world.settle()
+  world.invite(b, c)
+  world.settle()
+  const before = world.multicasts
+  world.invite(a, d)
+  world.settle()
+  t.equal(world.multicasts - before, 3, 'confirmation, introduction and list: b has nothing to add')
+
+  const content = (purpose: 'introduction' | 'records', listDigest: Uint8Array): VerifiedContent => ({
+    sender: present(memberById(present(b.group).list, a.device.id)),
+    messageId: newMessageId(random, world.now),
+    kind: 'members',
+    body: membersFormat.encode({
+      purpose,
+      memberCount: 4,
+      listDigest: digest(listDigest),
+      directoryDigest,
+      records: [present(memberById(present(d.group).list, d.device.id)).record],
+    }),
+  })
+  const withoutD: Group = {
+    ...present(b.group),
+    list: {
+      ...present(b.group).list,
+      members: new Map([...present(b.group).list.members].filter(([id]) => id !== toHex(d.device.id))),
+    },
+  }
+  const same = listDigest(crypto, present(b.group).list)
+  const toTell = (received: VerifiedContent) =>
+    receiveContent(crypto, withoutD, b.device.id, received, world.now).group.toTell.map(toHex)
+  t.strictSame(toTell(content('introduction', same)), [])
+  t.strictSame(
+    toTell(content('introduction', new Uint8Array(32))),
+    [toHex(d.device.id)],
+    'introduced with another list',
+  )
+  t.strictSame(toTell(content('records', same)), [toHex(d.device.id)], 'heard of by the way')
+  const knowing = receiveContent(
+    crypto,
+    present(b.group),
+    b.device.id,
+    content('records', new Uint8Array(32)),
+    world.now,
+  )
+  t.strictSame(knowing.group, b.group, 'a known member is told nothing')
+  const cut = { ...content('records', same), body: content('records', same).body.subarray(1) }
+  t.strictSame(receiveContent(crypto, withoutD, b.device.id, cut, world.now).drops, ['MESSAGE_CONTENT'])
+  t.end()
+})
