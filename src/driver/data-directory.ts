@@ -3,7 +3,7 @@
  * replaced whole, so that a crash leaves the old or the new one.
  */
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, readFile, rename, stat } from 'node:fs/promises'
+import { chmod, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -138,25 +138,49 @@ async function createIdentity(path: string, kind: StoredIdentity['kind']): Promi
     proxySeed: toHex(identity.proxySeed),
     accessCode: toHex(identity.accessCode),
   }
-  await replaceFile(join(path, IDENTITY_FILE), `${JSON.stringify(json)}\n`)
-  return identity
+  const made = await createFile(join(path, IDENTITY_FILE), `${JSON.stringify(json)}\n`)
+  // Two processes may be first on a directory: both go on with the secrets of the one that was.
+  return made ? identity : ((await readIdentity(path)) ?? identity)
 }
 
 /** Writes a file so that after a crash it is the old one or the new one, whole; readable by its user alone. */
 export async function replaceFile(file: string, text: string): Promise<void> {
-  const temporary = `${file}.new`
   try {
-    const handle = await open(temporary, 'w', 0o600)
-    try {
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(temporary, file)
+    await rename(await writeBeside(file, text), file)
   } catch (error) {
     throw unwritable(file, error)
   }
+}
+
+/** Writes a file that is not there yet; false, and nothing is changed, where it is. */
+async function createFile(file: string, text: string): Promise<boolean> {
+  try {
+    const temporary = await writeBeside(file, text)
+    try {
+      await link(temporary, file)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+      throw error
+    } finally {
+      await rm(temporary, { force: true })
+    }
+  } catch (error) {
+    throw unwritable(file, error)
+  }
+}
+
+/** A durable file of a name of its own beside `file`; returns its path. */
+async function writeBeside(file: string, text: string): Promise<string> {
+  const temporary = `${file}.${toHex(randomBytes(4))}.new`
+  const handle = await open(temporary, 'wx', 0o600)
+  try {
+    await handle.writeFile(text)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  return temporary
 }
 
 function unwritable(path: string, error: unknown): ProtocolError {
