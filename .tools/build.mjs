@@ -17,11 +17,12 @@ const steps = [
   {
     name: 'wasm',
     reads: ['assembly', 'asconfig.json', 'package-lock.json', '.tools/build.mjs'],
-    // The debug build keeps its assertions, so the tests run the core with every capacity check on.
+    // The debug build keeps its assertions, so the tests run the core with every capacity check on, and adds probes
+    // through which they reach its single parts.
     writes: ['splitcast.wasm', 'splitcast.debug.wasm'],
     run: () =>
       runTool('assemblyscript/bin/asc.js', ['--target', 'release']) &&
-      runTool('assemblyscript/bin/asc.js', ['--target', 'debug']),
+      runTool('assemblyscript/bin/asc.js', ['assembly/probes.ts', '--target', 'debug']),
     applies: () => existsSync(join(root, 'assembly', 'index.ts')),
   },
   {

@@ -71,7 +71,7 @@ export function wipe(): void {
 
 /** Seals the text at TEXT + 32 for POINT, in place: E comes before it, the tag behind it. Scalar from ENTROPY. */
 export function seal(textBytes: i32, associatedBytes: i32, mixed: bool): i32 {
-  if (!fits(textBytes + SEAL_BYTES, associatedBytes)) return CAPACITY
+  if (!fits(textBytes, SEAL_BYTES, associatedBytes)) return CAPACITY
   const status = sealInPlace(textBytes, associatedBytes, mixed)
   wipe()
   return status
@@ -91,7 +91,7 @@ function sealInPlace(textBytes: i32, associatedBytes: i32, mixed: bool): i32 {
 
 /** Opens TEXT in place with the first of `count` SECRETS that fits; returns its index. The plaintext is at TEXT + 32. */
 export function openAny(count: i32, sealedBytes: i32, associatedBytes: i32, mixed: bool): i32 {
-  if (<u32>count > <u32>SECRETS_CAPACITY || !fits(sealedBytes, associatedBytes)) return CAPACITY
+  if (<u32>count > <u32>SECRETS_CAPACITY || !fits(sealedBytes, 0, associatedBytes)) return CAPACITY
   const index = sealedBytes < SEAL_BYTES ? NOT_OPENED : tryAll(count, sealedBytes - SEAL_BYTES, associatedBytes, mixed)
   wipe()
   memory.fill(SECRETS, 0, 32 * count)
@@ -126,7 +126,7 @@ export function requestKey(): i32 {
 
 /** Encrypts TEXT in place under KEY and NONCE. */
 export function aeadSeal(textBytes: i32, associatedBytes: i32): i32 {
-  if (!fits(textBytes + TAG_BYTES, associatedBytes)) return CAPACITY
+  if (!fits(textBytes, TAG_BYTES, associatedBytes)) return CAPACITY
   encrypt(TEXT, textBytes, KEY, NONCE, ASSOCIATED, associatedBytes)
   wipeAead()
   return OK
@@ -134,7 +134,7 @@ export function aeadSeal(textBytes: i32, associatedBytes: i32): i32 {
 
 /** Decrypts TEXT in place under KEY and NONCE; `sealedBytes` counts the tag. */
 export function aeadOpen(sealedBytes: i32, associatedBytes: i32): i32 {
-  if (!fits(sealedBytes, associatedBytes)) return CAPACITY
+  if (!fits(sealedBytes, 0, associatedBytes)) return CAPACITY
   const opened =
     sealedBytes >= TAG_BYTES && decrypt(TEXT, sealedBytes - TAG_BYTES, KEY, NONCE, ASSOCIATED, associatedBytes)
   wipeAead()
@@ -161,6 +161,7 @@ function wipeAead(): void {
   memory.fill(KEY, 0, 32)
 }
 
-function fits(textBytes: i32, associatedBytes: i32): bool {
-  return <u32>textBytes <= <u32>TEXT_CAPACITY && <u32>associatedBytes <= <u32>ASSOCIATED_CAPACITY
+function fits(textBytes: i32, addedBytes: i32, associatedBytes: i32): bool {
+  // Unsigned, so that a negative length counts as one too large.
+  return <u32>textBytes <= <u32>(TEXT_CAPACITY - addedBytes) && <u32>associatedBytes <= <u32>ASSOCIATED_CAPACITY
 }

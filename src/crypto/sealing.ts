@@ -90,7 +90,7 @@ export function createSealing(core: Core): Sealing {
       const mixed = writeContext(context)
       const answer = calls.seal(plaintext.length, context.associated.length, mixed)
       if (answer === status.ok) return core.take(at.TEXT, plaintext.length + SEAL_BYTES)
-      memory.fill(0, at.TEXT, at.TEXT + POINT_BYTES + plaintext.length)
+      core.wipe(at.TEXT, POINT_BYTES + plaintext.length)
       return undefined
     },
     open: (secret, context, sealed) => openAny([secret], context, sealed)?.plaintext,

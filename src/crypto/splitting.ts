@@ -19,6 +19,8 @@ const SEAL_BYTES = POINT_BYTES + TAG_BYTES
 /** R_i, slot_i, E_i, the byte that counts the personal part, and the payload's tag. */
 const COPY_FIXED_BYTES = POINT_BYTES + SLOT_BYTES + POINT_BYTES + 1 + TAG_BYTES
 const SLOT_ENTROPY_BYTES = 128
+/** R, K2, B' and G'. */
+const SLOT_RESULT_BYTES = 128
 const MAX_PERSONAL_PART_BYTES = 255
 
 const verdictBytes: Readonly<Record<Verdict, number>> = { stored: 1, refused: 2 }
@@ -105,13 +107,15 @@ function makeSlots(core: Core, preparation: Preparation, plan: SlotPlan): Slots 
   const { at, calls, memory } = core
   const count = plan.recipients.length / SLOT_BYTES
   if (!Number.isInteger(count) || count > limits.copies) throw rangeError('recipients', plan.recipients.length)
+  if (plan.copyBytes >= 2 ** 24) throw rangeError('bytes of a copy', plan.copyBytes)
   if (!preparation.server(plan.serverKey)) return undefined
   core.writeExactly(at.POINT, plan.splitterKey, POINT_BYTES)
   core.writeExactly(at.SECOND_POINT, plan.groupKey, POINT_BYTES)
   core.writeExactly(at.ENTROPY, plan.entropy, SLOT_ENTROPY_BYTES)
   memory.set(plan.recipients, at.OUTPUT)
   if (calls.makeSlots(count, plan.window, plan.copyBytes) !== status.ok) {
-    memory.fill(0, at.OUTPUT, at.OUTPUT + plan.recipients.length)
+    core.wipe(at.OUTPUT, plan.recipients.length)
+    core.wipe(at.RESULT, SLOT_RESULT_BYTES)
     return undefined
   }
   return {

@@ -92,6 +92,8 @@ export interface Core {
   take(address: number, lengthBytes: number): Uint8Array
   /** Copies a secret result out and wipes it behind. */
   takeSecret(address: number, lengthBytes: number): Uint8Array
+  /** Overwrites what is no longer needed. */
+  wipe(address: number, lengthBytes: number): void
 }
 
 // The part of the WebAssembly JavaScript interface that is used: this layer knows neither a browser nor Node.
@@ -138,6 +140,9 @@ export async function instantiate(wasm: Uint8Array): Promise<Core> {
       const secret = memory.slice(address, address + lengthBytes)
       memory.fill(0, address, address + lengthBytes)
       return secret
+    },
+    wipe(address, lengthBytes) {
+      memory.fill(0, address, address + lengthBytes)
     },
   }
 }

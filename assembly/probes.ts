@@ -1,0 +1,62 @@
+/**
+ * Exports of the debug build only: single parts of the core, so that tests can hold each against its published vectors
+ * and against exact arithmetic at the limb bounds. Operands and results at the addresses named, lengths unchecked.
+ */
+import { absorb, finish, start } from './aead/poly1305'
+import * as field from './curve/field'
+import { squareRootOfRatio } from './curve/root'
+import { hash, hmac } from './hash/sha256'
+import { ELEMENT_BYTES, KEY, OUTPUT, POINT, RESULT, SECOND_POINT, TEXT } from './layout'
+
+const A: usize = OUTPUT
+const B: usize = OUTPUT + ELEMENT_BYTES
+const PRODUCT: usize = OUTPUT + 2 * ELEMENT_BYTES
+
+/** RESULT = SHA-256 of TEXT. */
+export function probeHash(textBytes: i32): void {
+  hash(RESULT, TEXT, textBytes)
+}
+
+/** RESULT = HMAC-SHA256 of TEXT under KEY. */
+export function probeHmac(textBytes: i32): void {
+  hmac(RESULT, KEY, TEXT, textBytes)
+}
+
+/** RESULT = Poly1305 of TEXT, whole blocks of it, under KEY. */
+export function probePoly1305(textBytes: i32): void {
+  start(KEY)
+  absorb(TEXT, textBytes)
+  finish(RESULT)
+}
+
+/** RESULT = sqrt(POINT / SECOND_POINT) as RFC 9496 section 4.2 has it; returns whether that is a square. */
+export function probeRoot(): i32 {
+  field.fromBytes(A, POINT)
+  field.fromBytes(B, SECOND_POINT)
+  const wasSquare = squareRootOfRatio(PRODUCT, A, B)
+  field.toBytes(RESULT, PRODUCT)
+  return wasSquare
+}
+
+/** RESULT = the product of the elements at OUTPUT and one element on; reduced limbs two elements on. */
+export function probeMultiply(): void {
+  field.multiply(PRODUCT, A, B)
+  field.toBytes(RESULT, PRODUCT)
+}
+
+/** As probeMultiply, for the square of the first. */
+export function probeSquare(): void {
+  field.square(PRODUCT, A)
+  field.toBytes(RESULT, PRODUCT)
+}
+
+/** As probeMultiply, for twice the square of the first. */
+export function probeSquareDoubled(): void {
+  field.squareDoubled(PRODUCT, A)
+  field.toBytes(RESULT, PRODUCT)
+}
+
+/** RESULT = the element at OUTPUT. */
+export function probeToBytes(): void {
+  field.toBytes(RESULT, A)
+}
