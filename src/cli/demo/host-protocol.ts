@@ -74,7 +74,7 @@ export type Call =
 
 export interface Results {
   openServer: { readonly card: string }
-  openProxy: { readonly localAddress: string }
+  openProxy: { readonly id: string; readonly localAddress: string }
   openDevice: { readonly id: string; readonly address: string; readonly localAddress: string }
   createGroup: undefined
   invite: undefined

@@ -2,6 +2,7 @@
  * A child process of the demo: hosts one server, one proxy, or devices, on real sockets and its own data directories. It
  * ends when its parent does, however that ends.
  */
+import { toHex } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { DeviceNode, openDevice } from '../../driver/device.js'
 import { openProxy, type ProxyNode } from '../../driver/proxy.js'
@@ -31,7 +32,7 @@ const handlers: Handlers = {
     const learnt = new LearntCollector('proxy', node)
     const proxy = await openProxy({ data, network, listen, observe: learnt.observe })
     hosted.set(node, { learnt, node: proxy })
-    return { localAddress: addressText(proxy.address) }
+    return { id: toHex(proxy.status().id), localAddress: addressText(proxy.address) }
   },
   openDevice: async ({ node, data, network, listen, padding }) => {
     const learnt = new LearntCollector('device', node)

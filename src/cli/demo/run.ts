@@ -174,7 +174,10 @@ function checkReceived(world: World, sent: readonly Sent[], received: readonly R
 /** Every true value that some role must not see, and those by which the hook proves that it is alive. */
 function truthsOf(world: World, truth: Truth, sent: readonly Sent[]): ReadonlyMap<string, TruthName> {
   const truths = new Map<string, TruthName>()
-  for (const { localAddress } of world.proxies) truths.set(digestOf(utf8(localAddress)), 'address of a proxy')
+  for (const { id, localAddress } of world.proxies) {
+    truths.set(digestOf(fromHex(id)), 'id of a proxy')
+    truths.set(digestOf(utf8(localAddress)), 'address of a proxy')
+  }
   truths.set(digestOf(utf8(world.sender.localAddress)), 'address of S')
   for (const member of world.members) {
     const { identityKey, accessCode } = parseDeviceAddress(member.address)

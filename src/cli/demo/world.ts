@@ -22,19 +22,20 @@ const POLL_MS = 100
 /** Without any progress for this long, the demo gives up. */
 export const PATIENCE_MS = 60_000
 
-export interface Member {
+interface Placed {
   readonly node: number
-  readonly id: string
-  readonly address: string
-  readonly localAddress: string
-  readonly data: string
   readonly child: Child
+  readonly data: string
 }
 
-export interface Placed {
-  readonly node: number
-  readonly child: Child
-  readonly data: string
+export interface PlacedProxy extends Placed {
+  readonly id: string
+  readonly localAddress: string
+}
+
+export interface Member extends Placed {
+  readonly id: string
+  readonly address: string
   readonly localAddress: string
 }
 
@@ -44,7 +45,7 @@ export class World {
   readonly options: DemoOptions
   readonly children: Child[] = []
   server: Placed | undefined
-  readonly proxies: Placed[] = []
+  readonly proxies: PlacedProxy[] = []
   readonly members: Member[] = []
   card = ''
   private directory: string | undefined
@@ -151,19 +152,18 @@ export class World {
   }
 
   private async startServer(): Promise<void> {
-    const { child, node, data } = this.place('the server')
-    const { card } = await child.call('openServer', { node, data, listen: '127.0.0.1:0' })
+    this.server = this.place('the server')
+    const { card } = await this.open(this.server, 'openServer', { listen: '127.0.0.1:0' })
     this.card = card
-    this.server = { child, node, data, localAddress: '127.0.0.1' }
   }
 
   private async startProxy(index: number): Promise<void> {
     const placed = this.place(`proxy ${index + 1}`)
-    const { localAddress } = await this.open(placed, 'openProxy', {
+    const opened = await this.open(placed, 'openProxy', {
       network: this.card,
       listen: `127.0.0.${11 + index}:0`,
     })
-    this.proxies.push({ ...placed, localAddress })
+    this.proxies.push({ ...placed, ...opened })
   }
 
   private async startDevices(progress: Progress): Promise<void> {
@@ -190,7 +190,7 @@ export class World {
   }
 
   private open<N extends CallName>(
-    placed: Omit<Placed, 'localAddress'>,
+    placed: Placed,
     call: N,
     parameters: Omit<CallOf<N>, 'call' | 'node' | 'data'>,
   ): Promise<Results[N]> {
@@ -198,7 +198,7 @@ export class World {
     return child.call(call, { ...parameters, node, data } as unknown as Omit<CallOf<N>, 'call'>)
   }
 
-  private place(label: string, host?: Child): Omit<Placed, 'localAddress'> {
+  private place(label: string, host?: Child): Placed {
     const node = this.nodes++
     return { node, child: host ?? this.child(label), data: join(this.directory as string, String(node)) }
   }
