@@ -260,9 +260,14 @@ export class Channel {
 
   deadline(): Millis {
     const idleAt = this.lastReceivedAt + this.bounds.sessionIdleMs
-    const keepaliveAt = this.initiated && !this.pingDue ? this.lastSentAt + this.bounds.keepaliveMs : idleAt
-    const dueAt = earliest(this.acks.deadline(), this.recovery.deadline())
-    return Math.min(idleAt, keepaliveAt, dueAt ?? idleAt)
+    const dueAt = earliest(earliest(this.acks.deadline(), this.recovery.deadline()), this.keepaliveAt())
+    return Math.min(idleAt, dueAt ?? idleAt)
+  }
+
+  /** Only while nothing is in flight: else probes keep the path alive, and a keepalive would put them off. */
+  private keepaliveAt(): Millis | undefined {
+    const quiet = this.initiated && !this.pingDue && this.recovery.deadline() === undefined
+    return quiet ? this.lastSentAt + this.bounds.keepaliveMs : undefined
   }
 
   /** Does what is due; says if the peer has been silent for too long. */
@@ -272,7 +277,7 @@ export class Channel {
       if (this.recovery.unanswered >= this.bounds.unansweredProbes) return 'silent'
       this.onRecoveryTimeout(now)
     }
-    if (this.initiated && now >= this.lastSentAt + this.bounds.keepaliveMs) this.pingDue = true
+    if ((this.keepaliveAt() ?? Number.POSITIVE_INFINITY) <= now) this.pingDue = true
     return undefined
   }
 
