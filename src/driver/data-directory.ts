@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { fromHex, toHex } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
@@ -147,6 +147,7 @@ async function createIdentity(path: string, kind: StoredIdentity['kind']): Promi
 export async function replaceFile(file: string, text: string): Promise<void> {
   try {
     await rename(await writeBeside(file, text), file)
+    await syncDirectory(dirname(file))
   } catch (error) {
     throw unwritable(file, error)
   }
@@ -158,6 +159,7 @@ async function createFile(file: string, text: string): Promise<boolean> {
     const temporary = await writeBeside(file, text)
     try {
       await link(temporary, file)
+      await syncDirectory(dirname(file))
       return true
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -181,6 +183,16 @@ async function writeBeside(file: string, text: string): Promise<string> {
     await handle.close()
   }
   return temporary
+}
+
+/** A new name is durable once its directory is. */
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
 }
 
 function unwritable(path: string, error: unknown): ProtocolError {
