@@ -1,6 +1,6 @@
 /**
  * The keys that are sealed to for one UTC day each, which a proxy and CS hold: made a day ahead, kept a day after, then wiped,
- * so that a seed seized later opens nothing recorded earlier (PROTOCOL.md section 9.3). Whoever publishes them first
+ * so that a seed seized later opens nothing recorded earlier (PROTOCOL.md section 9.4). Whoever publishes them first
  * makes what `advance` returned durable: a copy sealed to a key that a crash took away opens for nobody.
  */
 import { type Point, type Scalar, scalar, wipe } from '../base/bytes.js'
