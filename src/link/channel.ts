@@ -6,7 +6,7 @@
 import type { DropCode } from '../base/errors.js'
 import { type LinkLimits, limits } from '../base/limits.js'
 import { earliest, type Millis } from '../base/time.js'
-import { type FormatValue, Writer } from '../wire/codec.js'
+import type { FormatValue, Writer } from '../wire/codec.js'
 import type { packet } from '../wire/datagram.js'
 import { ack, type CloseReason, closeReasons, encodeFrame, type Frame, frameKinds, parseFrames } from '../wire/frame.js'
 import { AckTracker, acknowledgedRanges } from './acks.js'
@@ -35,6 +35,14 @@ export interface OutgoingDatagram {
   readonly purpose: Purpose
 }
 
+/** What the sessions of an endpoint share. */
+export interface Shared {
+  readonly bounds: LinkLimits
+  readonly room: ReassemblyRoom
+  /** Packets are put together one at a time, all in here. */
+  readonly writer: Writer
+}
+
 const VIOLATION: Ending = { reason: 'protocol', tellPeer: true }
 const reasonByNumber = new Map(
   Object.entries(closeReasons).map(([reason, number]) => [number as number, reason as CloseReason]),
@@ -48,6 +56,7 @@ export class Channel {
   private readonly bounds: LinkLimits
   private readonly initiated: boolean
   private readonly sink: ChannelSink
+  private readonly writer: Writer
   private readonly acks = new AckTracker()
   private readonly reassembly: Reassembly
   private readonly pathResponses: Uint8Array[] = []
@@ -60,7 +69,8 @@ export class Channel {
   constructor(
     established: Established,
     outgoing: Outgoing,
-    shared: { readonly bounds: LinkLimits; readonly room: ReassemblyRoom; readonly sink: ChannelSink },
+    shared: Shared,
+    sink: ChannelSink,
     initiated: boolean,
     now: Millis,
   ) {
@@ -68,7 +78,8 @@ export class Channel {
     this.handshakeHash = established.handshakeHash
     this.outgoing = outgoing
     this.bounds = shared.bounds
-    this.sink = shared.sink
+    this.sink = sink
+    this.writer = shared.writer
     this.reassembly = new Reassembly(shared.bounds, shared.room)
     this.initiated = initiated
     // The responder holds its session for unproved until it has had a packet.
@@ -172,12 +183,13 @@ export class Channel {
     const mayElicit = this.probes > 0 || this.recovery.hasRoom()
     const wanted = this.pingDue || this.pathResponses.length > 0 || this.outgoing.pending()
     if (!this.acks.due(now) && !(mayElicit && wanted)) return undefined
-    const writer = new Writer(PACKET_FRAMES_BYTES)
+    const { writer } = this
+    writer.reset()
     const ackLargest = this.writeAck(writer, now)
     const chunks: Chunk[] = []
     const purpose = mayElicit ? this.writeContent(writer, chunks) : 'ackOnly'
     if (writer.written === 0) return undefined
-    return this.emit(now, writer.finish(), purpose, chunks, ackLargest)
+    return this.emit(now, writer.view(), purpose, chunks, ackLargest)
   }
 
   private emit(
@@ -252,10 +264,10 @@ export class Channel {
 
   /** The last datagram of a session: with what is still owed, so that the peer knows what was delivered. */
   closeDatagram(now: Millis, reason: CloseReason): Uint8Array {
-    const writer = new Writer(PACKET_FRAMES_BYTES)
-    this.writeAck(writer, now)
-    writer.bytes(encodeFrame({ kind: 'close', value: { reason: closeReasons[reason] } }))
-    return this.established.sealer.seal(writer.finish())
+    this.writer.reset()
+    this.writeAck(this.writer, now)
+    this.writer.bytes(encodeFrame({ kind: 'close', value: { reason: closeReasons[reason] } }))
+    return this.established.sealer.seal(this.writer.view())
   }
 
   deadline(): Millis {

@@ -8,7 +8,7 @@ import { type DropCode, ProtocolError } from '../base/errors.js'
 import { type LinkLimits, limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import type { Millis } from '../base/time.js'
-import type { FormatValue } from '../wire/codec.js'
+import { type FormatValue, Writer } from '../wire/codec.js'
 import {
   type cookieReply,
   type Datagram,
@@ -18,7 +18,7 @@ import {
   parseDatagram,
 } from '../wire/datagram.js'
 import type { CloseReason } from '../wire/frame.js'
-import { Channel, type ChannelSink } from './channel.js'
+import { Channel, type ChannelSink, type Shared } from './channel.js'
 import { Counters, type Purpose } from './counters.js'
 import { answerInit, type Established, Initiation, macFits, type ResponderKeys } from './handshake.js'
 import type {
@@ -57,7 +57,7 @@ class Endpoint implements LinkEndpoint {
   private readonly random: RandomBytes
   private readonly bounds: LinkLimits
   private readonly responder: ResponderKeys | undefined
-  private readonly room: ReassemblyRoom
+  private readonly shared: Shared
   private readonly sessions: SessionTable
   private readonly outputs = new Queue<LinkOutput>()
   private readonly ready = new Queue<Session>()
@@ -69,7 +69,11 @@ class Endpoint implements LinkEndpoint {
     this.random = random
     this.bounds = bounds
     this.sessions = new SessionTable(bounds, random)
-    this.room = new ReassemblyRoom(bounds.reassemblyTotalBytes)
+    this.shared = {
+      bounds,
+      room: new ReassemblyRoom(bounds.reassemblyTotalBytes),
+      writer: new Writer(limits.datagramBytes),
+    }
     const { linkSecret } = options
     this.responder = linkSecret && { linkSecret, linkKey: crypto.x25519Public(linkSecret) }
   }
@@ -364,6 +368,6 @@ class Endpoint implements LinkEndpoint {
         if (session !== undefined) this.drop(code, session.address)
       },
     }
-    return new Channel(established, outgoing, { bounds: this.bounds, room: this.room, sink }, initiated, this.now)
+    return new Channel(established, outgoing, this.shared, sink, initiated, this.now)
   }
 }

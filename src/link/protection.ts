@@ -42,9 +42,8 @@ class DirectionKeys {
 
   /** The first 4 bytes of the ChaCha20 block that the sealed frames select. */
   mask(sealed: Uint8Array): number {
-    const counter = new DataView(sealed.buffer, sealed.byteOffset, 4).getUint32(0, true)
-    const block = this.crypto.chachaBlock(this.maskKey, counter, sealed.subarray(4, SAMPLE_BYTES))
-    return new DataView(block.buffer, block.byteOffset, 4).getUint32(0)
+    const counter = byteSwapped(uint32(sealed))
+    return uint32(this.crypto.chachaBlock(this.maskKey, counter, sealed.subarray(4, SAMPLE_BYTES)))
   }
 
   wipe(): void {
@@ -54,8 +53,25 @@ class DirectionKeys {
 
 function nonceOf(number: number): Uint8Array {
   const nonce = new Uint8Array(12)
-  new DataView(nonce.buffer).setUint32(8, number)
+  setUint32(nonce, 8, number)
   return nonce
+}
+
+// By hand, because this runs for every packet and a DataView costs an allocation.
+function uint32(bytes: Uint8Array): number {
+  const [a, b, c, d] = [bytes[0] as number, bytes[1] as number, bytes[2] as number, bytes[3] as number]
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
+}
+
+function setUint32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24
+  bytes[at + 1] = value >>> 16
+  bytes[at + 2] = value >>> 8
+  bytes[at + 3] = value
+}
+
+function byteSwapped(value: number): number {
+  return ((value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0
 }
 
 /** The bytes that the AEAD covers besides the frames: head and receiver index. */
@@ -88,7 +104,7 @@ export class PacketSealer {
     const number = this.next++
     const sealedFrames = this.keys.seal(number, this.associated, frames)
     const maskedNumber = new Uint8Array(4)
-    new DataView(maskedNumber.buffer).setUint32(0, (number ^ this.keys.mask(sealedFrames)) >>> 0)
+    setUint32(maskedNumber, 0, number ^ this.keys.mask(sealedFrames))
     const writer = new Writer(PACKET_OVERHEAD_BYTES + frames.length)
     packet.write(writer, { head: headByte('packet'), receiverIndex: this.receiverIndex, maskedNumber, sealedFrames })
     return writer.finish()
@@ -120,8 +136,7 @@ export class PacketOpener {
 
   open(received: FormatValue<typeof packet>): Opened {
     const { maskedNumber, sealedFrames } = received
-    const masked = new DataView(maskedNumber.buffer, maskedNumber.byteOffset, 4).getUint32(0)
-    const number = (masked ^ this.keys.mask(sealedFrames)) >>> 0
+    const number = (uint32(maskedNumber) ^ this.keys.mask(sealedFrames)) >>> 0
     if (number >= this.packetsPerKey) return { ok: false, code: 'LINK_AUTHENTICATION' }
     // Before the AEAD: a repeat is the one packet that a stranger can make for nothing.
     if (!this.window.fresh(number)) return { ok: false, code: 'LINK_REPLAY' }

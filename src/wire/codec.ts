@@ -98,8 +98,21 @@ export class Writer {
     this.buffer[first] = (this.buffer[first] as number) | prefix
   }
 
+  /** What was written, for the caller to keep. */
   finish(): Uint8Array {
+    // A full buffer can be handed out as it is: whatever is written next moves to a larger one.
+    if (this.lengthBytes === this.buffer.length) return this.buffer
     return this.buffer.slice(0, this.lengthBytes)
+  }
+
+  /** What was written, valid until more is. */
+  view(): Uint8Array {
+    return this.buffer.subarray(0, this.lengthBytes)
+  }
+
+  /** Starts again with nothing written, in the same buffer. */
+  reset(): void {
+    this.lengthBytes = 0
   }
 
   private reserve(moreBytes: number): void {
