@@ -118,7 +118,8 @@ export function createTwinSplitting(parts: Parts): Splitting {
         receiptKeys: concat(...receiptKeys),
       }
     },
-    prepareSplit(request, entropy) {
+    prepareSplit(given, entropy) {
+      const request = structuredClone(given)
       const copies = request.slots.length / 10
       const { personalPartBytes: partBytes, content } = request
       if (!Number.isInteger(copies) || copies < 1 || copies > 4096) return undefined

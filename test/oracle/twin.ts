@@ -1,6 +1,7 @@
 /**
  * A second implementation of the Crypto interface, made of libsodium alone and of PROTOCOL.md read once more: the WASM
- * core is held against it. Slow and simple on purpose; it shares no code with src/crypto.
+ * core is held against it. Slow and simple on purpose; it shares no code with
+ * src/crypto.
  */
 import { ed25519, ristretto255 } from '@noble/curves/ed25519.js'
 import sodium from 'libsodium-wrappers-sumo'
@@ -17,6 +18,7 @@ import {
   signature,
 } from '../../src/base/bytes.js'
 import type { Crypto, SealContext } from '../../src/crypto/crypto.js'
+import { chachaBlock } from './chacha.js'
 import { createTwinSplitting } from './twin-splitting.js'
 
 const EMPTY = new Uint8Array(0)
@@ -45,6 +47,7 @@ const hashing: Pick<Crypto, 'hash' | 'hmac' | 'hkdf'> = {
     return digest(sodium.crypto_auth_hmacsha256_final(state))
   },
   hkdf(secret, salt, info, lengthBytes) {
+    if (lengthBytes > 255 * 32) throw new Error('HKDF ends at 255 blocks')
     const extracted: Digest = hashing.hmac(salt, secret)
     const blocks: Uint8Array[] = [EMPTY]
     for (let i = 1; i <= Math.ceil(lengthBytes / 32); i++) {
@@ -59,8 +62,7 @@ const aead: Pick<Crypto, 'aeadSeal' | 'aeadOpen' | 'chachaBlock'> = {
     sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plaintext, associated, null, nonce, aeadKey),
   aeadOpen: (aeadKey, nonce, associated, sealed) =>
     attempt(() => sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, associated, nonce, aeadKey)),
-  chachaBlock: (blockKey, counter, nonce) =>
-    sodium.crypto_stream_chacha20_ietf_xor_ic(new Uint8Array(64), nonce, counter, blockKey),
+  chachaBlock,
 }
 
 const signing: Pick<Crypto, 'identity' | 'sign' | 'verify' | 'identityPoint' | 'linkPublicKey'> = {
