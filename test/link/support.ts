@@ -19,5 +19,7 @@ export function parsed<T>(result: ParseResult<T>): T {
 
 /** Bytes that differ from place to place and from message to message. */
 export function pattern(lengthBytes: number, salt = 0): Uint8Array {
-  return Uint8Array.from({ length: lengthBytes }, (_, i) => (i * 31 + (i >> 8) + salt * 7) & 0xff)
+  const bytes = new Uint8Array(lengthBytes)
+  for (let i = 0; i < lengthBytes; i++) bytes[i] = i * 31 + (i >> 8) + salt * 7
+  return bytes
 }
