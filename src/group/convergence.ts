@@ -12,7 +12,7 @@ import { confirmation, memberRecord, members as membersFormat, type membersPurpo
 import type { Group, GroupSend, Member, MemberList, MemberRecord, VerifiedContent } from './group.js'
 import { ownMember } from './joining.js'
 import { listDigest, memberById, membersByAge, mergeRecords, recordSignedBy } from './member-list.js'
-import { CONTENT_OVERHEAD_BYTES, MEMBERS_OVERHEAD_BYTES, SEALED_COPY_OVERHEAD_BYTES } from './sizes.js'
+import { CONTENT_OVERHEAD_BYTES, MEMBERS_OVERHEAD_BYTES, OPENED_COPY_OVERHEAD_BYTES } from './sizes.js'
 
 const RECORD_BYTES = memberRecord.fixedBytes as number
 
@@ -166,7 +166,7 @@ function announcer(crypto: Hashing, list: Pick<MemberList, 'members'>, directory
 
 /** Records that one content may have, so that copies to all recipients stay within limits under any padding. */
 function recordsPerContent(recipients: number): number {
-  const copyBytes = Math.floor(limits.splitTotalBytes / (recipients + 1)) - SEALED_COPY_OVERHEAD_BYTES
+  const copyBytes = Math.floor(limits.splitTotalBytes / (recipients + 1)) - OPENED_COPY_OVERHEAD_BYTES
   // Padding at most doubles a content.
   const contentBytes = Math.min(limits.membersContentBytes, Math.floor(copyBytes / 2))
   return Math.floor((contentBytes - CONTENT_OVERHEAD_BYTES - MEMBERS_OVERHEAD_BYTES) / RECORD_BYTES)

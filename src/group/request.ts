@@ -13,12 +13,7 @@ import { recipient as recipientFormat, requestBody, SLOT_BYTES } from '../wire/c
 import { encodeMessage } from '../wire/message.js'
 import type { PaddingMode } from './group.js'
 import { requestPadding } from './padding.js'
-import {
-  FORWARD_OVERHEAD_BYTES,
-  OPENED_COPY_OVERHEAD_BYTES,
-  REQUEST_OVERHEAD_BYTES,
-  SEALED_COPY_OVERHEAD_BYTES,
-} from './sizes.js'
+import { FORWARD_OVERHEAD_BYTES, OPENED_COPY_OVERHEAD_BYTES, REQUEST_OVERHEAD_BYTES } from './sizes.js'
 
 const NOTHING = new Uint8Array()
 const WINDOW_BYTES = 4
@@ -98,7 +93,7 @@ export function assembleRequest(
 function checkSizes(copies: number, contentBytes: number): void {
   assert(copies > 0 && copies <= limits.copies, 'as many recipients as a request may have')
   const forwardBytes = FORWARD_OVERHEAD_BYTES + REQUEST_OVERHEAD_BYTES + copies * SLOT_BYTES + contentBytes
-  const copiesBytes = copies * (SEALED_COPY_OVERHEAD_BYTES + contentBytes)
+  const copiesBytes = copies * (OPENED_COPY_OVERHEAD_BYTES + contentBytes)
   if (forwardBytes <= limits.messageBytes && copiesBytes <= limits.splitTotalBytes) return
   throw new ProtocolError(
     'BODY_TOO_LARGE',

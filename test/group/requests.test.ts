@@ -144,7 +144,7 @@ t.test('refuses what would pass the limits of a message or of all copies, by one
   t.equal(present(assemble(1, one)).message.length, limits.messageBytes - 10, 'the largest message, in its forward')
   t.throws(() => assemble(1, one + 1), tooLarge, 'a byte more')
 
-  const each = limits.splitTotalBytes / 128 - 139
+  const each = limits.splitTotalBytes / 128 - 91
   t.ok(assemble(128, each), 'copies of exactly the total')
   t.throws(() => assemble(128, each + 1), tooLarge, 'a byte more in each')
   t.ok(assemble(limits.copies, 200), 'as many recipients as there may be')
