@@ -1,0 +1,40 @@
+/** `npm run bench -- SUBJECT [--json] [--quick]`: runs one subject and prints what it measured. */
+import { cpus } from 'node:os'
+import { Command } from 'commander'
+import { ProtocolError } from '../src/base/errors.js'
+import { reportError } from '../src/cli/output.js'
+import { overhead } from './overhead.js'
+import { split } from './split.js'
+
+/** What every subject gets, and gives: rows of one shape, and the same as text. */
+export interface BenchOptions {
+  readonly quick: boolean
+}
+
+export interface BenchReport {
+  readonly results: readonly object[]
+  readonly text: string
+}
+
+const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = { overhead, split }
+
+const program = new Command('bench')
+  .argument('<subject>', Object.keys(subjects).join(' or '))
+  .option('--json', 'print one JSON object on standard output')
+  .option('--quick', 'fewer rows, shorter measurements')
+  .action(async (name: string, { json, quick = false }: { json?: true; quick?: boolean }) => {
+    const subject = subjects[name]
+    if (subject === undefined)
+      throw new ProtocolError('USAGE', `there is no subject ${name}; choose ${Object.keys(subjects).join(' or ')}`)
+    const { results, text } = await subject({ quick })
+    const machine = cpus()[0]?.model ?? 'unknown'
+    const where = { machine, node: process.version, v8: process.versions.v8 }
+    if (json) process.stdout.write(`${JSON.stringify({ ...where, results })}\n`)
+    else process.stdout.write(`${text}\n\n${where.machine}, Node ${where.node}, V8 ${where.v8}\n`)
+  })
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = reportError(error, true)
+}
