@@ -1,0 +1,249 @@
+/**
+ * What is particular to the WASM core: arithmetic at its limb bounds, capacities, batches past one call's size, wiped
+ * memory, and instances that do not disturb each other.
+ */
+import t from 'tap'
+import { concat, key, type Scalar, toHex, utf8 } from '../../src/base/bytes.js'
+import { limits } from '../../src/base/limits.js'
+import { createCrypto } from '../../src/crypto/create.js'
+import type { SplitRequest } from '../../src/crypto/crypto.js'
+import { createHashing } from '../../src/crypto/hash.js'
+import { createAead, createGroup255, createSealing } from '../../src/crypto/sealing.js'
+import { createSigning } from '../../src/crypto/signing.js'
+import { createSplitting } from '../../src/crypto/splitting.js'
+import { instantiate, status } from '../../src/crypto/wasm.js'
+import { seed, seeded } from '../base/seeded.js'
+import { context, nothing, pair, window, world } from '../contract/fixtures.js'
+import { wasmBytes } from './builds.js'
+import { createProbes, type Limbs } from './probes.js'
+
+const P = 2n ** 255n - 19n
+/** The bounds that assembly/curve/field.ts states: operands up to 3R, results within R. */
+const LOOSE = [102_000_000, 51_000_000] as const
+const REDUCED = [1.01 * 2 ** 25, 1.01 * 2 ** 24] as const
+
+const random = seeded()
+t.comment(`seed ${seed}`)
+
+function elementOf(value: (limit: number, i: number) => number): Limbs {
+  return Array.from({ length: 10 }, (_, i) => value(LOOSE[i % 2] as number, i))
+}
+
+function integerOf(limbs: Limbs): bigint {
+  return limbs.reduce((sum, limb, i) => sum + BigInt(limb) * 2n ** BigInt(Math.ceil(25.5 * i)), 0n)
+}
+
+function modP(value: bigint): Uint8Array {
+  const residue = ((value % P) + P) % P
+  return Uint8Array.from({ length: 32 }, (_, i) => Number((residue >> BigInt(8 * i)) & 255n))
+}
+
+function randomLimb(limit: number): number {
+  return (new DataView(random(4).buffer).getUint32(0) % (2 * limit + 1)) - limit
+}
+
+t.test('field arithmetic is exact up to its limb bounds', async (t) => {
+  const probes = await createProbes(wasmBytes('debug'))
+  const edges = [
+    elementOf((limit) => limit),
+    elementOf((limit) => -limit),
+    elementOf((limit, i) => (i % 2 === 0 ? limit : -limit)),
+    elementOf((limit, i) => (i < 5 ? limit : -limit)),
+    elementOf((_, i) => (i === 0 ? 1 : 0)),
+    elementOf((_, i) => (i === 0 ? -1 : 0)),
+    elementOf(() => 0),
+    // p, p - 1 and 2^255 - 1, written limb by limb.
+    ...[-19, -20, -1].map((low) => elementOf((_, i) => (i === 0 ? low : i === 9 ? 2 ** 25 : 0))),
+    ...Array.from({ length: 40 }, () => elementOf(randomLimb)),
+  ]
+  for (const a of edges) {
+    t.strictSame(probes.toBytes(a), modP(integerOf(a)), 'canonical bytes')
+    const squares = [probes.square(a), probes.squareDoubled(a)]
+    t.strictSame(squares[0]?.bytes, modP(integerOf(a) ** 2n), 'a^2')
+    t.strictSame(squares[1]?.bytes, modP(2n * integerOf(a) ** 2n), '2 a^2')
+    const products = edges.map((b) => ({ ...probes.multiply(a, b), expected: modP(integerOf(a) * integerOf(b)) }))
+    t.ok(
+      products.every(({ bytes, expected }) => toHex(bytes) === toHex(expected)),
+      'a b for every b',
+    )
+    const limbs = [...squares, ...products].flatMap((result) => [...result.limbs.entries()])
+    t.ok(
+      limbs.every(([i, limb]) => Math.abs(limb) <= (REDUCED[i % 2] as number)),
+      'all of them reduced',
+    )
+  }
+  for (const i of [0, 1, 9]) {
+    const past = elementOf((limit, at) => (at === i ? limit + 1 : 0))
+    t.throws(() => probes.multiply(past, past), `the debug build stops at limb ${i} past its bound`)
+  }
+})
+
+t.test('every call refuses what is past its capacity', async (t) => {
+  const { at, calls, memory } = await instantiate(wasmBytes('release'))
+  const full = at.TEXT_CAPACITY
+  const copies = limits.copies
+  const refused: Record<string, number[]> = {
+    aeadSeal: [full - 15, full + 1, -1, -16, -(2 ** 31)].map((bytes) => calls.aeadSeal(bytes, 0)),
+    aeadOpen: [full + 1, -1].map((bytes) => calls.aeadOpen(bytes, 0)),
+    associated: [at.ASSOCIATED_CAPACITY + 1, -1].map((bytes) => calls.aeadSeal(0, bytes)),
+    seal: [full - 47, -1].map((bytes) => calls.seal(bytes, 0, false)),
+    openAny: [full + 1, -1].map((bytes) => calls.openAny(1, bytes, 0, false)),
+    secrets: [at.SECRETS_CAPACITY + 1, -1].map((count) => calls.openAny(count, 48, 0, false)),
+    makeSlots: [copies + 1, -1].map((count) => calls.makeSlots(count, 0, 0)),
+    split: [
+      [copies, 1, 0, 0],
+      [0, copies + 1, 0, 0],
+      [-1, 1, 0, 0],
+      [0, -1, 0, 0],
+      [0, 1, 256, 0],
+      [0, 1, -1, 0],
+      [0, 1, 0, at.CONTENT_CAPACITY + 1],
+      [0, 1, 0, -1],
+      [0, 16, 0, 2 ** 20],
+    ].map((numbers) => calls.split(...(numbers as [number, number, number, number]))),
+    tokens: [calls.tokens(0, copies + 1, 0, 0, 1), calls.tokens(copies, 1, 0, 0, 1)],
+    payloadPoints: [calls.payloadPoints(0, copies + 1), calls.payloadPoints(copies, 1)],
+    openCopies: [calls.openCopies(at.LENGTHS_CAPACITY + 1, 1), calls.openCopies(1, at.WINDOWS_CAPACITY + 1)],
+  }
+  for (const [name, answers] of Object.entries(refused)) {
+    t.ok(
+      answers.every((answer) => answer === status.capacity),
+      name,
+    )
+  }
+  new DataView(memory.buffer).setInt32(at.LENGTHS, full + 1, true)
+  t.equal(calls.openCopies(1, 1), status.capacity, 'a copy that is too long')
+})
+
+t.test('lengths that a call cannot take are errors, or no answer where they come from outside', async (t) => {
+  const crypto = await createCrypto(wasmBytes('release'))
+  const { secret, point } = pair(crypto, random)
+  const long = new Uint8Array(2 ** 21)
+  const error = { code: 'BYTES_LENGTH' }
+  t.equal(crypto.aeadSeal(random(32), random(12), nothing, long.subarray(16)).length, long.length)
+  t.throws(() => crypto.aeadSeal(random(32), random(12), nothing, long.subarray(15)), error)
+  t.throws(() => crypto.seal(point, context('copy'), long, random(64)), error)
+  t.throws(() => crypto.seal(point, context('copy'), nothing, random(63)), error)
+  t.throws(() => crypto.seal(point, context('copy', long), nothing, random(64)), error)
+  t.equal(crypto.aeadOpen(random(32), random(12), nothing, concat(long, random(1))), undefined)
+  t.equal(crypto.open(secret, context('copy'), concat(long, random(1))), undefined)
+  t.strictSame(crypto.openCopies(secret, [1], [concat(long, random(1)), nothing]), [undefined, undefined])
+  t.throws(
+    () =>
+      crypto.openCopies(
+        secret,
+        Array.from({ length: 9 }, (_, i) => i),
+        [],
+      ),
+    error,
+  )
+  const { plan, request, slots } = world(crypto, random, { copies: 2, personalPartBytes: 0, contentBytes: 0 })
+  t.equal(crypto.makeSlots({ ...plan, recipients: random(10 * limits.copies) })?.slots.length, 10 * limits.copies)
+  t.throws(() => crypto.makeSlots({ ...plan, recipients: random(10 * (limits.copies + 1)) }), error)
+  t.throws(() => crypto.makeSlots({ ...plan, recipients: random(11) }), error)
+  t.throws(() => crypto.makeSlots({ ...plan, copyBytes: 2 ** 24 }), error)
+  t.throws(() => crypto.expectedTokens(request, slots.receiptKeys.slice(1), 'stored', 0, 2), error)
+  t.throws(() => crypto.argon2id(utf8('x'), random(15), { passes: 1, memoryBytes: 8192 }), error)
+  const largest = { ...request, content: new Uint8Array(limits.messageBytes) }
+  t.equal(crypto.prepareSplit(largest, random(32))?.split(0, 1).length, limits.messageBytes + 139)
+  t.equal(crypto.prepareSplit({ ...request, content: long }, random(32)), undefined)
+})
+
+t.test('batches larger than one call', async (t) => {
+  const crypto = await createCrypto(wasmBytes('release'))
+  const right = pair(crypto, random)
+  const sealed = crypto.seal(right.point, context('scramble'), utf8('found'), random(64)) ?? nothing
+  const secrets: Scalar[] = Array.from({ length: 513 }, () => crypto.reduce(random(64)))
+  t.equal(crypto.openAny([...secrets, right.secret], context('scramble'), sealed)?.index, 513, 'past 512 secrets')
+  t.equal(crypto.openAny(secrets, context('scramble'), sealed), undefined)
+
+  const shape = { copies: 3, personalPartBytes: 0, contentBytes: 900_000 }
+  const { server, plan, request } = world(crypto, random, shape)
+  const split = crypto.prepareSplit(request, random(32))
+  const copies = [0, 1, 2].map((i) => split?.split(i, 1) ?? nothing)
+  const opened = crypto.openCopies(server.secret, [window], copies)
+  const recipients = concat(...opened.map((copy) => copy?.recipients[0] ?? nothing))
+  t.strictSame(recipients, plan.recipients, 'copies past one text buffer')
+  const many = crypto.openCopies(server.secret, [window], [...Array.from({ length: 4096 }, () => nothing), ...copies])
+  t.equal(many.length, 4099, 'more copies than one call takes')
+  t.strictSame(many.slice(-3), opened)
+})
+
+t.test('leaves no secret in memory', async (t) => {
+  const core = await instantiate(wasmBytes('release'))
+  const group = createGroup255(core)
+  const sealing = createSealing(core)
+  const aead = createAead(core)
+  const splitting = createSplitting(core, createHashing())
+  const identity = createSigning(core, group.reduce).identity(random(32))
+
+  const held = Buffer.from(core.memory.buffer)
+  const secrets = new Map<string, Uint8Array>()
+  const secret = <T extends Uint8Array>(name: string, bytes: T): T => {
+    secrets.set(name, bytes)
+    return bytes
+  }
+  /** Either half of a secret is searched for, since one that was left in part is left. */
+  const left = () =>
+    [...secrets]
+      .filter(([, bytes]) => [bytes.slice(0, 16), bytes.slice(-16)].some((half) => held.includes(Buffer.from(half))))
+      .map(([name]) => name)
+
+  const aeadKey = secret('packet key', random(32))
+  const sealedPacket = aead.aeadSeal(aeadKey, random(12), nothing, secret('packet', random(100)))
+  aead.aeadOpen(aeadKey, random(12), nothing, sealedPacket)
+  secret('key stream', aead.chachaBlock(aeadKey, 0, random(12)))
+  t.strictSame(left(), [], 'packet protection')
+
+  const own = secret('sealing secret', group.reduce(secret('its entropy', random(64))))
+  const point = group.publicPoint(own)
+  secret('sum', group.addScalars(own, identity.secretScalar))
+  group.multiply(own, point)
+  secret('identity scalar', identity.secretScalar)
+  t.strictSame(left(), [], 'points and scalars')
+
+  const under = { ...context('content'), symmetric: secret('shared secret', key(random(32))) }
+  const text = secret('text', random(100))
+  const sealed = sealing.seal(point, under, text, secret('seal entropy', random(64))) ?? nothing
+  secret('plaintext', sealing.openAny([own], under, sealed)?.plaintext ?? nothing)
+  sealing.openAny([own, own], { ...under, label: context('copy').label }, sealed)
+  secret('request key', sealing.requestKey(own, sealed.slice(0, 32)) ?? nothing)
+  t.strictSame(left(), [], 'sealing')
+
+  const recipients = secret('recipients', random(40))
+  const entropy = secret('slot entropy', random(128))
+  const plan = { splitterKey: point, serverKey: point, groupKey: point, window, copyBytes: 191, recipients, entropy }
+  const slots = splitting.makeSlots(plan)
+  if (slots === undefined) throw new Error('the keys decode')
+  secret('K2', slots.requestKey)
+  for (let i = 0; i < 4; i++) secret(`receipt key ${i}`, slots.receiptKeys.slice(32 * i, 32 * i + 32))
+  const request: SplitRequest = {
+    ...slots,
+    serverKey: point,
+    personalPartBytes: 0,
+    personalParts: nothing,
+    content: random(100),
+  }
+  const split = splitting.prepareSplit(request, secret('split entropy', random(32)))
+  const copies = split?.split(0, 4) ?? nothing
+  secret('tokens', splitting.expectedTokens(request, slots.receiptKeys, 'stored', 0, 4))
+  splitting.payloadPoints(request, 0, 4)
+  const opened = splitting.openCopies(own, [window], [copies.slice(0, copies.length / 4)])
+  t.strictSame(opened[0]?.receiptKey, secrets.get('receipt key 0'))
+  t.strictSame(left(), [], 'slots, split and opening')
+})
+
+t.test('instances share a compiled module and nothing else', async (t) => {
+  const instances = await Promise.all(Array.from({ length: 12 }, () => createCrypto(wasmBytes('release'))))
+  const worlds = instances.map((crypto) => world(crypto, random, { copies: 2, personalPartBytes: 1, contentBytes: 10 }))
+  const entropy = random(32)
+  const splits = instances.map((crypto, i) =>
+    crypto.prepareSplit((worlds[i] as (typeof worlds)[number]).request, entropy),
+  )
+  const again = await createCrypto(wasmBytes('debug'))
+  for (const [i, split] of splits.entries()) {
+    const expected = again.prepareSplit((worlds[i] as (typeof worlds)[number]).request, entropy)?.split(0, 2)
+    t.strictSame(split?.split(0, 2), expected)
+  }
+  await t.rejects(createCrypto(utf8('not a module')))
+})
