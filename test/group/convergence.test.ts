@@ -11,7 +11,6 @@ import { newMessageId, openGroupContent } from '../../src/group/content.js'
 import type { Group, GroupSend, Member, VerifiedContent } from '../../src/group/group.js'
 import { createRecord, listDigest, memberById, mergeRecords } from '../../src/group/member-list.js'
 import { createGroup, introduce, joinGroup, receiveContent } from '../../src/group/membership.js'
-import { decodeGroup, encodeGroup } from '../../src/group/storage.js'
 import { members as membersFormat } from '../../src/wire/content.js'
 import { seed, seeded } from '../base/seeded.js'
 import {
@@ -26,166 +25,14 @@ import {
   type TestDevice,
   tryPassphrase,
 } from './support.js'
+import { digestOf, type Node, World } from './world.js'
 
 t.comment(`seed ${seed}`)
 const random = seeded()
 
-interface Node {
-  readonly device: TestDevice
-  group: Group | undefined
-  /** Contents from members that are not in the list yet. */
-  held: Uint8Array[]
-  readonly handedOn: string[]
-}
-
-interface Letter {
-  readonly to: Node
-  readonly content: Uint8Array
-}
-
-/** Devices, one group, and a network that delivers in any order, twice at times, but in the end always. */
-class World {
-  now: Millis = start
-  readonly nodes: Node[]
-  readonly letters: Letter[] = []
-  readonly drops: string[] = []
-  multicasts = 0
-  membersCopies = 0
-  applicationCopies = 0
-
-  constructor(size: number) {
-    this.nodes = Array.from({ length: size }, () => ({
-      device: makeDevice(random),
-      group: undefined,
-      held: [],
-      handedOn: [],
-    }))
-    const founder = present(this.nodes[0])
-    founder.group = createGroup(crypto, random, { ...founder.device, name: 'all', now: this.now })
-  }
-
-  get members(): Node[] {
-    return this.nodes.filter(({ group }) => group !== undefined)
-  }
-
-  step(): void {
-    this.now += randomBelow(random, 800)
-    const dice = randomBelow(random, 100)
-    if (dice < 12) this.inviteSomebody()
-    else if (dice < 18) this.say()
-    else if (dice < 70) this.deliverOne()
-    for (const node of this.members) this.introduceIfDue(node)
-  }
-
-  /** Until nothing is under way and nothing is due. */
-  settle(): void {
-    for (let quiet = false; !quiet; ) {
-      while (this.letters.length > 0) this.deliverOne()
-      const due = this.members.flatMap(({ group }) => group?.introduceAt ?? [])
-      if (due.length > 0) this.now = Math.max(this.now, ...due)
-      for (const node of this.members) this.introduceIfDue(node)
-      quiet = due.length === 0 && this.letters.length === 0
-    }
-  }
-
-  inviteSomebody(): void {
-    const inviter = pick(this.members)
-    const group = present(inviter.group)
-    const known = ({ device }: Node) => memberById(group.list, device.id) !== undefined
-    const newcomers = this.nodes.filter((node) => !known(node))
-    if (newcomers.length > 0) this.invite(inviter, pick(newcomers))
-  }
-
-  invite(inviter: Node, newcomer: Node): void {
-    const messageId = newMessageId(random, this.now)
-    const invited = invite(present(inviter.group), inviter.device, newcomer.device, random, undefined, { messageId })
-    inviter.group = invited.group
-    this.letters.push({ to: newcomer, content: invited.content })
-  }
-
-  say(): void {
-    const node = pick(this.members)
-    const recipients = [...present(node.group).list.members.values()].filter(({ id }) => id !== node.device.id)
-    this.applicationCopies += this.post(node, { kind: 'application', body: random(8), recipients })
-  }
-
-  introduceIfDue(node: Node): void {
-    const { group, sends } = introduce(crypto, present(node.group), node.device.id, this.now, directoryDigest)
-    node.group = present(decodeGroup(crypto, encodeGroup(group)))
-    for (const send of sends) this.membersCopies += this.post(node, send)
-  }
-
-  post(from: Node, send: GroupSend): number {
-    this.multicasts++
-    const { kind, body } = send
-    const messageId = newMessageId(random, this.now)
-    const content = sealFor(present(from.group), from.device, random, { kind, body, messageId })
-    let copies = 0
-    for (const node of this.nodes) {
-      if (!send.recipients.some(({ id }) => toHex(id) === toHex(node.device.id))) continue
-      this.letters.push({ to: node, content })
-      copies++
-    }
-    return copies
-  }
-
-  deliverOne(): void {
-    if (this.letters.length === 0) return
-    const place = randomBelow(random, this.letters.length)
-    const fate = randomBelow(random, 10)
-    // Lost, and sent again later: the letter stays where it is.
-    if (fate === 0) return
-    const letter = present(this.letters[place])
-    // Arrives, and arrives again later.
-    if (fate !== 1) this.letters.splice(place, 1)
-    this.receive(letter.to, letter.content, fate === 1)
-  }
-
-  receive(node: Node, content: Uint8Array, again = false): void {
-    if (node.group === undefined) {
-      this.join(node, content)
-      return
-    }
-    const opened = openGroupContent(crypto, node.group, content)
-    if (!opened.ok) {
-      if (opened.code === 'MESSAGE_SENDER' && !again) node.held.push(content)
-      else if (opened.code !== 'MESSAGE_CONTENT' && !again) this.drops.push(opened.code)
-      return
-    }
-    const received = receiveContent(crypto, node.group, node.device.id, opened.value, this.now)
-    node.group = received.group
-    this.drops.push(...received.drops)
-    if (received.application !== undefined && !again) node.handedOn.push(toHex(received.application))
-    if (received.joined.length === 0) return
-    const held = node.held
-    node.held = []
-    for (const each of held) this.receive(node, each)
-  }
-
-  /** Takes an invitation; whatever else comes before it is kept for later, as a device does. */
-  join(node: Node, content: Uint8Array): void {
-    const read = tryPassphrase(node.device, content, undefined, this.now)
-    if (!read.ok) {
-      node.held.push(content)
-      return
-    }
-    const { group, send } = joinGroup(crypto, read.value, { name: 'all', now: this.now })
-    node.group = group
-    this.post(node, send)
-  }
-}
-
-function pick<T>(from: readonly T[]): T {
-  return present(from[randomBelow(random, from.length)])
-}
-
-function digestOf(node: Node): string {
-  return toHex(listDigest(crypto, present(node.group).list))
-}
-
 t.test('random histories end with one list', (t) => {
   for (let history = 0; history < 8; history++) {
-    const world = new World(4 + randomBelow(random, 7))
+    const world = new World(4 + randomBelow(random, 7), random)
     for (let i = 0; i < 250; i++) world.step()
     world.settle()
     const { members } = world
@@ -214,7 +61,7 @@ function isInvitation(members: readonly Node[], content: Uint8Array): boolean {
 }
 
 t.test('two that invite at the same moment, and newcomers that never met', (t) => {
-  const world = new World(6)
+  const world = new World(6, random)
   const [a, b, c, d, e] = world.nodes as [Node, Node, Node, Node, Node]
   world.invite(a, b)
   world.settle()
@@ -228,7 +75,7 @@ t.test('two that invite at the same moment, and newcomers that never met', (t) =
 })
 
 t.test('newcomers that invite before they have the list themselves', (t) => {
-  const world = new World(5)
+  const world = new World(5, random)
   const [a, b, c, d, e] = world.nodes as [Node, Node, Node, Node, Node]
   const chain = [a, b, c, d, e]
   for (const [i, newcomer] of chain.slice(1).entries()) {
@@ -243,7 +90,7 @@ t.test('newcomers that invite before they have the list themselves', (t) => {
 })
 
 t.test('one device invited by two at once ends with the earlier record everywhere', (t) => {
-  const world = new World(3)
+  const world = new World(3, random)
   const [a, b, c] = world.nodes as [Node, Node, Node]
   world.invite(a, b)
   world.settle()
@@ -273,7 +120,7 @@ function earlier(read: readonly ReturnType<typeof tryPassphrase>[]): NodeId {
 }
 
 t.test('one inviter tells each newcomer and all others once', (t) => {
-  const world = new World(9)
+  const world = new World(9, random)
   const founder = present(world.nodes[0])
   for (const newcomer of world.nodes.slice(1)) world.invite(founder, newcomer)
   world.settle()
@@ -401,7 +248,7 @@ function makeId(i: number): NodeId {
 }
 
 t.test('who has heard the same list is not told again; who has not is told once', (t) => {
-  const world = new World(4)
+  const world = new World(4, random)
   const [a, b, c, d] = world.nodes as [Node, Node, Node, Node]
   world.invite(a, b)
   world.settle()
