@@ -3,7 +3,7 @@
  * Slots live in windows of 600 seconds, sealing keys in UTC days (PROTOCOL.md sections 4 and 9).
  */
 
-/** Milliseconds since the Unix epoch. */
+/** Milliseconds since the Unix epoch: a whole number where it says what time it is; a deadline may lie between two. */
 export type Millis = number
 
 const SLOT_WINDOW_MS = 600_000

@@ -396,6 +396,19 @@ t.test('as the splitter', (t) => {
     t.end()
   })
 
+  t.test('sends a copy again that stays without an answer, for as long as the server could accept it', (t) => {
+    const around = surroundings()
+    const { network, server, proxy } = around
+    around.behaviour.answersCopies = false
+    around.toProxy(requestTo(around, { recipients: recipients(2) }).message)
+    network.runFor(limits.copyAnswerMs + 2_000)
+    t.equal(server.machine.of('copy').length, 4)
+    network.runFor(limits.copyHoldMs)
+    t.equal(proxy.machine.status().waitingCopies, 0, 'given up')
+    t.equal(proxy.machine.status().answeredCopies, 0)
+    t.end()
+  })
+
   t.test('offers a copy again that the server had no room for', (t) => {
     const around = surroundings()
     const { network, server } = around

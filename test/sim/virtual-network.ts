@@ -149,7 +149,8 @@ export class VirtualNetwork {
         this.now = end
         return done()
       }
-      this.now = Math.max(this.now, next)
+      // Clocks tell whole milliseconds; a deadline between two is met at the second.
+      this.now = Math.max(this.now, Math.ceil(next))
       this.step()
     }
     return true

@@ -1,7 +1,7 @@
 /**
  * The copies of all requests on their way to CS: room is reserved for them before they are made, each waits its random
- * time, goes out as the link takes it, and is held until CS has answered it or was long silent (PROTOCOL.md sections 5
- * and 7). A link that is lost costs no copy: CS knows a repeat by its R_i.
+ * time, goes out as the link takes it, and is held until CS has answered it; without an answer, or when the link is lost,
+ * it goes again, for as long as CS could accept it, which knows a repeat by its R_i (PROTOCOL.md sections 5 and 7).
  */
 import { fromBigEndian } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
@@ -20,7 +20,7 @@ export interface CopiesOptions {
 interface SentCopy {
   readonly copy: SealedCopy
   readonly number: MessageNumber
-  readonly forgetAt: Millis
+  readonly repeatAt: Millis
 }
 
 const NO_EXTENSION = new Uint8Array(0)
@@ -111,9 +111,11 @@ export class Copies {
   }
 
   timeout(now: Millis): void {
-    for (const [reference, { forgetAt }] of this.sent) {
-      if (forgetAt > now) return
-      this.forget(reference)
+    for (const [reference, { copy, number, repeatAt }] of this.sent) {
+      if (repeatAt > now) return
+      this.sent.delete(reference)
+      this.references.delete(number)
+      this.waiting.add(now, copy)
     }
   }
 
@@ -122,7 +124,7 @@ export class Copies {
     const [oldest] = this.sent.values()
     const next = this.waiting.peek()
     const sendable = session !== undefined && next !== undefined && this.roomFor(session, next)
-    return earliest(oldest?.forgetAt, sendable ? this.waiting.nextDue() : undefined)
+    return earliest(oldest?.repeatAt, sendable ? this.waiting.nextDue() : undefined)
   }
 
   private roomFor(session: SessionId, copy: SealedCopy): boolean {
@@ -136,7 +138,7 @@ export class Copies {
     const number = this.options.endpoint.send(now, session, message)
     if (number === undefined) return false
     this.waiting.take()
-    this.sent.set(reference, { copy, number, forgetAt: now + limits.copyAnswerMs })
+    this.sent.set(reference, { copy, number, repeatAt: now + limits.copyAnswerMs })
     this.references.set(number, reference)
     this.counts.sent++
     return true
