@@ -8,15 +8,16 @@ import type { Millis } from '../../base/time.js'
 import { keys } from './records.js'
 import type { Storage } from './storage.js'
 
-const HOUR_MS = 3_600_000
+/** What is forgotten together: short, so that a floor raised over it leaves later messages alone. */
+const WINDOW_MS = 60_000
 const TIME_BYTES = 6
 const KEY_PATTERN = /^handed\/[0-9a-f]{48}$/
 
 export class HandedOn {
   private readonly storage: Storage
   private readonly limit: number
-  /** Keys by the hour their message is dated. */
-  private readonly hours = new Map<number, Set<string>>()
+  /** Keys by the minute their message is dated. */
+  private readonly windows = new Map<number, Set<string>>()
   private count = 0
   private floor: Millis = 0
 
@@ -45,14 +46,14 @@ export class HandedOn {
 
   has(message: MessageId, group: GroupId, sender: NodeId): boolean {
     const key = keys.handed(message, group, sender)
-    return this.hours.get(hourOf(key))?.has(key) ?? false
+    return this.windows.get(windowOf(key))?.has(key) ?? false
   }
 
-  /** Makes room by forgetting the oldest hour; false where that hour is one that messages still arrive from. */
+  /** Makes room by forgetting the oldest minute; false where messages may still arrive from it. */
   makeRoom(now: Millis): boolean {
     if (this.count < this.limit) return true
-    const oldest = Math.min(...this.hours.keys())
-    if ((oldest + 1) * HOUR_MS > now - limits.clockSkewMs) return false
+    const oldest = Math.min(...this.windows.keys())
+    if ((oldest + 1) * WINDOW_MS > now - limits.clockSkewMs) return false
     this.forget(oldest)
     return true
   }
@@ -65,32 +66,32 @@ export class HandedOn {
 
   /** Forgets what is too old to be accepted again anyway. */
   prune(now: Millis): void {
-    for (const hour of [...this.hours.keys()]) {
-      if ((hour + 1) * HOUR_MS <= now - limits.messageLifeMs) this.forget(hour)
+    for (const window of [...this.windows.keys()]) {
+      if ((window + 1) * WINDOW_MS <= now - limits.messageLifeMs) this.forget(window)
     }
   }
 
   private remember(key: string): void {
-    const hour = hourOf(key)
-    const held = this.hours.get(hour) ?? new Set()
+    const window = windowOf(key)
+    const held = this.windows.get(window) ?? new Set()
     if (!held.has(key)) this.count++
     held.add(key)
-    this.hours.set(hour, held)
+    this.windows.set(window, held)
   }
 
-  private forget(hour: number): void {
-    const held = this.hours.get(hour) ?? new Set()
+  private forget(window: number): void {
+    const held = this.windows.get(window) ?? new Set()
     for (const key of held) this.storage.delete(key)
     this.count -= held.size
-    this.hours.delete(hour)
-    // Also where the hour was merely old: a clock set back must not let its messages in again.
-    this.floor = Math.max(this.floor, (hour + 1) * HOUR_MS)
+    this.windows.delete(window)
+    // Also where the window was merely old: a clock set back must not let its messages in again.
+    this.floor = Math.max(this.floor, (window + 1) * WINDOW_MS)
     this.storage.put(keys.floor, bigEndian(this.floor, TIME_BYTES))
   }
 }
 
 /** The message id stands first in the key, its milliseconds first in the id. */
-function hourOf(key: string): number {
+function windowOf(key: string): number {
   const start = 'handed/'.length
-  return Math.floor(Number.parseInt(key.slice(start, start + 2 * TIME_BYTES), 16) / HOUR_MS)
+  return Math.floor(Number.parseInt(key.slice(start, start + 2 * TIME_BYTES), 16) / WINDOW_MS)
 }

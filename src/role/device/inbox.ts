@@ -73,9 +73,10 @@ export class Inbox {
     return this.sizes.size < this.bounds.messages && this.totalBytes + bodyBytes + RECORD_BYTES <= this.bounds.bytes
   }
 
-  /** Whether enough is free again to ask CS for what was refused. */
-  get drained(): boolean {
+  /** Whether enough is free to ask CS again for what was refused, a body of `bodyBytes` among it. */
+  hasRoomAgain(bodyBytes: number): boolean {
     const { messages, bytes } = this.bounds
+    if (!this.hasRoom(bodyBytes)) return false
     const freeMessages = messages - this.sizes.size
     return freeMessages >= messages * FREE_PART && bytes - this.totalBytes >= bytes * FREE_PART
   }

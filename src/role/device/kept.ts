@@ -3,7 +3,7 @@
  * from a sender whose introduction may still be under way (PROTOCOL.md sections 6 and 8). Count, bytes and age are bounded;
  * when full, the newest is refused.
  */
-import { toHex } from '../../base/bytes.js'
+import { equal } from '../../base/bytes.js'
 import type { Millis } from '../../base/time.js'
 import { keptRecord, numberIn, padded } from './records.js'
 import type { Storage } from './storage.js'
@@ -24,8 +24,7 @@ export class Kept {
   private readonly storage: Storage
   private readonly prefix: string
   private readonly bounds: KeptBounds
-  /** By hex of the payload's point, which no two payloads share. */
-  private readonly payloads = new Map<string, KeptPayload>()
+  private readonly payloads = new Set<KeptPayload>()
   private totalBytes = 0
   private nextNumber = 0
 
@@ -50,12 +49,13 @@ export class Kept {
   }
 
   all(): readonly KeptPayload[] {
-    return [...this.payloads.values()]
+    return [...this.payloads]
   }
 
   /** One that is kept already stays as it is. */
   keep(now: Millis, payload: Uint8Array): 'kept' | 'known' | 'full' {
-    if (this.payloads.has(pointOf(payload))) return 'known'
+    // Whole payloads are compared: whoever handles a copy could give its first bytes to another.
+    for (const entry of this.payloads) if (equal(entry.payload, payload)) return 'known'
     this.prune(now)
     if (this.payloads.size >= this.bounds.messages || this.totalBytes + payload.length > this.bounds.bytes)
       return 'full'
@@ -65,10 +65,10 @@ export class Kept {
     return 'kept'
   }
 
-  remove({ key, payload }: KeptPayload): void {
-    if (!this.payloads.delete(pointOf(payload))) return
-    this.totalBytes -= payload.length
-    this.storage.delete(key)
+  remove(entry: KeptPayload): void {
+    if (!this.payloads.delete(entry)) return
+    this.totalBytes -= entry.payload.length
+    this.storage.delete(entry.key)
   }
 
   prune(now: Millis): void {
@@ -76,13 +76,7 @@ export class Kept {
   }
 
   private hold(entry: KeptPayload): void {
-    this.payloads.set(pointOf(entry.payload), entry)
+    this.payloads.add(entry)
     this.totalBytes += entry.payload.length
   }
-}
-
-const POINT_BYTES = 32
-
-function pointOf(payload: Uint8Array): string {
-  return toHex(payload.subarray(0, POINT_BYTES))
 }

@@ -15,15 +15,14 @@ import type { Outgoing } from './outbox.js'
 /** What became of a payload. `done` means that CS, or whoever kept it, may delete it. */
 type Verdict = 'done' | 'noKey' | 'unknownSender' | 'noRoom'
 
-/** E_i and the tag of what it opens: less is no payload. */
-const LEAST_PAYLOAD_BYTES = 48
+/** E_i, by which an own copy is known. */
 const POINT_BYTES = 32
 
 export class Receiving {
   private readonly core: DeviceCore
   private readonly confirm: (number: number) => void
-  /** Something stays at CS because there was no room for it here. */
-  private refused = false
+  /** Bytes of the largest body that stays at CS because there was no room for it here. */
+  private refusedBytes: number | undefined
   private grown = false
 
   /** `confirm` tells CS that the delivery of that number may be deleted. */
@@ -34,14 +33,14 @@ export class Receiving {
 
   delivery(now: Millis, number: number, payload: Uint8Array): void {
     if (this.take(now, payload)) this.core.storage.whenDurable(() => this.confirm(number))
-    else this.refused = true
   }
 
   /** Whether CS should be asked again for what was refused, as there is room for it now; true once. */
   wantsRefused(now: Millis): boolean {
     const { inbox, outbox, handedOn } = this.core
-    if (!this.refused || !inbox.drained || !outbox.hasRoom || !handedOn.makeRoom(now)) return false
-    this.refused = false
+    if (this.refusedBytes === undefined || !inbox.hasRoomAgain(this.refusedBytes)) return false
+    if (!outbox.hasRoom || !handedOn.makeRoom(now)) return false
+    this.refusedBytes = undefined
     return true
   }
 
@@ -114,7 +113,7 @@ export class Receiving {
 
   private keepUnopened(now: Millis, payload: Uint8Array): void {
     const { unopened, storage } = this.core
-    const outcome = payload.length < LEAST_PAYLOAD_BYTES ? 'full' : unopened.keep(now, payload)
+    const outcome = unopened.keep(now, payload)
     if (outcome === 'full') this.core.drop('MESSAGE_UNOPENED')
     if (outcome !== 'kept') return
     storage.whenDurable(() => this.core.say({ type: 'unopened', waiting: unopened.count }))
@@ -124,7 +123,6 @@ export class Receiving {
   private retry(now: Millis, kept: Kept, entry: KeptPayload): boolean {
     const verdict = this.open(now, entry.payload)
     if (verdict === 'done') kept.remove(entry)
-    if (verdict === 'noRoom') this.refused = true
     if (verdict === 'unknownSender' && kept === this.core.unopened) {
       if (this.core.early.keep(now, entry.payload) !== 'full') kept.remove(entry)
     }
@@ -149,7 +147,10 @@ export class Receiving {
     if (checkAge(messageId, now) !== undefined) return this.dropped('MESSAGE_AGE')
     if (handedOn.has(messageId, group.id, sender.id)) return this.dropped('MESSAGE_REPLAY')
     if (!handedOn.covers(messageId)) return this.dropped('MESSAGE_AGE')
-    if (!inbox.hasRoom(content.body.length) || !outbox.hasRoom || !handedOn.makeRoom(now)) return 'noRoom'
+    if (!inbox.hasRoom(content.body.length) || !outbox.hasRoom || !handedOn.makeRoom(now)) {
+      this.refusedBytes = Math.max(this.refusedBytes ?? 0, content.body.length)
+      return 'noRoom'
+    }
     this.observe(group, content)
     handedOn.add(messageId, group.id, sender.id)
     this.handOn(now, group, content)
