@@ -3,8 +3,7 @@
  * sender's own proxy, and apart in the network, so that nobody on one network sees both.
  */
 import { equal, type NodeId, toHex } from '../base/bytes.js'
-import type { RandomBytes } from '../base/random.js'
-import { randomBelow, shuffle } from '../base/random.js'
+import { type RandomBytes, randomBelow } from '../base/random.js'
 import { parseIp } from '../wire/host.js'
 import type { ListedProxy, VerifiedDirectory } from './server-link.js'
 
@@ -33,25 +32,53 @@ export type ProxyChoice =
  * machine, do different addresses suffice; a directory with two networks or more never falls back to that.
  */
 export function chooseProxies(random: RandomBytes, directory: VerifiedDirectory, wishes: ProxyWishes): ProxyChoice {
-  const listed = [...directory.proxies.values()]
-  const apart = shareOneNetwork(listed) ? 'address' : 'network'
-  const places = new Map(listed.map((proxy) => [proxy, placesOf(proxy, apart)]))
+  const { apart, places } = groundOf(directory)
+  const listed = [...places.keys()]
   const usable = listed.filter((proxy) => wishes.own === undefined || !equal(proxy.id, wishes.own))
   const splitters = usable.filter((proxy) => proxy.sealingKeys.has(wishes.day))
-
-  function partnersOf(first: ListedProxy): ListedProxy[] {
-    const taken = places.get(first) as ReadonlySet<string>
-    return splitters.filter((each) => each !== first && disjoint(taken, places.get(each) as ReadonlySet<string>))
-  }
-
-  const fresh = shuffle(random, [...usable.filter((proxy) => !wishes.avoid.has(toHex(proxy.id)))])
-  const failed = shuffle(random, [...usable.filter((proxy) => wishes.avoid.has(toHex(proxy.id)))])
-  for (const first of [...fresh, ...failed]) {
-    const partners = partnersOf(first)
-    const second = partners.length === 0 ? undefined : partners[randomBelow(random, partners.length)]
-    if (second !== undefined) return { ok: true, first, second, apart }
+  const failed = usable.filter((proxy) => wishes.avoid.has(toHex(proxy.id)))
+  const fresh = failed.length === 0 ? [...usable] : usable.filter((proxy) => !failed.includes(proxy))
+  for (const candidates of [fresh, failed]) {
+    for (let first = draw(random, candidates); first !== undefined; first = draw(random, candidates)) {
+      const second = draw(random, partnersOf(first, splitters, places))
+      if (second !== undefined) return { ok: true, first, second, apart }
+    }
   }
   return { ok: false, listed: listed.length, usable: usable.length }
+}
+
+/** What tells the proxies of a directory apart: the networks or the hosts of each. */
+interface Ground {
+  readonly apart: 'network' | 'address'
+  readonly places: ReadonlyMap<ListedProxy, ReadonlySet<string>>
+}
+
+/** A directory serves many messages, and parsing thousands of addresses for each would be most of the work. */
+const grounds = new WeakMap<VerifiedDirectory, Ground>()
+
+function groundOf(directory: VerifiedDirectory): Ground {
+  const known = grounds.get(directory)
+  if (known !== undefined) return known
+  const listed = [...directory.proxies.values()]
+  const apart = shareOneNetwork(listed) ? 'address' : 'network'
+  const ground = { apart, places: new Map(listed.map((proxy) => [proxy, placesOf(proxy, apart)])) } as const
+  grounds.set(directory, ground)
+  return ground
+}
+
+function partnersOf(first: ListedProxy, among: readonly ListedProxy[], places: Ground['places']): ListedProxy[] {
+  const taken = places.get(first) ?? new Set()
+  return among.filter((each) => each !== first && disjoint(taken, places.get(each) ?? new Set()))
+}
+
+/** Takes out one of the candidates, each equally likely. */
+function draw(random: RandomBytes, candidates: ListedProxy[]): ListedProxy | undefined {
+  if (candidates.length === 0) return undefined
+  const index = randomBelow(random, candidates.length)
+  const drawn = candidates[index]
+  const last = candidates.pop()
+  if (index < candidates.length && last !== undefined) candidates[index] = last
+  return drawn
 }
 
 const IPV4_PREFIX_BYTES = 2

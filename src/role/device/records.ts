@@ -33,7 +33,6 @@ export const outboxRecord = format('outbox record', 'What a group says to itself
   ['recipients', list(addressee, 2, limits.copies), 'the sender among them'],
   ['body', rest(limits.messageBytes), 'of the content'],
 ])
-export type OutboxRecord = FormatValue<typeof outboxRecord>
 
 export const keptRecord = format('kept record', 'A payload kept for another try.', [
   ['receivedAt', unsigned(6), 'Unix milliseconds'],
