@@ -27,8 +27,15 @@ export interface ProxyStatus {
   readonly sentCopies: number
   /** Of those, the ones that CS has answered. */
   readonly answeredCopies: number
-  /** Counters of the links by what is at the other end: those who sent to it, next proxies, CS. */
-  readonly links: { readonly incoming: LinkCounters; readonly proxies: LinkCounters; readonly server: LinkCounters }
+  /** Counters of the links by what is at the other end. */
+  readonly links: {
+    readonly senders: LinkCounters
+    /** Proxies that bring requests to be split. */
+    readonly fromProxies: LinkCounters
+    /** Proxies that requests and copies are passed on to. */
+    readonly toProxies: LinkCounters
+    readonly server: LinkCounters
+  }
 }
 
 export interface Proxy extends Machine<RoleInput, RoleOutput> {

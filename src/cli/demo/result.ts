@@ -71,8 +71,8 @@ export function hopsOf(
     ...span(learnt, format, sentAt),
   })
   return [
-    hop('S', 'P1', { nodes: [world.sender.node], link: 'proxies' }, { nodes: proxies, link: 'incoming' }, 'forward'),
-    hop('P1', 'P2', { nodes: proxies, link: 'proxies' }, { nodes: proxies, link: 'incoming' }, 'request'),
+    hop('S', 'P1', { nodes: [world.sender.node], link: 'proxies' }, { nodes: proxies, link: 'senders' }, 'forward'),
+    hop('P1', 'P2', { nodes: proxies, link: 'toProxies' }, { nodes: proxies, link: 'fromProxies' }, 'request'),
     hop('P2', 'CS', { nodes: proxies, link: 'server' }, { nodes: server, link: 'proxies' }, 'copy opened'),
     hop('CS', 'T', { nodes: server, link: 'devices' }, { nodes: devices, link: 'server' }, 'message opened'),
   ]

@@ -43,7 +43,7 @@ class ProxyMachine implements ProxyRole {
   private readonly serverId: string
   private readonly selfId: string
   private readonly endpoint: LinkEndpoint
-  private readonly totals: LinkTotals<'incoming' | 'proxies' | 'server'>
+  private readonly totals: LinkTotals<'senders' | 'fromProxies' | 'toProxies' | 'server'>
   private readonly serverLink: ServerLink
   private readonly sealingKeys: SealingKeys
   private readonly replays: RequestReplays
@@ -151,8 +151,9 @@ class ProxyMachine implements ProxyRole {
       sentCopies: this.copies.counts.sent,
       answeredCopies: this.copies.counts.answered,
       links: {
-        incoming: this.totals.of('incoming'),
-        proxies: this.totals.of('proxies'),
+        senders: this.totals.of('senders'),
+        fromProxies: this.totals.of('fromProxies'),
+        toProxies: this.totals.of('toProxies'),
         server: this.totals.of('server'),
       },
     }
@@ -209,10 +210,10 @@ class ProxyMachine implements ProxyRole {
         this.received(now, output, output.message)
         return
       case 'accepted':
-        this.totals.assign(output.session, 'incoming')
+        this.totals.assign(output.session, 'senders')
         return
       case 'connected':
-        this.totals.assign(output.session, this.serverLink.owns(output.session) ? 'server' : 'proxies')
+        this.totals.assign(output.session, this.serverLink.owns(output.session) ? 'server' : 'toProxies')
         break
       case 'closed':
         this.totals.closed(output)
@@ -254,6 +255,8 @@ class ProxyMachine implements ProxyRole {
       this.observeSource('forward link', incoming)
       this.refuse(now, incoming, this.forward(now, message.value))
     } else if (message.kind === 'request') {
+      // Only proxies bring requests; until the first one, nothing tells them from senders.
+      this.totals.assign(incoming.session, 'fromProxies')
       this.observeSource('request link', incoming)
       this.refuse(now, incoming, this.split(now, message.value))
     } else this.drop('ROLE_UNEXPECTED')
