@@ -81,7 +81,7 @@ export interface SealContext {
 export interface Sealing {
   /**
    * Scrambles `plaintext` for the holder of `publicKey`'s secret: E || AEAD, 48 bytes more (PROTOCOL.md section 2).
-   * `entropy` is 64 fresh random bytes. `undefined` where `publicKey` does not decode.
+   * `entropy` is 64 fresh random bytes. `undefined` where `publicKey` does not decode or the scalar drawn is zero.
    */
   seal(publicKey: Uint8Array, context: SealContext, plaintext: Uint8Array, entropy: Uint8Array): Uint8Array | undefined
   /** Opens with one secret; `undefined` for any failure. */
@@ -153,7 +153,7 @@ export interface Split {
   readonly sealedCopyBytes: number
   /**
    * Finished copies `from` to `from + count - 1`, one after the other, `sealedCopyBytes` each. The bytes are the caller's.
-   * `count` copies must fit `splitOutputBytes` of limits.ts.
+   * `count` copies must fit `splitOutputBytes` of limits.ts; throws `BYTES_LENGTH` for more, or for copies not there.
    */
   split(from: number, count: number): Uint8Array
 }
@@ -176,7 +176,7 @@ export interface OpenedCopy {
 export type Verdict = 'stored' | 'refused'
 
 export interface Splitting {
-  /** S's side; `undefined` where one of the keys does not decode. */
+  /** S's side; `undefined` where one of the keys does not decode or a scalar drawn is zero. */
   makeSlots(plan: SlotPlan): Slots | undefined
   /**
    * P2's side. `entropy` is 32 fresh random bytes, from which the outer seals' scalars are drawn. `undefined` where a
