@@ -1,6 +1,6 @@
 /**
  * The proxies to be listed: those that announced themselves and are connected, or were a moment ago (PROTOCOL.md section 9.2).
- * Entries outlive a restart for the same grace, so that a server coming back does not empty everybody's directory.
+ * Entries outlive a restart for longer than the links do, so that a server coming back does not empty everybody's directory.
  */
 import { equal, fromHex, type NodeId, nodeId } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
@@ -43,10 +43,13 @@ export class Proxies {
     if (id !== undefined && parsed.ok) this.put(id, { entry: parsed.value, encoded, lostAt: undefined })
   }
 
-  /** Entries of an earlier run: their links are gone, and the server may admit others by now. */
+  /**
+   * Entries of an earlier run: the server may admit others by now. Their links are gone, which a proxy may notice no
+   * sooner than a silent link is closed: the grace begins then.
+   */
   start(now: Millis, admits: (id: string) => boolean): Write[] {
     const refused = [...this.listed.keys()].filter((id) => !admits(id))
-    for (const id of this.listed.keys()) this.lose(now, id)
+    for (const id of this.listed.keys()) this.lose(now + limits.sessionIdleMs, id)
     return refused.map((id) => this.remove(id))
   }
 
