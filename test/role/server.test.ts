@@ -287,14 +287,25 @@ t.test('proxies', (t) => {
     t.end()
   })
 
-  t.test('comes through a restart of the server, for the same while', (t) => {
+  t.test('comes through a restart of the server, for as long as it may take to notice', (t) => {
     const { world, proxy } = network()
     world.reboot()
     const device = world.device()
     device.learn()
     t.same([...device.directory().proxies.keys()], [proxy.hex])
-    world.network.runFor(31_000)
+    world.network.runFor(limits.sessionIdleMs + 31_000)
     t.equal(device.directory().proxies.size, 0)
+    t.end()
+  })
+
+  t.test('that comes back in time stays', (t) => {
+    const { world, proxy } = network()
+    world.reboot()
+    world.network.runFor(20_000)
+    proxy.enter('proxy')
+    proxy.announce()
+    world.network.runFor(20_000)
+    t.ok(proxy.directory().proxies.has(proxy.hex))
     t.end()
   })
 
@@ -325,6 +336,19 @@ t.test('the directory', (t) => {
     world.network.runFor(100)
     t.ok(device.directory().version > first)
     t.ok(device.directory().issuedAt <= world.network.now)
+    t.end()
+  })
+
+  t.test('is dated anew when the clock is set back while it runs', (t) => {
+    const { world, device } = network()
+    device.learn()
+    const { version } = device.directory()
+    world.network.now -= 2 * limits.clockSkewMs
+    device.leave('silently')
+    device.enter('device')
+    world.network.runFor(1_000)
+    device.learn()
+    t.ok(device.directory().version > version)
     t.end()
   })
 
@@ -519,6 +543,18 @@ t.test('copies', (t) => {
     t.end()
   })
 
+  t.test('are forgotten after a restart, too', (t) => {
+    const { world, proxy, device } = network()
+    proxy.deliver(messageTo(proxy, [device.recipient]).sealed)
+    t.equal(world.stored('slot/').length, 1)
+    world.network.crash(world.server)
+    world.network.runFor(startOfWindow(slotWindow(world.network.now) + 3) - world.network.now)
+    world.network.restart(world.server)
+    world.network.runFor(1_000)
+    t.same(world.stored('slot/'), [])
+    t.end()
+  })
+
   t.test('past what is remembered of a window are refused', (t) => {
     const { world, proxy, device } = network({ bounds: { slotReplays: 2 } })
     const message = messageTo(proxy, [device.recipient, DECOY, device.recipient])
@@ -575,6 +611,9 @@ t.test('copies', (t) => {
     const fresh = messageTo(proxy, [device.recipient])
     t.same(proxy.deliver(old.sealed), old.tokens('refused'))
     t.same(proxy.deliver(fresh.sealed), fresh.tokens('stored'))
+    device.send('identityProof', device.proof('device'))
+    world.network.runFor(100)
+    t.same(device.points, fresh.points, 'a proof repeated delivers nothing again')
     world.reboot()
     proxy.enter('proxy')
     const later = messageTo(proxy, [device.recipient])
@@ -701,6 +740,19 @@ t.test('mailboxes', (t) => {
     world.network.runFor(100)
     t.same([...device.points].sort(), [...message.points].sort())
     t.same(world.stored('mail/'), [])
+    t.end()
+  })
+
+  t.test('keep a copy that is confirmed before it was delivered', (t) => {
+    const { world, proxy, device } = network()
+    world.network.storeMs = 3_000
+    const message = messageTo(proxy, [device.recipient])
+    proxy.submit(message.sealed)
+    world.network.runFor(1_000)
+    device.confirm([2 ** 28])
+    world.network.runFor(10_000)
+    t.same(device.numbers, [2 ** 28], 'the number was guessed well')
+    t.equal(world.stored('mail/').length, 1)
     t.end()
   })
 
@@ -832,7 +884,9 @@ t.test('mailboxes', (t) => {
   t.test('wait for room on the link with copies of the largest size', (t) => {
     const { world, proxy, device } = network({ bounds: { deliveryInFlightBytes: 2 ** 30, mailboxBytes: 2 ** 30 } })
     const contentBytes = limits.messageBytes - 1024
+    device.leave('goodbye')
     for (let i = 0; i < 9; i++) proxy.deliver(messageTo(proxy, [device.recipient], contentBytes).sealed)
+    device.enter('device')
     world.until(() => device.numbers.length === 9, 'all of them', 60_000)
     t.same(
       device.numbers,

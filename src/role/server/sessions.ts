@@ -23,13 +23,18 @@ export interface Proven {
 
 export type Session = { readonly phase: 'unproven'; readonly session: SessionId } | Proven
 
+interface Stranger {
+  readonly session: SessionId
+  readonly until: Millis
+}
+
 /** A stranger's session says who it is within this time or is closed: sessions are what an endpoint has a limit of. */
 const PROOF_WITHIN_MS = 10_000
 
 export class Sessions {
   private readonly sessions = new Map<SessionId, Session>()
   private readonly byId = new Map<string, Proven>()
-  private readonly strangers = new Queue<{ readonly session: SessionId; readonly until: Millis }>()
+  private readonly strangers = new Queue<Stranger>()
 
   accept(now: Millis, session: SessionId): void {
     this.sessions.set(session, { phase: 'unproven', session })
@@ -72,24 +77,25 @@ export class Sessions {
 
   /** When the next stranger's time is up. */
   deadline(): Millis | undefined {
-    this.skipKnown()
-    return this.strangers.peek()?.until
+    return this.nextStranger()?.until
   }
 
   /** Sessions that never said who they are, and had the time to. */
   overdue(now: Millis): SessionId[] {
     const overdue: SessionId[] = []
-    for (let next = this.strangers.peek(); next !== undefined && next.until <= now; next = this.strangers.peek()) {
-      if (this.sessions.get(next.session)?.phase === 'unproven') overdue.push(next.session)
+    for (let next = this.nextStranger(); next !== undefined && next.until <= now; next = this.nextStranger()) {
+      overdue.push(next.session)
       this.strangers.shift()
     }
     return overdue
   }
 
-  private skipKnown(): void {
+  /** Skips those that are known by now, or gone. */
+  private nextStranger(): Stranger | undefined {
     for (let next = this.strangers.peek(); next !== undefined; next = this.strangers.peek()) {
-      if (this.sessions.get(next.session)?.phase === 'unproven') return
+      if (this.sessions.get(next.session)?.phase === 'unproven') return next
       this.strangers.shift()
     }
+    return undefined
   }
 }
