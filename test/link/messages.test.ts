@@ -82,7 +82,7 @@ t.test('a path that is dead for a while loses nothing', (t) => {
   pair.network.run(4000)
   pair.network.lose = () => false
   t.ok(pair.network.run(10_000, () => pair.client.all('delivered').length === 1))
-  t.strictSame(present(pair.server.all('received')[0]).message, pattern(100_000))
+  t.ok(Buffer.from(pattern(100_000)).equals(present(pair.server.all('received')[0]).message))
   t.end()
 })
 
@@ -227,11 +227,10 @@ t.test('fragments', (t) => {
     const { network, server, peer } = rawPair()
     const whole = pattern(100)
     for (const [offset, length] of [
-      [60, 40],
+      [0, 60],
       [0, 10],
-      [0, 10],
-      [5, 30],
-      [30, 50],
+      [10, 60],
+      [65, 35],
     ] as const) {
       t.ok(isAcknowledged(network, peer, fragment(0, whole, offset, length)))
     }

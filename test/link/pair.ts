@@ -69,9 +69,9 @@ export class Network {
     this.conditions = conditions
   }
 
-  add(options: EndpointOptions, bounds: Partial<LinkLimits> = {}): Node {
+  add(options: EndpointOptions, bounds: Partial<LinkLimits> = {}, random = seeded(1000 + this.nodes.length)): Node {
     const host = `192.0.2.${this.nodes.length + 1}`
-    const endpoint = createEndpoint(options, crypto, seeded(1000 + this.nodes.length), bounds)
+    const endpoint = createEndpoint(options, crypto, random, bounds)
     const node = new Node(endpoint, { host, port: 4000 })
     this.nodes.push(node)
     return node

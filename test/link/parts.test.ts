@@ -89,10 +89,10 @@ class Item implements Timed {
 
 t.test('deadlines come in order, however they move', (t) => {
   const at = fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined })
-  const moves = fc.array(fc.tuple(fc.integer({ min: 0, max: 19 }), at), { maxLength: 200 })
+  const moves = fc.array(fc.tuple(fc.integer({ min: 0, max: 63 }), at), { minLength: 100, maxLength: 400 })
   const property = fc.property(moves, (steps) => {
     const deadlines = new Deadlines<Item>()
-    const items = Array.from({ length: 20 }, () => new Item())
+    const items = Array.from({ length: 64 }, () => new Item())
     for (const [index, moved] of steps) {
       const item = items[index] as Item
       item.at = moved
@@ -218,6 +218,25 @@ t.test('recovery', (t) => {
     t.strictSame(late.lost, [])
     t.strictSame(numbers(recovery.onAck(102, [{ low: 13, high: 13 }], 0, 20).lost), [], 'less than nine behind')
     t.strictSame(recovery.onAck(103, [{ low: 0, high: 5 }], 0, 20).acknowledged, [], 'once')
+    t.end()
+  })
+
+  t.test('forgets what it gave up after a while, and the oldest of too many', (t) => {
+    const forgotten = sending(20)
+    forgotten.onAck(100, [{ low: 8, high: 8 }], 0, 20)
+    forgotten.onSent(packet(20, 4900))
+    const ranges = [
+      { low: 20, high: 20 },
+      { low: 0, high: 5 },
+    ]
+    t.strictSame(numbers(forgotten.onAck(5000, ranges, 0, 21).acknowledged), [20])
+
+    const count = limits.retiredPackets
+    const crowded = sending(count + 10)
+    crowded.onAck(100, [{ low: count + 9, high: count + 9 }], 0, count + 10)
+    const { acknowledged } = crowded.onAck(101, [{ low: 0, high: count + 9 }], 0, count + 10)
+    t.equal(Math.min(...numbers(acknowledged)), 7, 'the first seven were pushed out')
+    t.equal(acknowledged.filter(({ number }) => number <= count + 6).length, count)
     t.end()
   })
 

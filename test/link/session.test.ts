@@ -129,6 +129,48 @@ t.test('a handshake', (t) => {
     t.end()
   })
 
+  t.test('measures the path, unless a repeat leaves open which init was answered', (t) => {
+    for (const [lostInits, probeAfterMs] of [
+      [0, 20 + 4 * 10 + limits.ackDelayMs],
+      [1, 333 + 4 * 166.5 + limits.ackDelayMs],
+    ] as const) {
+      const network = new Network(40)
+      const client = network.add({})
+      const server = network.add({ linkSecret: SERVER_SECRET })
+      let sent = 0
+      network.lose = () => sent++ < lostInits
+      client.endpoint.connect(network.now, SERVER_KEY, server.address)
+      network.run(2000, () => client.all('connected').length === 1)
+      const connectedAt = network.now
+      network.lose = () => true
+      const ofClient = () => network.sent.filter(({ from }) => from === client.address).length
+      const before = ofClient()
+      network.run(5000, () => ofClient() > before)
+      t.equal(network.now - connectedAt, probeAfterMs, `${lostInits} lost`)
+    }
+    t.end()
+  })
+
+  t.test('leaves no secret behind', (t) => {
+    const secrets: Uint8Array[] = []
+    const network = new Network(41)
+    const recording = (lengthBytes: number) => {
+      const bytes = pattern(lengthBytes, 50 + secrets.length)
+      if (lengthBytes === 32) secrets.push(bytes)
+      return bytes
+    }
+    const client = network.add({}, {}, recording)
+    const server = network.add({ linkSecret: SERVER_SECRET }, {}, recording)
+    client.endpoint.connect(network.now, SERVER_KEY, server.address)
+    network.run(100)
+    const abandoned = client.endpoint.connect(network.now, SERVER_KEY, server.address)
+    client.endpoint.close(network.now, abandoned, 'done')
+    t.equal(client.all('connected').length, 1)
+    t.equal(secrets.length, 3)
+    t.ok(secrets.every((secret) => secret.every((byte) => byte === 0)))
+    t.end()
+  })
+
   t.test('ignores a forged response and takes the true one', (t) => {
     const { network, client, server } = begun(8)
     network.lose = (from) => from === server.address
@@ -452,6 +494,23 @@ t.test('frames', (t) => {
     }
     const [frame] = answers
     t.equal(frame?.kind === 'ack' ? frame.value.ranges.length : 0, limits.ackRanges - 1)
+    t.end()
+  })
+
+  t.test('ranges that the peer is known to have seen are left out', (t) => {
+    const network = new Network(32)
+    const server = network.add({ linkSecret: SERVER_SECRET })
+    const peer = acceptedPeer(network, server)
+    const { session } = present(server.all('accepted')[0])
+    peer.skip(1)
+    peer.say(PING)
+    peer.skip(1)
+    server.endpoint.send(network.now, session, pattern(5))
+    t.match(peer.say(PING), [{ kind: 'ack', value: { largest: 4, ranges: { length: 2 } } }, { kind: 'whole' }])
+    peer.say({ kind: 'ack', value: { largest: 1, delayUs: 0, first: 0, ranges: [] } })
+    t.equal(server.all('delivered').length, 1, 'the packet with both has been acknowledged')
+    peer.skip(1)
+    t.match(peer.say(PING), [{ kind: 'ack', value: { largest: 7, first: 0, ranges: [{ gap: 0, length: 1 }] } }])
     t.end()
   })
 
