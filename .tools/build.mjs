@@ -23,14 +23,12 @@ const steps = [
     run: () =>
       runTool('assemblyscript/bin/asc.js', ['--target', 'release']) &&
       runTool('assemblyscript/bin/asc.js', ['assembly/probes.ts', '--target', 'debug']),
-    applies: () => existsSync(join(root, 'assembly', 'index.ts')),
   },
   {
     name: 'typescript',
     reads: ['src', 'test', 'bench', 'tsconfig.json', 'package-lock.json', 'package.json', '.tools/build.mjs'],
     writes: [],
     run: () => runTool('typescript/bin/tsc', ['-p', '.', '--pretty', String(process.stderr.isTTY === true)]),
-    applies: () => true,
   },
 ]
 
@@ -40,7 +38,7 @@ export function build() {
   const unlock = lock(join(dist, '.lock'))
   try {
     // Every step runs, so that a fault in one half of the project does not hide those of the other.
-    const results = steps.filter((step) => step.applies()).map(bringUpToDate)
+    const results = steps.map(bringUpToDate)
     makeCommandsExecutable()
     return results.every((ok) => ok)
   } finally {
