@@ -4,7 +4,7 @@
  */
 import { identityKey } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
-import { type FormatValue, format } from '../../wire/codec.js'
+import { format } from '../../wire/codec.js'
 import { bytes, rest, unsigned } from '../../wire/fields.js'
 
 export const deviceRecord = format('device record', 'What the server knows of a device.', [
@@ -45,5 +45,3 @@ export function keyParts(kind: keyof typeof patterns, key: string): [first: stri
   const match = patterns[kind].exec(key)
   return match ? [match[1] as string, match[2] ?? ''] : undefined
 }
-
-export type DeviceRecord = FormatValue<typeof deviceRecord>
