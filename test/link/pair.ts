@@ -159,5 +159,20 @@ export function connectedPair(
   return { network, client, server, clientSession, serverSession }
 }
 
+/** A client that has begun with a server, nothing delivered yet. */
+export function begun(seed: number, serverOptions: EndpointOptions = { linkSecret: SERVER_SECRET }) {
+  const network = new Network(seed)
+  const client = network.add({})
+  const server = network.add(serverOptions)
+  const session = client.endpoint.connect(network.now, SERVER_KEY, server.address)
+  network.drain(client)
+  return { network, client, server, session }
+}
+
+/** What a node said of sessions that ended, without what they cost. */
+export function closings(node: Node) {
+  return node.all('closed').map(({ session, reason, undelivered }) => ({ session, reason, undelivered }))
+}
+
 export const SERVER_SECRET = key(crypto.hash(utf8('server')))
 export const SERVER_KEY = crypto.x25519Public(SERVER_SECRET)
