@@ -9,6 +9,7 @@ export {
   type DeviceOptions,
   type Group,
   type Invitation,
+  type Invited,
   type MemberInfo,
   openDevice,
   type ReceivedMessage,

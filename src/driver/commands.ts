@@ -53,9 +53,13 @@ export class Commands {
 
   /** The machine is gone; nobody will answer. */
   failAll(): void {
-    for (const { reject } of this.waiting.values()) reject(new ProtocolError('CLOSED', 'the device has been closed'))
+    for (const { reject } of this.waiting.values()) reject(closed())
     this.waiting.clear()
   }
+}
+
+export function closed(): ProtocolError {
+  return new ProtocolError('CLOSED', 'the device has been closed')
 }
 
 export function aborted(): ProtocolError {

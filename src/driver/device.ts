@@ -13,7 +13,7 @@ import type { DeviceInput, Device as DeviceMachine, DeviceOutput, DeviceStatus, 
 import type { FieldObserver } from '../wire/codec.js'
 import { formatDeviceAddress, parseDeviceAddress } from '../wire/text.js'
 import { systemClock } from './clock.js'
-import { Commands } from './commands.js'
+import { Commands, closed } from './commands.js'
 import { loadCrypto } from './crypto.js'
 import { type DataDirectory, openDataDirectory } from './data-directory.js'
 import { derive } from './derive.js'
@@ -74,15 +74,23 @@ export interface Group {
   readonly name: string
   /** Everybody in it, oneself included. */
   members(): MemberInfo[]
-  /** Invites the device at `address`; the passphrase goes to its owner by another way. Resolves once it is handed to a proxy. */
+  /** Invites the device at `address`; the passphrase goes to its owner by another way. Resolves once a first proxy holds it. */
   invite(
     address: string,
     options: { readonly passphrase: string; readonly as?: string; readonly signal?: AbortSignal },
-  ): Promise<void>
+  ): Promise<Invited>
   /** Sends one message to all members; resolves once a first proxy holds it, with what it cost. */
   send(body: Uint8Array, options?: SendOptions): Promise<UploadReport>
   /** Messages of this group from others, oldest first. Each iterator sees every message that nobody acknowledged yet. */
   messages(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<ReceivedMessage>
+}
+
+/** An invitation on its way. */
+export interface Invited {
+  /** Hex id of who is invited. */
+  readonly id: string
+  /** Resolves once the invited device is a member, which can take as long as its owner does. */
+  joined(options?: { readonly signal?: AbortSignal }): Promise<MemberInfo>
 }
 
 export interface Invitation {
@@ -231,7 +239,7 @@ export class DeviceNode implements Device {
     for (;;) {
       const { connected, directory } = this.machine.status()
       if (connected && directory !== undefined) return
-      if (this.changes.isClosed) throw new ProtocolError('CLOSED', 'the device has been closed')
+      if (this.changes.isClosed) throw closed()
       await this.changes.changed(signal)
     }
   }
@@ -270,9 +278,9 @@ export class DeviceNode implements Device {
         this.unopened.notify()
         return
       case 'connection':
+      case 'memberJoined':
         this.changes.notify()
         return
-      case 'memberJoined':
       case 'transmit':
       case 'persist':
       case 'load':
@@ -301,7 +309,7 @@ export class DeviceNode implements Device {
       members: () => this.members(name),
       invite: async (address, { passphrase, as, signal }) => {
         const parsed = parseDeviceAddress(address)
-        await this.commands.issue(
+        const { newcomer } = await this.commands.issue(
           'invited',
           {
             type: 'invite',
@@ -312,12 +320,23 @@ export class DeviceNode implements Device {
           },
           signal,
         )
+        const id = toHex(newcomer)
+        return { id, joined: (options) => this.memberJoined(name, id, options?.signal) }
       },
       send: async (body, { signal, padding } = {}) => {
         const command = { type: 'send', group: name, body, ...(padding !== undefined && { padding }) } as const
         return (await this.commands.issue('sent', command, signal)).report
       },
       messages: ({ signal } = {}) => this.inbox.read(name, signal),
+    }
+  }
+
+  private async memberJoined(group: string, id: string, signal: AbortSignal | undefined): Promise<MemberInfo> {
+    for (;;) {
+      const member = this.members(group).find((each) => each.id === id)
+      if (member !== undefined) return member
+      if (this.changes.isClosed) throw closed()
+      await this.changes.changed(signal)
     }
   }
 
