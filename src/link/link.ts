@@ -3,7 +3,7 @@
  * each delivered once or reported as not delivered (PROTOCOL.md section 10). One endpoint serves one UDP socket and
  * performs no I/O: datagrams and time come in, datagrams and events come out.
  */
-import type { IdentityKey, Key } from '../base/bytes.js'
+import type { Key } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import type { Millis } from '../base/time.js'
 import type { CloseReason } from '../wire/frame.js'
@@ -109,8 +109,6 @@ export interface LinkEndpoint {
 
 /** What makes an endpoint. */
 export interface EndpointOptions {
-  /** Answers handshakes under this X25519 secret; a device, which nobody connects to, has none and ignores them. */
+  /** Answers handshakes under this X25519 secret (PROTOCOL.md section 1.3); a device, which nobody connects to, has none and ignores them. */
   readonly linkSecret?: Key
-  /** Identity whose link key `linkSecret` is; for the first-message MAC. */
-  readonly identityKey?: IdentityKey
 }

@@ -172,11 +172,11 @@ export class Lab {
   private readonly sessions = new Map<string, SessionId>()
 
   constructor({ proxyHosts = ['198.51.100.1', '203.0.113.1', '100.64.0.1'] }: LabOptions = {}) {
-    const { identityKey, linkSecret } = this.serverIdentity
+    const { linkSecret } = this.serverIdentity
     this.server = this.network.add({
       name: 'server',
       address: SERVER,
-      make: () => new Peer({ identityKey, linkSecret }, crypto, random),
+      make: () => new Peer({ linkSecret }, crypto, random),
     })
     this.server.machine.onMessage = (now, received) => this.atServer(now, received)
     this.proxies = proxyHosts.map((host) => this.makeProxy(host))
@@ -278,7 +278,7 @@ export class Lab {
     const node = this.network.add({
       name: host,
       address,
-      make: () => new Peer({ identityKey, linkSecret }, crypto, random),
+      make: () => new Peer({ linkSecret }, crypto, random),
     })
     const keys = createSealingKeys(crypto, random)
     const id = nodeIdOf(crypto, identityKey)

@@ -162,8 +162,8 @@ export function newIdentity(): Identity {
   return crypto.identity(random(32))
 }
 
-function peerOf({ identityKey, linkSecret }: Identity): Peer {
-  return new Peer({ identityKey, linkSecret }, crypto, random)
+function peerOf({ linkSecret }: Identity): Peer {
+  return new Peer({ linkSecret }, crypto, random)
 }
 
 export interface RequestOptions {

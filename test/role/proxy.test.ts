@@ -517,8 +517,8 @@ t.test('says that it is busy where the copies of a request do not fit', (t) => {
 })
 
 t.test('bounds', (t) => {
-  const { identityKey, linkSecret } = newIdentity()
-  const endpoint = () => createEndpoint({ identityKey, linkSecret }, crypto, random)
+  const { linkSecret } = newIdentity()
+  const endpoint = () => createEndpoint({ linkSecret }, crypto, random)
   const listed = (): ListedProxy => ({
     id: random(8) as ListedProxy['id'],
     linkKey: crypto.x25519Public(random(32)),

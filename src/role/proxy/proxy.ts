@@ -63,11 +63,11 @@ class ProxyMachine implements ProxyRole {
 
   constructor(options: ProxyOptions) {
     const { crypto, random, self, server } = options
-    const { identityKey, linkSecret } = self.identity
+    const { linkSecret } = self.identity
     this.options = options
     this.selfId = toHex(self.id)
     this.serverId = toHex(nodeIdOf(crypto, server.identityKey))
-    this.endpoint = createEndpoint({ linkSecret, identityKey }, crypto, random)
+    this.endpoint = createEndpoint({ linkSecret }, crypto, random)
     this.totals = new LinkTotals(this.endpoint)
     this.serverLink = createServerLink({
       context: options,

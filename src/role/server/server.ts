@@ -52,9 +52,9 @@ class ServerMachine implements Server {
 
   constructor(options: ServerOptions, bounds: ServerLimits) {
     const { crypto, random, self } = options
-    const { linkSecret, identityKey } = self.identity
+    const { linkSecret } = self.identity
     this.options = options
-    this.endpoint = createEndpoint({ linkSecret, identityKey }, crypto, random)
+    this.endpoint = createEndpoint({ linkSecret }, crypto, random)
     this.totals = new LinkTotals(this.endpoint)
     this.sealingKeys = createSealingKeys(crypto, random)
     this.devices = new Devices(bounds.devices)
