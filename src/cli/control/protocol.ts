@@ -44,7 +44,12 @@ const proxyStatus = z.object({
   forwardedMessages: count,
   splitRequests: count,
   sentCopies: count,
-  links: z.object({ incoming: linkCounters, proxies: linkCounters, server: linkCounters }),
+  links: z.object({
+    senders: linkCounters,
+    fromProxies: linkCounters,
+    toProxies: linkCounters,
+    server: linkCounters,
+  }),
   drops,
 })
 

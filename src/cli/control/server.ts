@@ -110,7 +110,11 @@ async function answerStream<N extends StreamName>(
   const items = handler(parseRequest(streams[name].request, json) as StreamRequest<N>, signal)
   response.writeHead(200, { 'content-type': 'application/x-ndjson' })
   response.flushHeaders()
-  for await (const item of items) await writeLine(response, { item }, signal)
+  for await (const item of items) {
+    await writeLine(response, { item }, signal)
+    // Nobody reads any more; a source that never pauses would otherwise go on for ever.
+    if (signal.aborted) return
+  }
   response.end()
 }
 

@@ -1,0 +1,300 @@
+/** The parts of the command that need no node: what is typed, read from files and printed, and the tables in its manual. */
+import { readFileSync } from 'node:fs'
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { wordlist } from '@scure/bip39/wordlists/english.js'
+import type { Command } from 'commander'
+import t from 'tap'
+import { bigEndian, utf8 } from '../../src/base/bytes.js'
+import { dropCodes, ProtocolError } from '../../src/base/errors.js'
+import { limits } from '../../src/base/limits.js'
+import { parseAddressList } from '../../src/cli/address-list.js'
+import { calls, refusal, streamLine, streams } from '../../src/cli/control/protocol.js'
+import { exitCodes, exitMeanings, exitOf } from '../../src/cli/exit-codes.js'
+import { readInput, readTextInput } from '../../src/cli/input.js'
+import { networkCard } from '../../src/cli/network-card.js'
+import {
+  listenAddress,
+  oneOf,
+  paddingModes,
+  reachableAddress,
+  secondsToMs,
+  wholeNumber,
+} from '../../src/cli/options.js'
+import { columns, errorLine, printable, reportError } from '../../src/cli/output.js'
+import { generatePassphrase, passphraseFromFile } from '../../src/cli/passphrase.js'
+import { buildProgram } from '../../src/cli/program.js'
+import { saveBody } from '../../src/cli/save.js'
+import { admittedFrom } from '../../src/cli/server.js'
+import { openObservation } from '../../src/driver/observation.js'
+import { formatDeviceAddress, formatNetworkCard, parseEndpoint } from '../../src/wire/text.js'
+import { temporaryDirectory } from './processes.js'
+
+const directory = await temporaryDirectory()
+const file = (name: string) => join(directory, name)
+const manual = readFileSync(fileURLToPath(new URL('../../../docs/OPERATING.md', import.meta.url)), 'utf8')
+
+/** Some device's address: the key need not be a good one where it is only read. */
+function addressOf(seed: number): string {
+  return formatDeviceAddress({
+    identityKey: new Uint8Array(32).fill(seed) as never,
+    accessCode: Uint8Array.of(seed, seed),
+  })
+}
+
+t.test('passphrases', async (t) => {
+  t.test('every word is equally likely, and independent of the others', (t) => {
+    let drawn = 0
+    const words = generatePassphrase(() => bigEndian(drawn++, 4), wordlist.length).split('-')
+    t.strictSame([...words].sort(), [...wordlist].sort(), 'one draw of each value gives each word once')
+    t.equal(2 ** 32 % wordlist.length, 0, 'so that no value is drawn again')
+    t.equal(drawn, wordlist.length)
+    t.end()
+  })
+
+  t.test('a generated one has six words, is long enough to be accepted, and differs from the next', (t) => {
+    const passphrase = generatePassphrase()
+    t.equal(passphrase.split('-').length, 6)
+    const shortest = Math.min(...wordlist.map((word) => word.length))
+    t.ok(6 * shortest + 5 >= limits.passphraseMinBytes)
+    t.not(generatePassphrase(), passphrase)
+    t.end()
+  })
+
+  t.test('the first line of a file counts, without its line end', async (t) => {
+    await writeFile(file('secret'), 'six words and spaces \r\nmore\n', { mode: 0o600 })
+    t.equal(await passphraseFromFile(file('secret')), 'six words and spaces ')
+    await writeFile(file('secret'), '\nmore\n')
+    await t.rejects(passphraseFromFile(file('secret')), { code: 'USAGE' })
+    await t.rejects(passphraseFromFile(file('none')), { code: 'USAGE' })
+  })
+})
+
+t.test('options are read or refused', (t) => {
+  t.equal(wholeNumber('n', 2, 9)('2'), 2)
+  t.equal(wholeNumber('n', 2, 9)('9'), 9)
+  for (const text of ['1', '10', '', '-2', '2.5', '0x2', ' 2', '1e1']) {
+    t.throws(() => wholeNumber('n', 2, 9)(text), { code: 'USAGE' }, text)
+  }
+  t.equal(oneOf(paddingModes)('cell'), 'cell')
+  t.throws(() => oneOf(paddingModes)('Cell'), { code: 'USAGE' })
+  t.equal(secondsToMs('1.5'), 1500)
+  for (const text of ['0', '-1', 'soon', '', '1e3']) t.throws(() => secondsToMs(text), { code: 'USAGE' }, text)
+  t.equal(listenAddress('[::1]:0'), '[::1]:0')
+  t.equal(reachableAddress('Cast.Example.ORG:7000'), 'cast.example.org:7000')
+  t.throws(() => reachableAddress('127.0.0.1:0'), { code: 'ENDPOINT_MALFORMED' })
+  t.throws(() => listenAddress('127.0.0.1'), { code: 'ENDPOINT_MALFORMED' })
+  t.end()
+})
+
+t.test('address lists', (t) => {
+  const [one, two] = [addressOf(1), addressOf(2)]
+  t.strictSame(
+    parseAddressList(`# friends\n${one}\n\n  ${two}\t bob of berlin  # moved\r\n`, 'list'),
+    [
+      { address: one, petname: undefined },
+      { address: two, petname: 'bob of berlin' },
+    ],
+    'petnames, remarks, empty lines',
+  )
+  const bad = `${one.slice(0, -1)}${one.endsWith('q') ? 'p' : 'q'}`
+  t.throws(() => parseAddressList(`${two}\n${bad}`, 'list'), { code: 'ADDRESS_MALFORMED', message: /^list line 2: / })
+  t.throws(() => parseAddressList(`${one}\n\n${one.toUpperCase()}`, 'list'), { message: /line 3 repeats .* line 1/ })
+  t.throws(() => parseAddressList('# nobody\n', 'list'), { code: 'USAGE' })
+  t.end()
+})
+
+t.test('a list may name as many devices as there can be invitations, and not one more', (t) => {
+  const address = (index: number) => {
+    const identityKey = new Uint8Array(32)
+    identityKey.set(bigEndian(index, 4))
+    return formatDeviceAddress({ identityKey: identityKey as never, accessCode: new Uint8Array(2) })
+  }
+  const most = Array.from({ length: limits.pendingInvitations }, (_, index) => address(index))
+  t.equal(parseAddressList(most.join('\n'), 'list').length, limits.pendingInvitations)
+  t.throws(() => parseAddressList([...most, address(most.length)].join('\n'), 'list'), { code: 'USAGE' })
+  t.end()
+})
+
+t.test('lists of admitted proxies', async (t) => {
+  await writeFile(file('proxies'), '# mine\n00112233445566FF # the old one\n\n8899aabbccddeeff')
+  t.strictSame([...(await admittedFrom(file('proxies')))], ['00112233445566ff', '8899aabbccddeeff'])
+  await writeFile(file('proxies'), '00112233445566ff\n0011')
+  await t.rejects(admittedFrom(file('proxies')), { code: 'USAGE', message: /line 2/ })
+  await t.rejects(admittedFrom(file('none')), { code: 'USAGE' })
+})
+
+t.test('network cards', async (t) => {
+  const card = formatNetworkCard({
+    identityKey: new Uint8Array(32).fill(7) as never,
+    addresses: [parseEndpoint('192.0.2.1:7000')],
+  })
+  await writeFile(file('network'), `${card}\n`)
+  t.equal(await networkCard(card.toUpperCase(), file('none')), card, 'as text')
+  t.equal(await networkCard(file('network'), file('none')), card, 'in a file')
+  t.equal(await networkCard(undefined, directory), card, 'as remembered')
+  await t.rejects(networkCard(undefined, file('none')), { code: 'USAGE' })
+  await t.rejects(
+    networkCard(
+      card.replace(/.$/, (last) => (last === 'q' ? 'p' : 'q')),
+      directory,
+    ),
+    {
+      code: 'NETWORK_CARD_MALFORMED',
+      message: /checksum/,
+    },
+  )
+  await t.rejects(networkCard(addressOf(1), directory), { code: 'NETWORK_CARD_MALFORMED', message: /device address/ })
+  await t.rejects(networkCard(directory, directory), { code: 'USAGE' }, 'a directory')
+})
+
+t.test('input is read up to its limit, and not one byte more', async (t) => {
+  const tooLarge = () => new ProtocolError('BODY_TOO_LARGE', 'too large')
+  await writeFile(file('body'), new Uint8Array(100_000).fill(1))
+  t.equal((await readInput(file('body'), 100_000, tooLarge)).length, 100_000)
+  await t.rejects(readInput(file('body'), 99_999, tooLarge), { code: 'BODY_TOO_LARGE' })
+  await t.rejects(readInput(file('none'), 1, tooLarge), { code: 'USAGE', message: /ENOENT/ })
+  await writeFile(file('body'), Uint8Array.of(0xff))
+  await t.rejects(readTextInput(file('body'), 10), { code: 'USAGE' })
+})
+
+t.test('saved bodies', async (t) => {
+  const path = file('saved/deep')
+  const message = { messageId: '00000000000000aa', sender: '00000000000000bb' }
+  t.equal(await saveBody(path, message, utf8('one')), join(path, message.messageId))
+  t.equal(await saveBody(path, message, utf8('one')), join(path, message.messageId), 'come again after a crash')
+  const other = await saveBody(path, message, utf8('two'))
+  t.equal(other, join(path, `${message.messageId}-${message.sender}`), 'the same id with another content')
+  await t.rejects(saveBody(path, message, utf8('three')), { code: 'DATA_UNWRITABLE' }, 'nothing is written over')
+  t.strictSame((await readdir(path)).length, 2, 'nothing else is left')
+  t.equal(await readFile(other, 'utf8'), 'two')
+  await writeFile(file('plain'), '')
+  await t.rejects(saveBody(file('plain'), message, utf8('one')), { code: 'DATA_UNWRITABLE' })
+})
+
+t.test('what others wrote cannot steer a terminal', (t) => {
+  t.equal(printable('a\tb\nc'), 'a\tb\nc')
+  t.equal(printable('\u001b[2J\r\u202eevil\u009b'), '\\u{1b}[2J\\u{d}\\u{202e}evil\\u{9b}')
+  t.equal(errorLine(new ProtocolError('USAGE', 'one\ntwo')), 'splitcast: one two [USAGE]')
+  t.equal(errorLine(new Error('no code')), 'splitcast: no code')
+  t.equal(
+    columns([
+      ['a', 'bc'],
+      ['def', 'g'],
+    ]),
+    'a    bc\ndef  g',
+  )
+  t.equal(reportError(Object.assign(new Error('gone'), { code: 'EPIPE' }), false), exitCodes.ok)
+  t.end()
+})
+
+t.test('commands to a node and its answers are checked at both ends', (t) => {
+  const accepts = (schema: { safeParse(value: unknown): { success: boolean } }, value: unknown) =>
+    schema.safeParse(value).success
+  const send = { group: 'g', bodyBase64: 'aGVsbG8=' }
+  t.ok(accepts(calls.send.request, send))
+  t.notOk(accepts(calls.send.request, { ...send, bodyBase64: 'no base64!' }))
+  t.notOk(accepts(calls.send.request, { ...send, padding: 'loud' }))
+  t.notOk(accepts(calls.send.request, { group: 'g' }))
+  t.notOk(accepts(calls.join.request, { passphrase: 1 }))
+  const stream = '9c858901-8a57-4791-81fe-4c455b099bc9'
+  const sequences = (count: number) => ({ stream, sequences: Array.from({ length: count }, (_, index) => index) })
+  t.ok(accepts(calls.acknowledge.request, sequences(limits.controlUnconfirmed)))
+  t.notOk(accepts(calls.acknowledge.request, sequences(limits.controlUnconfirmed + 1)))
+  t.notOk(accepts(streams.messages.item, { sequence: -1, message: {} }))
+  t.ok(accepts(streamLine, { refusal: { code: 'GROUP_UNKNOWN', message: 'no' } }))
+  t.notOk(accepts(refusal, { code: 'NO_SUCH_CODE', message: 'no' }))
+  t.notOk(accepts(refusal, { code: 'toString', message: 'no' }))
+  t.end()
+})
+
+t.test('every command explains itself with an example', (t) => {
+  const leaves = (command: Command): Command[] =>
+    command.commands.length === 0 ? [command] : command.commands.flatMap(leaves)
+  const commands = leaves(buildProgram())
+  t.ok(commands.length >= 13)
+  for (const command of commands) {
+    let help = ''
+    command.configureOutput({ writeOut: (text) => (help += text) })
+    command.outputHelp()
+    t.match(help, /Examples?:\n {2}\(?.*splitcast /, command.name())
+  }
+  t.end()
+})
+
+t.test('the manual names every exit code, error code and drop code, with its meaning', (t) => {
+  for (const [name, code] of Object.entries(exitCodes)) {
+    const row = `| ${code} | ${exitMeanings[name as keyof typeof exitCodes]} |`
+    t.ok(manual.includes(row), row)
+  }
+  for (const [code, name] of Object.entries(exitOf)) {
+    t.match(manual, new RegExp(`^\\| \`${code}\` \\| ${exitCodes[name]} \\| \\S.* \\| \\S.* \\|$`, 'm'), code)
+  }
+  for (const [code, meaning] of Object.entries(dropCodes)) {
+    t.ok(manual.includes(`| \`${code}\` | ${meaning} |`), code)
+  }
+  const named = [...manual.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code)
+  t.strictSame(
+    named.sort(),
+    [...Object.keys(exitOf), ...Object.keys(dropCodes), 'SPLITCAST_DATA', 'SPLITCAST_OBSERVE', 'XDG_STATE_HOME'].sort(),
+    'and names none that is not there',
+  )
+  t.end()
+})
+
+t.test('observations', async (t) => {
+  const lines = async () =>
+    (await readFile(file('observed'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+
+  t.test('each different field is written once, as a digest', async (t) => {
+    const observation = openObservation(file('observed'))
+    const observe = observation.observer('proxy')
+    for (let i = 0; i < 3; i++) observe('copy', 'slot', utf8('abc'))
+    observe('copy', 'slot', utf8('abd'))
+    observation.observer('device')('copy', 'slot', utf8('abc'))
+    await observation.close()
+    const digest = 'ba7816bf8f01cfea414140de5dae2223'
+    t.strictSame((await lines())[0], { role: 'proxy', format: 'copy', field: 'slot', digest })
+    t.strictSame(
+      (await lines()).map(({ role }) => role),
+      ['proxy', 'proxy', 'device'],
+    )
+  })
+
+  t.test('at its limit the oldest are forgotten, and written again when they come again', async (t) => {
+    await writeFile(file('observed'), '')
+    const observation = openObservation(file('observed'), 2)
+    const observe = observation.observer('server')
+    for (const value of ['a', 'b', 'a', 'c', 'b', 'a']) observe('f', 'x', utf8(value))
+    await observation.close()
+    t.equal((await lines()).length, 4, 'a, b, c, and a again')
+  })
+
+  t.test('it is there within about a second, and a file that cannot be written is told', async (t) => {
+    await writeFile(file('observed'), '')
+    const observation = openObservation(file('observed'))
+    observation.observer('server')('f', 'x', utf8('a'))
+    await new Promise((resolve) => setTimeout(resolve, 1300))
+    t.equal((await lines()).length, 1)
+    await observation.close()
+    const nowhere = openObservation(file('plain/observed'))
+    nowhere.observer('server')('f', 'x', utf8('a'))
+    await t.rejects(nowhere.close(), { code: 'DATA_UNWRITABLE' })
+  })
+})
+
+t.test('a passphrase file that others can read is warned of', async (t) => {
+  const captured = t.capture(process.stderr, 'write', () => true)
+  await writeFile(file('open'), 'secret enough\n')
+  await chmod(file('open'), 0o644)
+  t.equal(await passphraseFromFile(file('open')), 'secret enough')
+  await chmod(file('open'), 0o600)
+  await passphraseFromFile(file('open'))
+  const written = captured().map(({ args }) => String(args[0]))
+  t.equal(written.length, 1)
+  t.match(written[0], /warning.*chmod 600/)
+})
