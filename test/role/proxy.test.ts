@@ -600,5 +600,7 @@ t.test('says goodbye to its peers when it is stopped', (t) => {
   around.network.input(around.proxy, { type: 'stop' })
   around.network.runFor(100)
   t.match(around.server.machine.events.at(-1), { type: 'closed', reason: 'goingAway' })
+  around.network.runFor(60_000)
+  t.equal(around.server.machine.events.at(-1)?.type, 'closed', 'and does not come back')
   t.end()
 })

@@ -59,6 +59,7 @@ class ProxyMachine implements ProxyRole {
   private keysWrite: Reference | undefined
   private keysAt: Millis | undefined
   private splitRequests = 0
+  private stopped = false
   private now: Millis = 0
 
   constructor(options: ProxyOptions) {
@@ -100,6 +101,7 @@ class ProxyMachine implements ProxyRole {
 
   handle(now: Millis, input: RoleInput): void {
     this.now = now
+    if (this.stopped) return
     switch (input.type) {
       case 'datagram':
         this.endpoint.datagram(now, input.from, input.bytes)
@@ -113,8 +115,8 @@ class ProxyMachine implements ProxyRole {
       case 'loaded':
         break
       case 'stop':
-        for (const session of this.totals.sessions()) this.endpoint.close(now, session, 'goingAway')
-        break
+        this.stop(now)
+        return
       default:
         input satisfies never
     }
@@ -126,6 +128,7 @@ class ProxyMachine implements ProxyRole {
   }
 
   deadline(): Millis | undefined {
+    if (this.stopped) return undefined
     const parts = [
       this.splitter.pending ? this.now : undefined,
       this.endpoint.deadline(),
@@ -156,6 +159,15 @@ class ProxyMachine implements ProxyRole {
         toProxies: this.totals.of('toProxies'),
         server: this.totals.of('server'),
       },
+    }
+  }
+
+  /** Of what comes out now only the goodbyes matter: nothing is to be connected again. */
+  private stop(now: Millis): void {
+    this.stopped = true
+    for (const session of this.totals.sessions()) this.endpoint.close(now, session, 'goingAway')
+    for (let output = this.endpoint.poll(); output !== undefined; output = this.endpoint.poll()) {
+      if (output.type === 'transmit') this.outputs.push(output)
     }
   }
 
