@@ -52,6 +52,9 @@ export const limits = {
   /** Path challenges of one session waiting for their answer to leave. */
   pathResponses: 4,
 
+  /** Identity keys remembered as checked, in each instance of the core. */
+  checkedKeys: 8192,
+
   // Messages and groups
   /** Protocol: recipients of one request, the sender's own copy among them. */
   copies: 4096,

@@ -5,6 +5,8 @@
 import sodium from 'libsodium-wrappers-sumo'
 import { concat, identityKey, key, point, scalar, signature, wipe } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
+import { limits } from '../base/limits.js'
+import { CheckedKeys } from './checked-keys.js'
 import type { Agreement, Group255, Signing } from './crypto.js'
 import { type Core, status } from './wasm.js'
 
@@ -12,12 +14,13 @@ const KEY_BYTES = 32
 const SIGNATURE_BYTES = 64
 
 export function createSigning(core: Core, reduce: Group255['reduce']): Signing {
-  const identityPoint: Signing['identityPoint'] = (encoded) => {
-    if (encoded.length !== KEY_BYTES) return undefined
+  const checkedKeys = new CheckedKeys(limits.checkedKeys)
+  const check = (encoded: Uint8Array) => {
     core.memory.set(encoded, core.at.POINT)
-    if (core.calls.identityPoint() !== status.ok) return undefined
-    return point(core.take(core.at.RESULT, KEY_BYTES))
+    return core.calls.identityPoint() === status.ok ? point(core.take(core.at.RESULT, KEY_BYTES)) : undefined
   }
+  const identityPoint: Signing['identityPoint'] = (encoded) =>
+    encoded.length === KEY_BYTES ? checkedKeys.pointOf(encoded, check) : undefined
 
   return {
     identityPoint,
