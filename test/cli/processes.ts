@@ -11,7 +11,8 @@ const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const inherited = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(_?TAP|NODE_OPTIONS|SPLITCAST|XDG_STATE)/.test(name)),
 )
-const TIMEOUT_MS = 30_000
+/** Nothing outlives a test that has gone wrong. */
+const TIMEOUT_MS = 120_000
 const left = new Set<ChildProcess>()
 
 t.teardown(async () => {

@@ -1,0 +1,384 @@
+/**
+ * The command as a person uses it, on loopback and as real processes: a server, three proxies, devices; groups, messages,
+ * crashes; and everything that can be wrong with what is typed or found on disk.
+ */
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { limits } from '../../src/base/limits.js'
+import { controlClient } from '../../src/cli/control/client.js'
+import type { NodeStatus } from '../../src/cli/control/protocol.js'
+import { eventually, printed, type Started, splitcast, start, temporaryDirectory } from './processes.js'
+
+const base = await temporaryDirectory()
+const at = (name: string) => join(base, name)
+const data = (name: string) => ['--data', at(name)]
+const card = at('server/network')
+const secret = ['--passphrase-file', at('secret')]
+
+function server(): Started {
+  return start(['server', '--listen', '127.0.0.1:0', ...data('server'), '--ready-file', at('server.ready')])
+}
+
+function proxy(name: string, host: string): Started {
+  const listen = ['--proxy', 'on', '--listen', `${host}:0`, '--mean-wait', '5']
+  return start(['node', '--network', card, ...listen, ...data(name)], { env: { SPLITCAST_OBSERVE: at('observed') } })
+}
+
+function device(name: string, ...more: string[]): Started {
+  return start(['node', ...data(name), ...more])
+}
+
+/** The state of a node without a process of the command in between. */
+async function statusOf(name: string): Promise<NodeStatus> {
+  const status = await controlClient(at(name)).call('status', {})
+  if (status.kind !== 'node') throw new Error(`${name} is no node`)
+  return status
+}
+
+async function inboxOf(name: string, messages: number): Promise<void> {
+  await eventually(`an inbox of ${messages}`, async () => (await statusOf(name)).inbox === messages || undefined)
+}
+
+function send(name: string, text: string, group = 'friends') {
+  const bodyBase64 = Buffer.from(text).toString('base64')
+  return controlClient(at(name)).call('send', { group, bodyBase64, padding: 'none' })
+}
+
+const texts = (stdout: string) =>
+  stdout
+    .trim()
+    .split('\n')
+    .map((line) => Buffer.from(JSON.parse(line).bodyBase64, 'base64').toString())
+
+const servers = server()
+const cardLine = await servers.line
+const proxies = [proxy('p1', '127.1.0.1'), proxy('p2', '127.2.0.1'), proxy('p3', '127.3.0.1')]
+const proxyLines = await Promise.all(proxies.map(({ line }) => line))
+const alice = device('alice', '--network', cardLine)
+let bob = device('bob', '--network', card, '--ready-file', at('bob.ready'))
+const [aliceAddress, bobAddress] = await Promise.all([alice.line, bob.line])
+await writeFile(at('secret'), 'correct horse battery staple\n', { mode: 0o600 })
+await writeFile(at('wrong'), 'another horse battery staple\n', { mode: 0o600 })
+
+t.test('what starts says so, and where to find it', async (t) => {
+  t.equal((await readFile(at('server.ready'), 'utf8')).trim(), cardLine)
+  t.equal((await readFile(card, 'utf8')).trim(), cardLine)
+  t.equal((await readFile(at('bob.ready'), 'utf8')).trim(), bobAddress)
+  t.equal((await stat(at('bob'))).mode & 0o777, 0o700)
+  const [id, status, serverStatus, human] = await Promise.all([
+    printed('id', '--json', ...data('p1')),
+    printed('status', '--json', ...data('p1')),
+    printed('status', '--json', ...data('server')),
+    printed('status', ...data('p1')),
+  ])
+  const { address, proxyId } = JSON.parse(id)
+  t.equal(proxyLines[0], `${address} proxy ${proxyId}`)
+  t.match(JSON.parse(status), {
+    kind: 'node',
+    address,
+    proxy: { id: proxyId, listed: true, address: { host: '127.1.0.1' } },
+  })
+  t.match(JSON.parse(status).localAddress, { host: '127.1.0.1' }, 'the device sends from the same host')
+  t.equal(JSON.parse(serverStatus).proxies.length, 3)
+  t.ok(JSON.parse(serverStatus).proxies.includes(proxyId))
+  t.match(human, new RegExp(`${proxyId} on 127\\.1\\.0\\.1`))
+})
+
+t.test('a group: created, invited to, joined', async (t) => {
+  t.same(JSON.parse(await printed('group', 'create', 'friends', '--json', ...data('alice'))), {
+    name: 'friends',
+    members: 1,
+  })
+  const early = splitcast(['group', 'join', ...secret, ...data('bob')])
+  const empty = splitcast(['send', 'friends', 'hello', ...data('alice')])
+  const mine = splitcast(['group', 'invite', 'friends', aliceAddress, ...secret, ...data('alice')])
+  t.match(await early, { code: 4, stderr: /INVITATION_NONE/ })
+  t.match(await empty, { code: 4, stderr: /GROUP_EMPTY/ })
+  t.match(await mine, { code: 4, stderr: /MEMBER_SELF/ })
+
+  await writeFile(at('list'), `${bobAddress} bob of berlin\n${aliceAddress} # myself\n`)
+  const list = ['group', 'invite', 'friends', '--file', at('list'), ...secret, '--json', ...data('alice')]
+  const invited = await splitcast(list)
+  const results = invited.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  t.equal(invited.code, 4)
+  t.match(invited.stderr, new RegExp(`\\[MEMBER_SELF\\]: ${aliceAddress}`), 'the one that failed is named')
+  t.match(
+    results.find(({ address }) => address === bobAddress),
+    { as: 'bob of berlin', invited: true, error: null },
+  )
+
+  const wrong = await splitcast(['group', 'join', '--wait', '--passphrase-file', at('wrong'), ...data('bob')])
+  t.match(wrong, { code: 4, stdout: '', stderr: /1 message waits[\s\S]*PASSPHRASE_WRONG/ })
+  t.equal((await statusOf('bob')).unopened, 1, 'it is kept for another try')
+  const join = ['group', 'join', '--wait', '--timeout', '10', '--as', 'pals', ...secret, ...data('bob')]
+  t.equal(await printed(...join), 'joined pals: 2 members')
+
+  await eventually('the confirmation', async () => (await statusOf('alice')).groups[0]?.members === 2 || undefined)
+  const [members, groups] = await Promise.all([
+    printed('group', 'members', 'friends', '--json', ...data('alice')),
+    printed('group', 'list', ...data('bob')),
+  ])
+  t.match(JSON.parse(members), [
+    { name: null, role: 'creator', self: true },
+    { name: 'bob of berlin', role: 'member', self: false },
+  ])
+  t.equal(groups, 'pals  2 members')
+})
+
+t.test('a message, and what it cost', async (t) => {
+  const listening = printed('listen', '--json', '--count', '1', '--timeout', '20', ...data('bob'))
+  const report = JSON.parse(
+    await printed('send', 'friends', 'hello, bob', '--json', '--padding', 'none', ...data('alice')),
+  )
+  t.match(report, { recipients: 2, slots: 2, bodyBytes: 10, paddingBytes: 0, datagrams: 1, furtherDatagramBytes: 0 })
+  t.equal(report.uploadBytes, report.bodyBytes + 10 * report.slots + report.fixedBytes)
+  t.ok(report.fixedBytes <= 352, `${report.fixedBytes} fixed bytes`)
+  const message = JSON.parse(await listening)
+  t.match(message, {
+    group: 'pals',
+    sender: (await statusOf('alice')).id,
+    senderName: null,
+    messageId: report.messageId,
+  })
+  t.equal(Buffer.from(message.bodyBase64, 'base64').toString(), 'hello, bob')
+  await inboxOf('bob', 0)
+})
+
+t.test('standard input and files are sent, and saved', async (t) => {
+  const body = Uint8Array.from({ length: 5000 }, (_, index) => index % 256)
+  await writeFile(at('body'), body)
+  const [fromFile, fromInput] = await Promise.all([
+    splitcast(['send', 'friends', '--file', at('body'), '--json', ...data('alice')]),
+    splitcast(['send', 'friends', '-', ...data('alice')], { input: 'typed' }),
+  ])
+  t.match(fromInput, { code: 0, stdout: /to 2 recipients[\s\S]*body 5, overhead/ })
+  const listen = ['listen', 'pals', '--count', '2', '--timeout', '20', '--save', at('saved'), ...data('bob')]
+  t.match(await printed(...listen), /^pals {2}[0-9a-f]{16} {2}\S+Z {2}\d+ bytes in /)
+  const saved = await readFile(join(at('saved'), JSON.parse(fromFile.stdout).messageId))
+  t.strictSame(new Uint8Array(saved), body)
+})
+
+t.test('a message stays until it is acknowledged, also when the node is killed', async (t) => {
+  await send('alice', 'one')
+  await send('alice', '\u001b[31mtwo\nlines')
+  await inboxOf('bob', 2)
+  bob.child.kill('SIGKILL')
+  await bob.result
+  t.match(await splitcast(['status', ...data('bob')]), { code: 3, stderr: /CONTROL_UNREACHABLE/ })
+  bob = device('bob')
+  t.equal(await bob.line, bobAddress, 'the network is remembered, a socket left behind replaced')
+
+  const listen = ['listen', 'pals', '--count', '1', '--timeout', '20', ...data('bob')]
+  t.match(await printed(...listen), /^pals {2}[0-9a-f]{16} {2}\S+Z\n {2}one$/)
+  await inboxOf('bob', 1)
+  t.match(
+    await printed(...listen),
+    /Z\n {2}\\u\{1b\}\[31mtwo\n {2}lines$/,
+    'shown so that it cannot steer the terminal',
+  )
+  await inboxOf('bob', 0)
+  const late = await splitcast(['listen', '--json', '--timeout', '0.5', ...data('bob')])
+  t.match(late, { code: 5, stdout: '', stderr: /TIMEOUT/ })
+})
+
+t.test('every listener sees what none has acknowledged; the first acknowledgement removes it', async (t) => {
+  const client = controlClient(at('bob'))
+  const listener = async () => {
+    const items = client.stream('messages', { group: 'pals' })
+    const first = (await items.next()).value
+    if (first === undefined || !('stream' in first)) throw new Error('a stream begins with its name')
+    return { items, stream: first.stream }
+  }
+  await send('alice', 'both')
+  const [one, two] = await Promise.all([listener(), listener()])
+  const seen = await Promise.all([one.items.next(), two.items.next()])
+  t.match(seen[0].value, { sequence: 0, message: { bodyBase64: Buffer.from('both').toString('base64') } })
+  t.strictSame(seen[0].value, seen[1].value)
+  await client.call('acknowledge', { stream: two.stream, sequences: [0] })
+  await inboxOf('bob', 0)
+  await client.call('acknowledge', { stream: one.stream, sequences: [0] })
+  await send('alice', 'next')
+  const three = await listener()
+  t.match((await three.items.next()).value, { message: { bodyBase64: Buffer.from('next').toString('base64') } })
+  await client.call('acknowledge', { stream: three.stream, sequences: [0] })
+  for (const { items } of [one, two, three]) await items.return()
+})
+
+t.test('a reader that goes away leaves the rest in the inbox', async (t) => {
+  const listening = start(['listen', '--json', ...data('bob')])
+  const first = listening.line
+  await send('alice', 'read')
+  t.same(texts(await first), ['read'])
+  await inboxOf('bob', 0)
+  listening.child.stdout?.destroy()
+  await send('alice', 'unread')
+  t.match(await listening.result, { code: 0, stderr: '' }, 'no crash')
+  t.equal((await statusOf('bob')).inbox, 1)
+})
+
+t.test('a listener is handed so many messages without its confirmation, and no more', async (t) => {
+  for (let i = 0; i < limits.controlUnconfirmed; i++) await send('alice', `number ${i}`)
+  await inboxOf('bob', limits.controlUnconfirmed + 1)
+  const client = controlClient(at('bob'))
+  const items = client.stream('messages', {})
+  const opened = (await items.next()).value
+  const stream = opened !== undefined && 'stream' in opened ? opened.stream : t.fail('the stream is named first')
+  for (let i = 0; i < limits.controlUnconfirmed; i++) await items.next()
+  let came = false
+  const next = items.next().then(({ value }) => {
+    came = true
+    return value
+  })
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  t.notOk(came)
+  const sequences = Array.from({ length: limits.controlUnconfirmed }, (_, index) => index)
+  await client.call('acknowledge', { stream: String(stream), sequences })
+  t.match(await next, { sequence: limits.controlUnconfirmed })
+  await client.call('acknowledge', { stream: String(stream), sequences: [limits.controlUnconfirmed] })
+  await items.return()
+  await inboxOf('bob', 0)
+  await t.rejects(client.call('acknowledge', { stream: String(stream), sequences: [0] }), { code: 'MESSAGE_UNKNOWN' })
+})
+
+t.test('what is asked of a running node in vain', async (t) => {
+  const refused = (name: string, args: string[], code: number, error: RegExp) => async () => {
+    const result = await splitcast(args)
+    t.match(result, { code, stdout: '', stderr: error }, name)
+    t.match(result.stderr, /^splitcast: .+ \[[A-Z_]+\]\n$/, `${name}: one line`)
+  }
+  await writeFile(at('large'), new Uint8Array(limits.bodyBytes + 1))
+  await writeFile(at('weak'), 'short\n', { mode: 0o600 })
+  const mistyped = `${aliceAddress.slice(0, -1)}${aliceAddress.endsWith('q') ? 'p' : 'q'}`
+  const invite = (address: string, ...more: string[]) => [
+    'group',
+    'invite',
+    'friends',
+    address,
+    ...more,
+    ...data('alice'),
+  ]
+  const cases = [
+    refused('an unknown group', ['send', 'nobody', 'hello', ...data('alice')], 4, /GROUP_UNKNOWN/),
+    refused('a second process', ['node', '--network', card, ...data('alice')], 4, /DATA_LOCKED/),
+    refused('a group twice', ['group', 'create', 'friends', ...data('alice')], 4, /GROUP_EXISTS/),
+    refused('a name with control characters', ['group', 'create', 'a\u0007', ...data('alice')], 2, /NAME_INVALID/),
+    refused('a mistyped address', invite(mistyped, ...secret), 2, /ADDRESS_MALFORMED/),
+    refused('a card for an address', invite(cardLine, ...secret), 2, /network card.*ADDRESS_MALFORMED/),
+    refused('no terminal to ask on', invite(proxyLines[0]?.split(' ')[0] ?? ''), 2, /--passphrase-file.*USAGE/),
+    refused(
+      'a weak passphrase',
+      invite(proxyLines[0]?.split(' ')[0] ?? '', '--passphrase-file', at('weak')),
+      2,
+      /PASSPHRASE_WEAK/,
+    ),
+    refused('a body over the limit', ['send', 'friends', '--file', at('large'), ...data('alice')], 2, /BODY_TOO_LARGE/),
+    refused('nothing to send', ['send', 'friends', ...data('alice')], 2, /USAGE/),
+    refused('a group on a server', ['group', 'list', ...data('server')], 4, /CONTROL_REFUSED/),
+    refused('the data of a server', ['id', ...data('server')], 4, /DATA_DAMAGED/),
+    refused('--timeout without --wait', ['group', 'join', '--timeout', '1', ...data('bob')], 2, /USAGE/),
+  ]
+  // Two at a time: each is a process.
+  await Promise.all(
+    [0, 1].map(async (odd) => {
+      for (const [index, attempt] of cases.entries()) if (index % 2 === odd) await attempt()
+    }),
+  )
+})
+
+t.test('what cannot be started', async (t) => {
+  const taken = createSocket('udp4')
+  taken.bind(0, '127.0.0.1')
+  await once(taken, 'listening')
+  t.teardown(() => taken.close())
+  await writeFile(at('file'), '')
+  for (const [name, content] of [
+    ['newer', '{"version":2}'],
+    ['damaged', '{"version":1}'],
+  ] as const) {
+    await mkdir(at(name), { mode: 0o700 })
+    await writeFile(join(at(name), 'identity.json'), content)
+  }
+  const node = ['node', '--network', cardLine]
+  const long = join(base, 'x'.repeat(100))
+  const cases: [string, string[], number, RegExp][] = [
+    ['a port in use', ['server', '--listen', `127.0.0.1:${taken.address().port}`, ...data('s2')], 1, /PORT_IN_USE/],
+    ['an address of another machine', ['server', '--listen', '192.0.2.1:0', ...data('s2')], 1, /ADDRESS_UNAVAILABLE/],
+    ['every address without --advertise', ['server', '--listen', '0.0.0.0:0', ...data('s2')], 2, /--advertise.*USAGE/],
+    ['no HOST:PORT', ['server', '--listen', '127.0.0.1', ...data('s2')], 2, /ENDPOINT_MALFORMED/],
+    [
+      'a mistyped card',
+      ['node', '--network', cardLine.replace(/...$/, 'qqq'), ...data('n')],
+      2,
+      /NETWORK_CARD_MALFORMED/,
+    ],
+    ['no card at all', ['node', ...data('n')], 2, /--network.*USAGE/],
+    ['a proxy without --listen', [...node, '--proxy', 'on', ...data('n')], 2, /--listen.*USAGE/],
+    ['a directory that cannot be made', [...node, '--data', at('file/n')], 1, /DATA_UNWRITABLE/],
+    ['a newer data directory', [...node, ...data('newer')], 4, /upgrade.*DATA_VERSION/],
+    ['a damaged data directory', ['id', ...data('damaged')], 4, /DATA_DAMAGED/],
+    ['a path too long for a socket', [...node, '--data', long], 2, /CONTROL_PATH_LONG/],
+    ['no data directory', ['status', ...data('none')], 3, /DATA_MISSING/],
+    ['an unknown option', ['status', '--loud'], 2, /USAGE/],
+  ]
+  await Promise.all(
+    [0, 1].map(async (odd) => {
+      for (const [index, [name, args, code, error]] of cases.entries()) {
+        if (index % 2 !== odd) continue
+        t.match(await splitcast(args), { code, stdout: '', stderr: error }, name)
+      }
+    }),
+  )
+  t.equal(await readFile(join(at('newer'), 'identity.json'), 'utf8'), '{"version":2}', 'nothing is written over')
+  await t.rejects(stat(long), 'a refused path leaves nothing behind')
+})
+
+t.test('two processes that are first on a directory make one identity', async (t) => {
+  const ids = await Promise.all([1, 2, 3].map(() => printed('id', ...data('fresh'))))
+  t.equal(new Set(ids).size, 1)
+})
+
+t.test('an interrupted command ends with 130, a stopped node with 0', async (t) => {
+  const interrupted = start(['listen', ...data('alice')])
+  const left = start(['listen', ...data('alice')])
+  await send('bob', 'are you there', 'pals')
+  await Promise.all([interrupted.line, left.line])
+  interrupted.child.kill('SIGINT')
+  t.match(await interrupted.result, { code: 130, stderr: /ABORTED/ })
+  alice.child.kill('SIGINT')
+  t.equal((await alice.result).code, 0)
+  t.match(await left.result, { code: 3, stderr: /CLOSED/ }, 'a listener whose node has stopped')
+})
+
+t.test('a node whose server is away says so, takes commands, and stops', async (t) => {
+  const lonely = device('lonely', '--network', cardLine, '--listen', '127.0.0.1:0')
+  await lonely.line
+  const stopped = splitcast(['stop', ...data('server')])
+  t.match(await stopped, { code: 0, stdout: '', stderr: '' })
+  t.equal((await servers.result).code, 0, 'gone when stop returns')
+  t.match(await splitcast(['stop', ...data('lonely')]), { code: 0 })
+  t.equal((await lonely.result).code, 0)
+
+  const waiting = device('lonely')
+  await eventually(
+    'a word on what is missing',
+    () => /waiting for an answer of the server/.test(waiting.stderr()) || undefined,
+  )
+  t.equal((await statusOf('lonely')).connected, false)
+  waiting.child.kill('SIGTERM')
+  t.match(await waiting.result, { code: 0, stdout: '' })
+})
+
+t.test('what proxies read was observed', async (t) => {
+  for (const node of [bob, ...proxies]) node.child.kill('SIGTERM')
+  for (const node of [bob, ...proxies]) t.match(await node.result, { code: 0 }, 'a signal lets a node end well')
+  const lines = (await readFile(at('observed'), 'utf8')).trim().split('\n')
+  const observed = lines.map((line) => JSON.parse(line))
+  t.ok(observed.some(({ role, format }) => role === 'proxy' && /request/.test(format)))
+  t.ok(observed.every(({ digest }) => /^[0-9a-f]{32}$/.test(digest)))
+})
