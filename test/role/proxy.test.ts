@@ -70,6 +70,22 @@ t.test('its link to the server', (t) => {
     t.end()
   })
 
+  t.test('announces no keys before they are on disk', (t) => {
+    const around = surroundings()
+    const { network, proxy, server } = around
+    const announcements = () => server.machine.of('proxyAnnouncement').length
+    network.crash(proxy)
+    proxy.store.clear()
+    network.storeMs = 10_000
+    network.restart(proxy)
+    network.runFor(9_000)
+    t.ok(proxy.machine.status().connected)
+    t.equal(announcements(), 1, 'that of the first run')
+    network.runFor(2_000)
+    t.equal(announcements(), 2)
+    t.end()
+  })
+
   t.test('announces the keys of a new day when it begins', (t) => {
     const around = surroundings()
     const tomorrow = utcDay(around.network.now) + 1
@@ -382,7 +398,7 @@ t.test('as the splitter', (t) => {
     const session = server.machine.received[0]?.session as SessionId
     server.machine.endpoint.close(network.now, session, 'goingAway')
     network.input(server, { type: 'timeout' })
-    t.ok(network.runUntil(() => proxy.machine.status().answeredCopies === 5, 60_000))
+    t.ok(network.runUntil(() => proxy.machine.status().answeredCopies === 5, limits.copyAnswerMs / 2))
     t.strictSame(
       new Set(
         server.machine
@@ -513,6 +529,25 @@ t.test('says that it is busy where the copies of a request do not fit', (t) => {
   t.equal(proxy.machine.status().waitingCopies, 240)
   t.strictSame(source.machine.of('busy'), [{ message: 0 }])
   t.equal(proxy.dropped('REQUEST_FULL'), 1)
+  t.end()
+})
+
+t.test('says that it is busy where it could not remember another request', (t) => {
+  const around = surroundings()
+  const { network, proxy, source } = around
+  network.crash(proxy)
+  const window = slotWindow(network.now)
+  for (let i = 0; i < limits.requestReplays - 1; i++) {
+    proxy.store.set(`seen/${window}/${i.toString(16).padStart(32, '0')}`, noExtension)
+  }
+  network.restart(proxy)
+  network.runUntil(() => proxy.machine.status().connected, 10_000)
+  for (let i = 0; i < 2; i++) around.toProxy(requestTo(around, { recipients: recipients(3) }).message)
+  network.runFor(5_000)
+  t.equal(proxy.machine.status().splitRequests, 1)
+  t.equal(proxy.dropped('REQUEST_FULL'), 1)
+  t.equal(source.machine.of('busy').length, 1)
+  t.equal(proxy.machine.status().waitingCopies, 0, 'no room is held for what was refused')
   t.end()
 })
 
