@@ -23,6 +23,9 @@ import { SEAL_BYTES, sharedKey, wipe } from './seal'
 import { SLOT_BYTES, slotKeys, unpermute } from './slots'
 import { CAPACITY, NOT_OPENED, OK } from './status'
 
+/** R_i, slot_i, and a payload that is at least E_i and a tag: the recipient takes no shorter one. */
+const LEAST_COPY_BYTES: i32 = 32 + SLOT_BYTES + SEAL_BYTES
+
 /** Bytes of one record at OUTPUT: status, receipt key at 32, one slot a window from 64. */
 export const RECORD_BYTES: i32 = 160
 
@@ -54,7 +57,7 @@ export function openCopies(count: i32, windows: i32): i32 {
 }
 
 function openCopy(at: usize, copyBytes: i32, record: usize, windows: i32): bool {
-  if (copyBytes < 32 + SLOT_BYTES) return false
+  if (copyBytes < LEAST_COPY_BYTES) return false
   if (!multiplyEncoded(at)) return false
   sharedKey(KEYS, at, PRODUCT)
   const copy = at + 32

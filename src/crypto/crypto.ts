@@ -183,7 +183,10 @@ export interface Splitting {
    * point does not decode or lengths do not fit each other. Preparing another request does not spoil this one.
    */
   prepareSplit(request: SplitRequest, entropy: Uint8Array): Split | undefined
-  /** CS's side: opens a batch under one sealing secret, each slot under each window; `undefined` for a copy that fails. */
+  /**
+   * CS's side: opens a batch under one sealing secret, each slot under each window; `undefined` for a copy that fails, or
+   * whose payload is shorter than the 48 bytes of an empty one.
+   */
   openCopies(secret: Scalar, windows: readonly number[], sealed: readonly Uint8Array[]): (OpenedCopy | undefined)[]
   /** The 4-byte token by which CS answers for a copy (PROTOCOL.md section 7). */
   receiptToken(receiptKey: Uint8Array, verdict: Verdict, copy: Uint8Array): Uint8Array

@@ -149,12 +149,12 @@ export function openingAtServer(t: Test, crypto: Crypto, random: RandomBytes): v
   )
   t.strictSame(crypto.openCopies(server.secret, [window], []), [])
 
-  // What a bad P2 could seal for CS: too short for a slot, or with an R_i that does not decode.
+  // What a bad P2 could seal for CS: too short for a payload that can be delivered, or with an R_i that does not decode.
   const seal = (text: Uint8Array) => crypto.seal(server.point, context('copy'), text, random(64)) ?? nothing
-  const shortest = concat(pair(crypto, random).point, random(10))
-  const forged = [seal(shortest), seal(shortest.slice(0, 41)), seal(concat(new Uint8Array(32), random(60)))]
+  const shortest = concat(pair(crypto, random).point, random(10 + 48))
+  const forged = [seal(shortest), seal(shortest.slice(0, 89)), seal(concat(new Uint8Array(32), random(60)))]
   const verdicts = crypto.openCopies(server.secret, [window], forged).map((copy) => copy?.payload.length)
-  t.strictSame(verdicts, [0, undefined, undefined])
+  t.strictSame(verdicts, [48, undefined, undefined])
 }
 
 function prepared(crypto: Crypto, request: SplitRequest, entropy: Uint8Array): Split {

@@ -147,7 +147,7 @@ export function createTwinSplitting(parts: Parts): Splitting {
     openCopies: (secret, windows, sealed) =>
       sealed.map((one) => {
         const copy = parts.open(secret, { label: labels.copy, associated: EMPTY }, one)
-        if (copy === undefined || copy.length < 42) return undefined
+        if (copy === undefined || copy.length < 90) return undefined
         const ephemeral = copy.subarray(0, 32)
         const product = parts.multiply(secret, ephemeral)
         if (product === undefined) return undefined

@@ -508,9 +508,25 @@ t.test('requests that are refused:', (t) => {
     { WIRE_LIMIT: 1 },
     'past 64 MiB',
   )
+  // A request can hold a few bytes more than a copy of it could carry to the server.
+  const tooLong = requestTo(around, { recipients: recipients(1), content: new Uint8Array(limits.messageBytes - 144) })
+  t.strictSame(
+    dropsOf(around, () => around.toProxy(tooLong.message), 60_000),
+    { WIRE_LIMIT: 1 },
+    'whose copies would be longer than a message',
+  )
   t.strictSame(around.server.machine.of('copy'), [])
   t.strictSame(around.source.machine.received, [], 'nothing was answered')
   t.equal([...around.proxy.store.keys()].filter((key) => key.startsWith('seen/')).length, 0, 'nothing was remembered')
+  t.end()
+})
+
+t.test('splits a request whose copies are as long as a message may be', (t) => {
+  const around = surroundings()
+  const content = new Uint8Array(limits.messageBytes - 145)
+  around.toProxy(requestTo(around, { recipients: recipients(1), content }).message)
+  t.ok(around.network.runUntil(() => around.server.machine.of('copy').length === 1, 60_000))
+  t.equal(around.server.machine.of('copy')[0]?.sealed.length, limits.messageBytes - 6)
   t.end()
 })
 

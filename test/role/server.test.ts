@@ -4,6 +4,7 @@
  */
 import t from 'tap'
 import { concat, fromHex, identityKey, type Point, toHex } from '../../src/base/bytes.js'
+import { labels } from '../../src/base/labels.js'
 import { limits } from '../../src/base/limits.js'
 import { slotWindow, startOfDay, startOfWindow, utcDay } from '../../src/base/time.js'
 import { signProxyEntry } from '../../src/role/directory.js'
@@ -32,6 +33,28 @@ function network(options?: ConstructorParameters<typeof World>[0]) {
   const proxy = world.listedProxy()
   const device = world.device()
   return { world, proxy, device }
+}
+
+/** A copy with a good slot and a payload of any length, as only a proxy that breaks the rules makes it. */
+function forgedCopy(reader: Client, recipient: Uint8Array, payloadBytes: number): Uint8Array {
+  const { now } = reader.world.network
+  const serverKey = present(reader.directory().serverSealingKeys.get(utcDay(now)))
+  const anyPoint = crypto.publicPoint(crypto.reduce(random(64)))
+  const { ephemeral, requestKey, slots } = present(
+    crypto.makeSlots({
+      splitterKey: anyPoint,
+      groupKey: anyPoint,
+      serverKey,
+      window: slotWindow(now),
+      copyBytes: 42 + payloadBytes,
+      recipients: recipient,
+      entropy: random(128),
+    }),
+  )
+  const offset = crypto.publicPoint(crypto.reduce(crypto.chachaBlock(requestKey, 0, labels.slotOffset)))
+  const copy = concat(present(crypto.addPoints(ephemeral, offset)), slots, random(payloadBytes))
+  const context = { label: labels.copy, associated: new Uint8Array(0) }
+  return present(crypto.seal(serverKey, context, copy, random(64)))
 }
 
 /** Confirms whatever comes, as a device does once it has written it. */
@@ -479,6 +502,18 @@ t.test('copies', (t) => {
     })
     t.same(drops, { COPY_OPEN: 4 })
     t.equal(world.stored('slot/').length, 0)
+    t.end()
+  })
+
+  t.test('with a payload too short to be delivered are as good as closed, whoever they name', (t) => {
+    const { world, proxy, device } = network()
+    const drops = world.drops(() => {
+      for (const payloadBytes of [0, 47]) proxy.deliver([forgedCopy(proxy, device.recipient, payloadBytes)])
+    })
+    t.same(drops, { COPY_OPEN: 2 })
+    t.equal(world.stored('mail/').length, 0)
+    proxy.deliver([forgedCopy(proxy, device.recipient, 48)])
+    t.equal(device.numbers.length, 1, 'the shortest payload there is, is delivered')
     t.end()
   })
 

@@ -38,6 +38,8 @@ interface Unsealed {
 
 /** Bytes that a copy has beyond personal part and content: R_i, slot, E_i, length of the part, tag. */
 const COPY_OVERHEAD_BYTES = 32 + 10 + 32 + 1 + 16
+/** Bytes of the message *copy* around a copy as CS opens it: kind, reference, no extension, E, tag. */
+const COPY_MESSAGE_BYTES = 1 + 4 + 1 + 32 + 16
 const WINDOW_BYTES = 4
 
 /** Opens and parses a request. What is returned is a copy, without the padding. */
@@ -54,7 +56,8 @@ export function openRequest(
   const parsed = requestBody.parse(unsealed.body, observe)
   if (!parsed.ok) return parsed
   const { oneTimeBase, oneTimeKey, count, personalPartBytes, slots, personalParts, content } = parsed.value
-  if (count * (COPY_OVERHEAD_BYTES + personalPartBytes + content.length) > limits.splitTotalBytes) {
+  const copyBytes = COPY_OVERHEAD_BYTES + personalPartBytes + content.length
+  if (count * copyBytes > limits.splitTotalBytes || COPY_MESSAGE_BYTES + copyBytes > limits.messageBytes) {
     return { ok: false, code: 'WIRE_LIMIT' }
   }
   return {
