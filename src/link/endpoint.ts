@@ -200,18 +200,19 @@ class Endpoint implements LinkEndpoint {
     if (!macFits(this.crypto, this.responder.linkKey, init, bytes)) return 'LINK_MAC'
     const initKey = `${toHex(init.ephemeral)} ${toHex(init.senderIndex)} ${from.host} ${from.port}`
     const known = this.sessions.begunBy(initKey)
-    if (known !== undefined) return this.onRepeatedInit(known)
+    if (known !== undefined) return this.onRepeatedInit(known, bytes.length)
     if (this.sessions.closedToStrangers()) return 'LINK_FULL'
     const index = this.sessions.freshIndex()
     const own = { index: index.bytes, ephemeralSecret: this.random(EPHEMERAL_BYTES) }
     const answer = answerInit(this.crypto, this.bounds, this.responder, init, own)
     if (answer === undefined) return 'LINK_HANDSHAKE'
-    this.answer(from, { initKey, index: index.number }, answer)
+    this.answer(from, { initKey, index: index.number }, answer, bytes.length)
     return undefined
   }
 
-  private onRepeatedInit(session: Session): DropCode | undefined {
+  private onRepeatedInit(session: Session, sizeBytes: number): DropCode | undefined {
     if (session.phase.name !== 'answering') return 'LINK_UNEXPECTED'
+    session.counters.onReceived(sizeBytes)
     this.transmit(session, session.phase.response, 'handshake')
     return undefined
   }
@@ -220,6 +221,7 @@ class Endpoint implements LinkEndpoint {
     from: PeerAddress,
     names: { readonly initKey: string; readonly index: number },
     answer: { readonly response: Uint8Array; readonly established: Established },
+    sizeBytes: number,
   ): void {
     const id = this.sessions.freshId()
     const outgoing = new Outgoing(this.bounds.sendQueueBytes)
@@ -228,6 +230,7 @@ class Endpoint implements LinkEndpoint {
     const phase = { name: 'answering', channel, response: answer.response, expiresAt } as const
     const session = new Session({ id, ...names }, from, outgoing, phase)
     this.sessions.add(session)
+    session.counters.onReceived(sizeBytes)
     this.transmit(session, answer.response, 'handshake')
   }
 
