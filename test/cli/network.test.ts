@@ -307,10 +307,10 @@ t.test('what cannot be started', async (t) => {
   const node = ['node', '--network', cardLine]
   const long = join(base, 'x'.repeat(100))
   const cases: [string, string[], number, RegExp][] = [
-    ['a port in use', ['server', '--listen', `127.0.0.1:${taken.address().port}`, ...data('s2')], 1, /PORT_IN_USE/],
+    ['a port in use', ['server', '--listen', `127.0.0.1:${taken.address().port}`, ...data('s1')], 1, /PORT_IN_USE/],
     ['an address of another machine', ['server', '--listen', '192.0.2.1:0', ...data('s2')], 1, /ADDRESS_UNAVAILABLE/],
-    ['every address without --advertise', ['server', '--listen', '0.0.0.0:0', ...data('s2')], 2, /--advertise.*USAGE/],
-    ['no HOST:PORT', ['server', '--listen', '127.0.0.1', ...data('s2')], 2, /ENDPOINT_MALFORMED/],
+    ['every address without --advertise', ['server', '--listen', '0.0.0.0:0', ...data('s3')], 2, /--advertise.*USAGE/],
+    ['no HOST:PORT', ['server', '--listen', '127.0.0.1', ...data('s4')], 2, /ENDPOINT_MALFORMED/],
     [
       'a mistyped card',
       ['node', '--network', cardLine.replace(/...$/, 'qqq'), ...data('n')],
@@ -344,12 +344,16 @@ t.test('two processes that are first on a directory make one identity', async (t
 })
 
 t.test('an interrupted command ends with 130, a stopped node with 0', async (t) => {
-  const interrupted = start(['listen', ...data('alice')])
-  const left = start(['listen', ...data('alice')])
-  await send('bob', 'are you there', 'pals')
-  await Promise.all([interrupted.line, left.line])
+  const listening = async () => {
+    const started = start(['listen', '--timeout', '20', ...data('alice')])
+    await send('bob', 'are you there', 'pals')
+    await started.line
+    return started
+  }
+  const interrupted = await listening()
   interrupted.child.kill('SIGINT')
   t.match(await interrupted.result, { code: 130, stderr: /ABORTED/ })
+  const left = await listening()
   alice.child.kill('SIGINT')
   t.equal((await alice.result).code, 0)
   t.match(await left.result, { code: 3, stderr: /CLOSED/ }, 'a listener whose node has stopped')
