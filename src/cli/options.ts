@@ -9,11 +9,7 @@ import type { LogLevel } from '../driver/log.js'
 import type { PaddingMode } from '../group/group.js'
 import { formatEndpoint, parseEndpoint } from '../wire/text.js'
 
-export interface DataOption {
-  readonly data: string
-}
-
-/** The data directory, as an absolute path only where the user wrote one. */
+/** What every command takes that works on a data directory. */
 export function dataOption(command: Command): Command {
   return command
     .option(

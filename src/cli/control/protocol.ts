@@ -169,7 +169,6 @@ export type CallReply<N extends CallName> = z.output<(typeof calls)[N]['reply']>
 export type StreamRequest<N extends StreamName> = z.output<(typeof streams)[N]['request']>
 export type StreamItem<N extends StreamName> = z.output<(typeof streams)[N]['item']>
 
-export type Status = z.output<typeof status>
 export type NodeStatus = z.output<typeof nodeStatus>
 export type ServerStatus = z.output<typeof serverStatus>
 export type UploadReply = z.output<typeof uploadReport>
