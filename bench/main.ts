@@ -5,16 +5,7 @@ import { ProtocolError } from '../src/base/errors.js'
 import { reportError } from '../src/cli/output.js'
 import { overhead } from './overhead.js'
 import { split } from './split.js'
-
-/** What every subject gets, and gives: rows of one shape, and the same as text. */
-export interface BenchOptions {
-  readonly quick: boolean
-}
-
-export interface BenchReport {
-  readonly results: readonly object[]
-  readonly text: string
-}
+import type { BenchOptions, BenchReport } from './subject.js'
 
 const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = { overhead, split }
 

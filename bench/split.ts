@@ -8,7 +8,7 @@ import type { Point } from '../src/base/bytes.js'
 import type { Crypto, SplitRequest } from '../src/crypto/crypto.js'
 import { loadCrypto } from '../src/driver/crypto.js'
 import { createTwin } from '../test/oracle/twin.js'
-import type { BenchOptions, BenchReport } from './main.js'
+import type { BenchOptions, BenchReport } from './subject.js'
 import { columns } from './text.js'
 
 const COPIES = [1, 16, 256]

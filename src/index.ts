@@ -4,17 +4,18 @@
  */
 export type { ErrorCode } from './base/errors.js'
 export { ProtocolError } from './base/errors.js'
-export {
-  type Device,
-  type DeviceOptions,
-  type Group,
-  type Invitation,
-  type Invited,
-  type MemberInfo,
-  openDevice,
-  type ReceivedMessage,
-  type SendOptions,
-} from './driver/device.js'
+export { openDevice } from './driver/device.js'
+export type {
+  Device,
+  DeviceInfo,
+  DeviceOptions,
+  Group,
+  Invitation,
+  Invited,
+  MemberInfo,
+  SendOptions,
+} from './driver/device-api.js'
+export type { ReceivedMessage } from './driver/inbox.js'
 export { openProxy, type ProxyNode, type ProxyOptions } from './driver/proxy.js'
 export { openServer, type ServerNode, type ServerOptions } from './driver/server.js'
 export type { PaddingMode } from './group/group.js'

@@ -1,5 +1,5 @@
 /** Opens the control socket of a device (with or without a proxy beside it) or of a server. */
-import type { Device } from '../driver/device.js'
+import type { Device } from '../driver/device-api.js'
 import type { ProxyNode } from '../driver/proxy.js'
 import type { ServerNode } from '../driver/server.js'
 import { deviceHandlers } from './control/device-commands.js'

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { ProtocolError } from '../base/errors.js'
 import { replaceFile } from '../driver/data-directory.js'
-import type { Device } from '../driver/device.js'
+import type { Device } from '../driver/device-api.js'
 import type { LogLevel } from '../driver/log.js'
 import type { ProxyNode } from '../driver/proxy.js'
 import type { PaddingMode } from '../group/group.js'

@@ -4,8 +4,18 @@
  */
 import { toHex } from '../base/bytes.js'
 import type { InboxMessage } from '../role/device.js'
-import type { ReceivedMessage } from './device.js'
 import { Signals } from './signals.js'
+
+/** A verified message. It stays in the inbox on disk, and is handed out again after a restart, until `ack`. */
+export interface ReceivedMessage {
+  readonly group: string
+  readonly sender: string
+  readonly senderName: string | undefined
+  readonly messageId: string
+  readonly sentAt: Date
+  readonly body: Uint8Array
+  ack(): Promise<void>
+}
 
 export class Inbox {
   private readonly messages = new Map<number, InboxMessage>()

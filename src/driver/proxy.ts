@@ -4,18 +4,14 @@ import { ProtocolError } from '../base/errors.js'
 import { nodeIdOf } from '../group/identity.js'
 import type { PeerAddress } from '../link/link.js'
 import { createProxy } from '../role/proxy/proxy.js'
-import type { ProxyStatus } from '../role/proxy.js'
+import type { Proxy as ProxyMachine, ProxyStatus } from '../role/proxy.js'
 import type { FieldObserver } from '../wire/codec.js'
-import { systemClock } from './clock.js'
 import { loadCrypto } from './crypto.js'
 import { openDataDirectory } from './data-directory.js'
 import { createLog, type Log } from './log.js'
 import { resolveCard, resolveEndpoint } from './network.js'
-import { closeOnAbort, warnOfSmallBuffer } from './node-common.js'
 import { systemRandom } from './random.js'
-import { run } from './run.js'
-import { openStore } from './store.js'
-import { openUdp, type UdpSocket } from './udp.js'
+import { startNode } from './start.js'
 
 /** Mean of the random wait of each copy at P2 (PROTOCOL.md section 5). */
 const DEFAULT_MEAN_WAIT_MS = 50
@@ -51,34 +47,29 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
   const server = await resolveCard(options.network)
   const directory = await openDataDirectory(options.data, 'node')
   const identity = crypto.identity(directory.identity.proxySeed)
-  const store = await openStore(join(directory.path, 'proxy-store'))
-  let socket: UdpSocket | undefined
-  try {
-    socket = await openUdp(await resolveEndpoint(options.listen))
-    warnOfSmallBuffer(log, socket)
-    const machine = createProxy({
-      crypto,
-      random: systemRandom(),
-      self: { identity, id: nodeIdOf(crypto, identity.identityKey) },
-      server,
-      advertised: [await advertisedAddress(options.advertise, socket.address)],
-      meanWaitMs: options.meanWaitMs ?? DEFAULT_MEAN_WAIT_MS,
-      ...(options.observe && { observe: options.observe }),
-    })
-    const running = await run({ machine, socket, store, clock: systemClock(), log })
-    const close = () => running.stop()
-    closeOnAbort(options.signal, close)
-    return {
-      address: socket.address,
-      status: () => ({ ...machine.status(), drops: running.drops() }),
-      ended: running.ended,
-      close,
-      [Symbol.asyncDispose]: close,
-    }
-  } catch (error) {
-    await socket?.close()
-    await store.close()
-    throw error
+  const { address, machine, running } = await startNode<never, never, ProxyMachine>({
+    listen: options.listen,
+    signal: options.signal,
+    store: join(directory.path, 'proxy-store'),
+    log,
+    machine: async (at) =>
+      createProxy({
+        crypto,
+        random: systemRandom(),
+        self: { identity, id: nodeIdOf(crypto, identity.identityKey) },
+        server,
+        advertised: [await advertisedAddress(options.advertise, at)],
+        meanWaitMs: options.meanWaitMs ?? DEFAULT_MEAN_WAIT_MS,
+        ...(options.observe && { observe: options.observe }),
+      }),
+  })
+  const close = () => running.stop()
+  return {
+    address,
+    status: () => ({ ...machine.status(), drops: running.drops() }),
+    ended: running.ended,
+    close,
+    [Symbol.asyncDispose]: close,
   }
 }
 

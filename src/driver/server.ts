@@ -5,20 +5,15 @@ import { nodeIdOf } from '../group/identity.js'
 import type { PeerAddress } from '../link/link.js'
 import { numericAddress } from '../role/addresses.js'
 import { createServer } from '../role/server/server.js'
-import type { ServerStatus } from '../role/server.js'
+import type { Server, ServerStatus } from '../role/server.js'
 import type { FieldObserver } from '../wire/codec.js'
 import type { NetworkAddress } from '../wire/directory.js'
 import { formatNetworkCard, parseEndpoint } from '../wire/text.js'
-import { systemClock } from './clock.js'
 import { loadCrypto } from './crypto.js'
 import { openDataDirectory, replaceFile } from './data-directory.js'
 import { createLog, type Log } from './log.js'
-import { resolveEndpoint } from './network.js'
-import { closeOnAbort, warnOfSmallBuffer } from './node-common.js'
 import { systemRandom } from './random.js'
-import { type Running, run } from './run.js'
-import { openStore } from './store.js'
-import { openUdp, type UdpSocket } from './udp.js'
+import { startNode } from './start.js'
 
 export interface ServerOptions {
   /** Directory for keys and mailboxes; made where it is missing. */
@@ -50,27 +45,33 @@ export async function openServer(options: ServerOptions): Promise<ServerNode> {
   const crypto = await loadCrypto()
   const directory = await openDataDirectory(options.data, 'server')
   const identity = crypto.identity(directory.identity.seed)
-  const store = await openStore(join(directory.path, 'store'))
-  let socket: UdpSocket | undefined
-  try {
-    socket = await openUdp(await resolveEndpoint(options.listen))
-    warnOfSmallBuffer(log, socket)
-    const addresses = advertisedAddresses(options.advertise, socket.address)
-    const card = formatNetworkCard({ identityKey: identity.identityKey, addresses })
-    await replaceFile(join(directory.path, 'network'), `${card}\n`)
-    const machine = createServer({
-      crypto,
-      random: systemRandom(),
-      self: { identity, id: nodeIdOf(crypto, identity.identityKey) },
-      admitted: options.admitted ?? 'open',
-      ...(options.observe && { observe: options.observe }),
-    })
-    const running = await run({ machine, socket, store, clock: systemClock(), log })
-    return serverNode(card, socket.address, machine.status.bind(machine), running, options.signal)
-  } catch (error) {
-    await socket?.close()
-    await store.close()
-    throw error
+  let card = ''
+  const { address, machine, running } = await startNode<never, never, Server>({
+    listen: options.listen,
+    signal: options.signal,
+    store: join(directory.path, 'store'),
+    log,
+    machine: async (at) => {
+      const addresses = advertisedAddresses(options.advertise, at)
+      card = formatNetworkCard({ identityKey: identity.identityKey, addresses })
+      await replaceFile(join(directory.path, 'network'), `${card}\n`)
+      return createServer({
+        crypto,
+        random: systemRandom(),
+        self: { identity, id: nodeIdOf(crypto, identity.identityKey) },
+        admitted: options.admitted ?? 'open',
+        ...(options.observe && { observe: options.observe }),
+      })
+    },
+  })
+  const close = () => running.stop()
+  return {
+    card,
+    address,
+    status: () => ({ ...machine.status(), drops: running.drops() }),
+    ended: running.ended,
+    close,
+    [Symbol.asyncDispose]: close,
   }
 }
 
@@ -83,23 +84,4 @@ function advertisedAddresses(advertise: readonly string[] | undefined, bound: Pe
     )
   }
   return [numericAddress(bound)]
-}
-
-function serverNode(
-  card: string,
-  address: PeerAddress,
-  status: () => ServerStatus,
-  running: Running<never>,
-  signal: AbortSignal | undefined,
-): ServerNode {
-  const close = () => running.stop()
-  closeOnAbort(signal, close)
-  return {
-    card,
-    address,
-    status: () => ({ ...status(), drops: running.drops() }),
-    ended: running.ended,
-    close,
-    [Symbol.asyncDispose]: close,
-  }
 }

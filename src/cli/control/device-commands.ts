@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { toHex } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
-import type { Device, Group, ReceivedMessage } from '../../driver/device.js'
+import type { Device, Group } from '../../driver/device-api.js'
+import type { ReceivedMessage } from '../../driver/inbox.js'
 import type { ProxyNode } from '../../driver/proxy.js'
 import type { CallReply, Received, StreamItem } from './protocol.js'
 import type { Handlers } from './server.js'
@@ -15,7 +16,7 @@ export function deviceHandlers(device: Device, proxy: ProxyNode | undefined, sto
   const listeners = new Map<string, Listener>()
   return {
     calls: {
-      status: () => nodeStatus(device, proxy),
+      status: async () => nodeStatus(device, proxy),
       createGroup: async ({ name }) => groupReply(await device.groups.create(name)),
       groups: async () => ({ groups: device.groups.list().map(groupReply) }),
       members: async ({ group }) => ({ members: memberReplies(groupNamed(device, group)) }),

@@ -4,7 +4,8 @@
  */
 import { toHex } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
-import { DeviceNode, openDevice } from '../../driver/device.js'
+import { openDeviceNode } from '../../driver/device.js'
+import { DeviceNode } from '../../driver/device-node.js'
 import { openProxy, type ProxyNode } from '../../driver/proxy.js'
 import { openServer, type ServerNode } from '../../driver/server.js'
 import type { LinkCounters, PeerAddress } from '../../link/link.js'
@@ -36,8 +37,7 @@ const handlers: Handlers = {
   },
   openDevice: async ({ node, data, network, listen, padding }) => {
     const learnt = new LearntCollector('device', node)
-    const device = await openDevice({ data, network, listen, padding, observe: learnt.observe })
-    if (!(device instanceof DeviceNode)) throw new Error('internal: openDevice gives a DeviceNode')
+    const device = await openDeviceNode({ data, network, listen, padding, observe: learnt.observe })
     hosted.set(node, { learnt, node: device })
     void reportMessages(node, device)
     return { id: device.id, address: device.address, localAddress: addressText(device.localAddress) }
@@ -70,7 +70,7 @@ const handlers: Handlers = {
     }
   },
   status: ({ node }) => statusOf(node),
-  directoryProxies: ({ node }) => deviceOf(node).status().directory?.proxies.size ?? 0,
+  directoryProxies: ({ node }) => deviceOf(node).status().directory?.proxies.length ?? 0,
   forget: ({ node }) => {
     hostedNode(node).learnt.forget()
     return undefined

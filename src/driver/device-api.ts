@@ -1,0 +1,117 @@
+/**
+ * A device as developers embed it: groups, invitations and messages as promises and async iterables. Errors have a `code`;
+ * docs/OPERATING.md lists them.
+ */
+import type { PaddingMode } from '../group/group.js'
+import type { PeerAddress } from '../link/link.js'
+import type { DeviceStatus, UploadReport } from '../role/device.js'
+import type { FieldObserver } from '../wire/codec.js'
+import type { ReceivedMessage } from './inbox.js'
+import type { Log } from './log.js'
+
+export interface DeviceOptions {
+  /** The server's network card. */
+  readonly network: string
+  /** Directory for keys, groups and inbox; made where it is missing. One process at a time. */
+  readonly data: string
+  /** HOST:PORT to send from; by default any free port. */
+  readonly listen?: string
+  /** How sizes are hidden; default `classes`. */
+  readonly padding?: PaddingMode
+  /** Closes the device when aborted. */
+  readonly signal?: AbortSignal
+  readonly log?: Log
+  readonly observe?: FieldObserver
+}
+
+export interface MemberInfo {
+  /** Hex id. */
+  readonly id: string
+  /** Local name, where there is one. */
+  readonly name: string | undefined
+  readonly role: 'creator' | 'member'
+  /** Hex id of who invited. */
+  readonly inviter: string
+  readonly self: boolean
+}
+
+export interface SendOptions {
+  /** Stops waiting; what was sent is not unsent. */
+  readonly signal?: AbortSignal
+  readonly padding?: PaddingMode
+}
+
+export interface Group {
+  readonly name: string
+  /** Everybody in it, oneself included. */
+  members(): MemberInfo[]
+  /** Invites the device at `address`; the passphrase goes to its owner by another way. Resolves once a first proxy holds it. */
+  invite(
+    address: string,
+    options: { readonly passphrase: string; readonly as?: string; readonly signal?: AbortSignal },
+  ): Promise<Invited>
+  /** Sends one message to all members; resolves once a first proxy holds it, with what it cost. */
+  send(body: Uint8Array, options?: SendOptions): Promise<UploadReport>
+  /** Messages of this group from others, oldest first. Each iterator sees every message that nobody acknowledged yet. */
+  messages(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<ReceivedMessage>
+}
+
+/** An invitation on its way. */
+export interface Invited {
+  /** Hex id of who is invited. */
+  readonly id: string
+  /** Resolves once the invited device is a member, which can take as long as its owner does. */
+  joined(options?: { readonly signal?: AbortSignal }): Promise<MemberInfo>
+}
+
+export interface Invitation {
+  /** Messages waiting that no key opens; at least one may be an invitation. */
+  readonly waiting: number
+  /** Tries a passphrase on all of them; PASSPHRASE_WRONG where it fits none, and they are kept. */
+  join(passphrase: string, options?: { readonly as?: string; readonly signal?: AbortSignal }): Promise<Group[]>
+}
+
+/** How a device is doing; nothing in it is secret to the device's owner's own programs, and no key is in it. */
+export interface DeviceInfo {
+  /** Whether the link to the server is up. */
+  readonly connected: boolean
+  /** The directory in use; `proxies` are hex ids. */
+  readonly directory:
+    | { readonly version: number; readonly validUntil: Date; readonly proxies: readonly string[] }
+    | undefined
+  /** `listDigest` is hex: members whose digests are equal hold the same list. */
+  readonly groups: readonly { readonly name: string; readonly members: number; readonly listDigest: string }[]
+  /** Messages that no key opens. */
+  readonly unopened: number
+  readonly inboxMessages: number
+  readonly outgoingMessages: number
+  readonly links: DeviceStatus['links']
+  /** What was dropped, by code: see docs/OPERATING.md. */
+  readonly drops: Readonly<Record<string, number>>
+}
+
+export interface Device extends AsyncDisposable {
+  /** Hex id. */
+  readonly id: string
+  /** What others need to invite this device. */
+  readonly address: string
+  readonly localAddress: PeerAddress
+  readonly groups: {
+    create(name: string): Promise<Group>
+    /** The group of that local name, or `undefined`. */
+    get(name: string): Group | undefined
+    list(): Group[]
+  }
+  /** Yields while messages wait that no key opens, and again when more come. */
+  invitations(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<Invitation>
+  /** Tries a passphrase on what waits, without waiting for more. */
+  join(passphrase: string, options?: { readonly as?: string; readonly signal?: AbortSignal }): Promise<Group[]>
+  /** Messages of all groups. */
+  messages(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<ReceivedMessage>
+  /** Resolves when the server link is up and a directory is there. */
+  ready(options?: { readonly signal?: AbortSignal }): Promise<void>
+  status(): DeviceInfo
+  /** Resolves when the device has stopped; rejects when its store failed. */
+  readonly ended: Promise<void>
+  close(): Promise<void>
+}

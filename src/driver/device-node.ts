@@ -1,0 +1,227 @@
+/**
+ * The device role behind the interface that developers embed: commands become promises, outputs become iterables. What is
+ * slow (passphrase derivation) is done here; what it means is the role's.
+ */
+import { toHex, utf8 } from '../base/bytes.js'
+import { ProtocolError } from '../base/errors.js'
+import type { Hashing } from '../crypto/crypto.js'
+import type { Group as GroupState } from '../group/group.js'
+import { listDigest } from '../group/member-list.js'
+import type { PeerAddress } from '../link/link.js'
+import type { DeviceInput, Device as DeviceMachine, DeviceOutput } from '../role/device.js'
+import { parseDeviceAddress } from '../wire/text.js'
+import { Commands, closed } from './commands.js'
+import { derive } from './derive.js'
+import type { Device, DeviceInfo, Group, Invitation, MemberInfo } from './device-api.js'
+import { Inbox, type ReceivedMessage } from './inbox.js'
+import type { Running } from './run.js'
+import { Signals } from './signals.js'
+
+/** The device behind `Device`; apart from it only for this program's own commands. */
+export class DeviceNode implements Device {
+  readonly id: string
+  readonly address: string
+  readonly localAddress: PeerAddress
+  private readonly crypto: Hashing
+  private readonly machine: DeviceMachine
+  private readonly commands = new Commands((command) => this.running.handle(command))
+  private readonly inbox = new Inbox((sequence) => this.acknowledge(sequence))
+  private readonly unopened = new Signals()
+  private readonly changes = new Signals()
+  private running!: Running<DeviceInput>
+
+  constructor(crypto: Hashing, machine: DeviceMachine, address: string, localAddress: PeerAddress) {
+    this.crypto = crypto
+    this.machine = machine
+    this.address = address
+    this.localAddress = localAddress
+    this.id = toHex(machine.status().id)
+  }
+
+  attach(running: Running<DeviceInput>): void {
+    this.running = running
+    const release = () => {
+      this.commands.failAll()
+      this.inbox.close()
+      this.unopened.close()
+      this.changes.close()
+    }
+    running.ended.then(release, release)
+  }
+
+  readonly groups = {
+    create: async (name: string): Promise<Group> => {
+      await this.commands.issue('created', { type: 'createGroup', name })
+      return this.handleOf(name)
+    },
+    get: (name: string): Group | undefined =>
+      this.machine.group(name) === undefined ? undefined : this.handleOf(name),
+    list: (): Group[] => this.machine.status().groups.map(({ name }) => this.handleOf(name)),
+  }
+
+  async *invitations({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<Invitation, void, undefined> {
+    while (!this.unopened.isClosed) {
+      const waiting = this.machine.status().unopened
+      if (waiting > 0) yield { waiting, join: (passphrase, options) => this.join(passphrase, options) }
+      await this.unopened.changed(signal)
+    }
+  }
+
+  async join(passphrase: string, options: { as?: string; signal?: AbortSignal } = {}): Promise<Group[]> {
+    const { groups } = await this.commands.issue(
+      'joined',
+      { type: 'join', passphrase: utf8(passphrase), ...(options.as !== undefined && { name: options.as }) },
+      options.signal,
+    )
+    return groups.map(({ name }) => this.handleOf(name))
+  }
+
+  messages({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<ReceivedMessage, void, undefined> {
+    return this.inbox.read(undefined, signal)
+  }
+
+  async ready({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    for (;;) {
+      const { connected, directory } = this.machine.status()
+      if (connected && directory !== undefined) return
+      if (this.changes.isClosed) throw closed()
+      await this.changes.changed(signal)
+    }
+  }
+
+  status(): DeviceInfo {
+    const { connected, directory, groups, unopened, inboxMessages, outgoingMessages, links } = this.machine.status()
+    return {
+      connected,
+      directory: directory && {
+        version: directory.version,
+        validUntil: new Date(directory.validUntil),
+        proxies: [...directory.proxies.keys()],
+      },
+      groups: groups.map(({ name, list }) => ({
+        name,
+        members: list.members.size,
+        listDigest: toHex(listDigest(this.crypto, list)),
+      })),
+      unopened,
+      inboxMessages,
+      outgoingMessages,
+      links,
+      drops: this.running.drops(),
+    }
+  }
+
+  get ended(): Promise<void> {
+    return this.running.ended
+  }
+
+  close(): Promise<void> {
+    return this.running.stop()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  output(output: DeviceOutput): void {
+    switch (output.type) {
+      case 'done':
+        this.commands.done(output.reference, output.result)
+        return
+      case 'failed':
+        this.commands.failed(output.reference, output.code, output.message)
+        return
+      case 'derive':
+        this.derive(output)
+        return
+      case 'message':
+        this.inbox.add(output.message)
+        return
+      case 'unopened':
+        this.unopened.notify()
+        return
+      case 'connection':
+      case 'memberJoined':
+        this.changes.notify()
+        return
+      case 'transmit':
+      case 'persist':
+      case 'load':
+      case 'drop':
+      case 'notice':
+        return
+      default:
+        output satisfies never
+    }
+  }
+
+  private derive({ reference, passphrase, salt }: Extract<DeviceOutput, { type: 'derive' }>): void {
+    derive(passphrase, salt).then(
+      (derived) => this.running.handle({ type: 'derived', reference, derived }),
+      (error: Error) => this.commands.failed(reference, 'CLOSED', error.message),
+    )
+  }
+
+  private async acknowledge(sequence: number): Promise<void> {
+    await this.commands.issue('acknowledged', { type: 'acknowledge', sequences: [sequence] })
+  }
+
+  private handleOf(name: string): Group {
+    return {
+      name,
+      members: () => this.members(name),
+      invite: async (address, { passphrase, as, signal }) => {
+        const parsed = parseDeviceAddress(address)
+        const { newcomer } = await this.commands.issue(
+          'invited',
+          {
+            type: 'invite',
+            group: name,
+            address: parsed,
+            passphrase: utf8(passphrase),
+            ...(as !== undefined && { petname: as }),
+          },
+          signal,
+        )
+        const id = toHex(newcomer)
+        return { id, joined: (options) => this.memberJoined(name, id, options?.signal) }
+      },
+      send: async (body, { signal, padding } = {}) => {
+        const command = { type: 'send', group: name, body, ...(padding !== undefined && { padding }) } as const
+        return (await this.commands.issue('sent', command, signal)).report
+      },
+      messages: ({ signal } = {}) => this.inbox.read(name, signal),
+    }
+  }
+
+  private async memberJoined(group: string, id: string, signal: AbortSignal | undefined): Promise<MemberInfo> {
+    for (;;) {
+      const member = this.members(group).find((each) => each.id === id)
+      if (member !== undefined) return member
+      if (this.changes.isClosed) throw closed()
+      await this.changes.changed(signal)
+    }
+  }
+
+  /** With the group's secrets, for the demo, which proves that nobody else read them. */
+  groupState(name: string): GroupState | undefined {
+    return this.machine.group(name)
+  }
+
+  private members(name: string): MemberInfo[] {
+    const group = this.machine.group(name)
+    if (group === undefined)
+      throw new ProtocolError('GROUP_UNKNOWN', `there is no group ${name} here; see splitcast group list`)
+    return membersOf(group, this.id)
+  }
+}
+
+function membersOf(group: GroupState, self: string): MemberInfo[] {
+  return [...group.list.members].map(([id, { record }]) => ({
+    id,
+    name: group.petnames.get(id),
+    role: record.role,
+    inviter: toHex(record.inviter),
+    self: id === self,
+  }))
+}

@@ -1,0 +1,77 @@
+/**
+ * How every kind of node comes up: store and socket opened, the machine made, restored and run; and when any of it fails,
+ * what was opened is closed again.
+ */
+import type { PeerAddress } from '../link/link.js'
+import type { Machine, RoleInput, RoleOutput } from '../role/role.js'
+import { systemClock } from './clock.js'
+import type { Log } from './log.js'
+import { resolveEndpoint } from './network.js'
+import { type Running, run } from './run.js'
+import { openStore } from './store.js'
+import { openUdp, type UdpSocket } from './udp.js'
+
+export interface StartOptions<Output, M> {
+  /** Directory of the store. */
+  readonly store: string
+  /** HOST:PORT; without it any free port. */
+  readonly listen: string | undefined
+  readonly log: Log
+  /** Stops the node when aborted. */
+  readonly signal: AbortSignal | undefined
+  /** Makes the machine, once it is known where the socket is bound. */
+  readonly machine: (at: PeerAddress) => M | Promise<M>
+  readonly onOutput?: (output: Output) => void
+}
+
+export interface Started<Input, M> {
+  readonly address: PeerAddress
+  readonly machine: M
+  readonly running: Running<Input>
+}
+
+export async function startNode<
+  Input,
+  Output extends { readonly type: string },
+  M extends Machine<Input | RoleInput, Output | RoleOutput>,
+>(options: StartOptions<Output, M>): Promise<Started<Input, M>> {
+  const { log, signal, onOutput } = options
+  const store = await openStore(options.store)
+  let socket: UdpSocket | undefined
+  try {
+    socket = await openUdp(options.listen === undefined ? undefined : await resolveEndpoint(options.listen))
+    warnOfSmallBuffer(log, socket)
+    const machine = await options.machine(socket.address)
+    const running = await run<Input, Output>({
+      machine,
+      socket,
+      store,
+      clock: systemClock(),
+      log,
+      ...(onOutput && { onOutput }),
+    })
+    stopOnAbort(signal, running)
+    return { address: socket.address, machine, running }
+  } catch (error) {
+    await socket?.close()
+    await store.close()
+    throw error
+  }
+}
+
+function stopOnAbort(signal: AbortSignal | undefined, running: Running<never>): void {
+  if (signal === undefined) return
+  const stop = () => void running.stop()
+  if (signal.aborted) stop()
+  else signal.addEventListener('abort', stop, { once: true })
+}
+
+/** Names a kernel limit that makes bursts of datagrams be lost. */
+function warnOfSmallBuffer(log: Log, socket: UdpSocket): void {
+  const { receiveBufferBytes, receiveBufferWantedBytes } = socket
+  if (receiveBufferBytes >= receiveBufferWantedBytes) return
+  log.warn(
+    { receiveBufferBytes, receiveBufferWantedBytes },
+    'the kernel limits the receive buffer; raise net.core.rmem_max to lose fewer datagrams in bursts',
+  )
+}
