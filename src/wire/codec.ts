@@ -131,11 +131,13 @@ export function varintBytes(value: number): number {
   return 8
 }
 
-/** Thrown inside a parser alone, and caught at its edge: input is never an exception outside. */
-export class Malformed extends Error {
+/**
+ * Thrown inside a parser alone, and caught at its edge: input is never an exception outside. No Error, whose stack would
+ * cost more to record than all else that a flood of bad packets takes.
+ */
+export class Malformed {
   readonly code: DropCode
   constructor(code: DropCode) {
-    super(code)
     this.code = code
   }
 }
