@@ -24,6 +24,9 @@ export const limits = {
   /** Bytes of half-arrived messages held for one session, and for all of an endpoint. */
   reassemblySessionBytes: 8 * MIB,
   reassemblyTotalBytes: 64 * MIB,
+  /** What a half-arrived message, and each separate part or gap, occupies and is charged beside its bytes. */
+  reassemblyMessageChargeBytes: 512,
+  reassemblyPartChargeBytes: 64,
   /** Half-arrived messages of one session, and gaps in the numbers of those that have arrived. */
   reassemblySessionMessages: 4096,
   /** Separate parts of one half-arrived message. */

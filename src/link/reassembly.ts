@@ -6,7 +6,7 @@
  */
 import { equal } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
-import type { LinkLimits } from '../base/limits.js'
+import { type LinkLimits, limits } from '../base/limits.js'
 import { RangeSet } from './ranges.js'
 
 /** A part of a message, or all of it. */
@@ -68,7 +68,7 @@ export class Reassembly {
     if (started !== undefined) return this.add(started, part)
     if (!this.mayComplete(part.message)) return refused('LINK_REASSEMBLY_FULL')
     if (part.data.length === part.totalBytes) {
-      this.complete.add(part.message, part.message)
+      if (!this.addRange(this.complete, part.message, part.message)) return refused('LINK_REASSEMBLY_FULL')
       // A copy, for the packet's buffer is not the message's to keep.
       return { type: 'complete', message: part.data.slice() }
     }
@@ -90,9 +90,7 @@ export class Reassembly {
 
   private begin({ message, totalBytes }: Part): HalfArrived | undefined {
     if (this.halfArrived.size >= this.bounds.reassemblySessionMessages) return undefined
-    if (this.heldBytes + totalBytes > this.bounds.reassemblySessionBytes) return undefined
-    if (!this.room.reserve(totalBytes)) return undefined
-    this.heldBytes += totalBytes
+    if (!this.reserve(totalBytes + limits.reassemblyMessageChargeBytes)) return undefined
     const begun = { bytes: new Uint8Array(totalBytes), arrived: new RangeSet(), missingBytes: totalBytes }
     this.halfArrived.set(message, begun)
     return begun
@@ -113,8 +111,8 @@ export class Reassembly {
     if (held.arrived.count >= this.bounds.reassemblyParts && held.arrived.wouldSplit(offset, last)) {
       return refused('LINK_REASSEMBLY_FULL')
     }
+    if (!this.addRange(held.arrived, offset, last)) return refused('LINK_REASSEMBLY_FULL')
     held.bytes.set(data, offset)
-    held.arrived.add(offset, last)
     held.missingBytes -= data.length - knownBytes
     return held.missingBytes > 0 ? HELD : this.finish(message, held)
   }
@@ -122,10 +120,30 @@ export class Reassembly {
   /** One that began with room to complete completes, so the gaps may be twice their bound and no more. */
   private finish(message: number, held: HalfArrived): Accepted {
     this.halfArrived.delete(message)
-    this.complete.add(message, message)
-    this.heldBytes -= held.bytes.length
-    this.room.release(held.bytes.length)
+    this.release(held.bytes.length + limits.reassemblyMessageChargeBytes)
+    this.addRange(this.complete, message, message)
     return { type: 'complete', message: held.bytes }
+  }
+
+  /** Each range after the first is charged: one byte here and there would else occupy many times what it counts. */
+  private addRange(ranges: RangeSet, low: number, high: number): boolean {
+    const isCharged = ranges.count > 0 && ranges.wouldSplit(low, high)
+    if (isCharged && !this.reserve(limits.reassemblyPartChargeBytes)) return false
+    const before = Math.max(1, ranges.count)
+    ranges.add(low, high)
+    if (ranges.count < before) this.release((before - ranges.count) * limits.reassemblyPartChargeBytes)
+    return true
+  }
+
+  private reserve(bytes: number): boolean {
+    if (this.heldBytes + bytes > this.bounds.reassemblySessionBytes || !this.room.reserve(bytes)) return false
+    this.heldBytes += bytes
+    return true
+  }
+
+  private release(bytes: number): void {
+    this.heldBytes -= bytes
+    this.room.release(bytes)
   }
 }
 

@@ -273,9 +273,12 @@ t.test('fragments', (t) => {
 
 t.test('reassembly', (t) => {
   const KIB = 1024
+  const { reassemblyMessageChargeBytes, reassemblyPartChargeBytes } = limits
+  /** What one half-arrived message of 1 KiB is charged. */
+  const each = KIB + reassemblyMessageChargeBytes
   const bounds = {
-    reassemblySessionBytes: 3 * KIB,
-    reassemblyTotalBytes: 4 * KIB,
+    reassemblySessionBytes: 3 * each,
+    reassemblyTotalBytes: 4 * each,
     reassemblySessionMessages: 4,
     reassemblyParts: 3,
   }
@@ -324,6 +327,28 @@ t.test('reassembly', (t) => {
     t.end()
   })
 
+  t.test('charges messages, parts and gaps for what they occupy beside their bytes', (t) => {
+    const tiny = pattern(9)
+    const message = tiny.length + reassemblyMessageChargeBytes
+    const room = 2 * message + 2 * reassemblyPartChargeBytes
+    const { network, server, peer } = rawPair({ reassemblySessionBytes: room })
+    for (const number of [0, 1]) t.ok(isAcknowledged(network, peer, fragment(number, tiny, 0, 1)))
+    t.notOk(isAcknowledged(network, peer, fragment(2, tiny, 0, 1)), 'a third message')
+    for (const offset of [2, 4]) t.ok(isAcknowledged(network, peer, fragment(0, tiny, offset, 1)))
+    t.notOk(isAcknowledged(network, peer, fragment(0, tiny, 6, 1)), 'one part past')
+    t.ok(isAcknowledged(network, peer, fragment(0, tiny, 0, 5)), 'what closes gaps gives room back')
+    const whole = (number: number): Frame => ({ kind: 'whole', value: { message: number, data: tiny } })
+    for (const number of [10, 20, 30]) t.ok(isAcknowledged(network, peer, whole(number)))
+    t.notOk(isAcknowledged(network, peer, whole(40)), 'one gap past')
+    t.ok(isAcknowledged(network, peer, fragment(0, tiny, 5, 4)), 'a held message completes all the same')
+    t.ok(isAcknowledged(network, peer, whole(40)), 'and makes room')
+    t.strictSame(
+      server.all('received').map(({ number }) => number),
+      [10, 20, 30, 0, 40],
+    )
+    t.end()
+  })
+
   t.test('remembers what was complete with so many gaps between', (t) => {
     const { network, server, peer } = rawPair(bounds)
     const say = (message: number) =>
@@ -342,7 +367,7 @@ t.test('reassembly', (t) => {
   })
 
   t.test('a refused message arrives once there is room', (t) => {
-    const pair = connectedPair(30, { server: { reassemblySessionBytes: 3000, reassemblyTotalBytes: 3000 } })
+    const pair = connectedPair(30, { server: { reassemblySessionBytes: 3500, reassemblyTotalBytes: 3500 } })
     pair.network.conditions = { loss: 0.1, doubling: 0, delayMs: 10, jitterMs: 10 }
     t.ok(
       sendAll(
