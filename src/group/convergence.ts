@@ -82,6 +82,8 @@ function receiveMembers(
   content: VerifiedContent,
   now: Millis,
 ): Received {
+  // Each record costs two verifications: past what one content may hold, nothing is looked at.
+  if (content.body.length > limits.membersContentBytes) return dropped(group, 'MESSAGE_CONTENT')
   const parsed = membersFormat.parse(content.body)
   if (!parsed.ok) return dropped(group, 'MESSAGE_CONTENT')
   const { list, added, refused } = mergeRecords(crypto, group.id, group.list, parsed.value.records)

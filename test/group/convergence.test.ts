@@ -11,7 +11,7 @@ import { newMessageId, openGroupContent } from '../../src/group/content.js'
 import type { Group, GroupSend, Member, VerifiedContent } from '../../src/group/group.js'
 import { createRecord, listDigest, memberById, mergeRecords } from '../../src/group/member-list.js'
 import { createGroup, introduce, joinGroup, receiveContent } from '../../src/group/membership.js'
-import { members as membersFormat } from '../../src/wire/content.js'
+import { memberRecord, members as membersFormat } from '../../src/wire/content.js'
 import { seed, seeded } from '../base/seeded.js'
 import {
   crypto,
@@ -219,6 +219,27 @@ t.test('a large list travels in parts that fit, and many newcomers in batches', 
     all.filter((each) => toHex(each.id) !== toHex(founder.id)).filter((each) => !isComplete(each)),
     [],
   )
+  t.end()
+})
+
+t.test('more records than one content may hold are not looked at', (t) => {
+  const { group, founder } = largeGroup(2)
+  const sender = present(memberById(group.list, founder.id))
+  const recordBytes = memberRecord.fixedBytes as number
+  const headBytes = membersFormat.leastBytes
+  const most = Math.floor((limits.membersContentBytes - headBytes) / recordBytes)
+  const stranger = makeDevice(random).identity.identityKey
+  const record = { ...sender.record, identityKey: stranger, role: 'member' as const }
+  const receive = (count: number) => {
+    // Each differs from the others, and no signature fits.
+    const records = Array.from({ length: count }, (_, i) => ({ ...record, since: record.since + 1 + i }))
+    const listDigest = digest(new Uint8Array(32))
+    const body = membersFormat.encode({ purpose: 'records', memberCount: 2, listDigest, directoryDigest, records })
+    const content = { sender, messageId: newMessageId(random, start), kind: 'members', body } as VerifiedContent
+    return receiveContent(crypto, group, founder.id, content, start).drops
+  }
+  t.strictSame(receive(most), new Array(most).fill('MEMBER_RECORD'), 'each is judged at the limit')
+  t.strictSame(receive(most + 1), ['MESSAGE_CONTENT'], 'and none past it')
   t.end()
 })
 

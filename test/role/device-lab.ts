@@ -8,7 +8,7 @@ import { type Millis, slotWindow, utcDay } from '../../src/base/time.js'
 import type { Identity } from '../../src/crypto/crypto.js'
 import { loadCrypto } from '../../src/driver/crypto.js'
 import { newMessageId, sealContent } from '../../src/group/content.js'
-import type { Group } from '../../src/group/group.js'
+import type { Group, SealingTarget } from '../../src/group/group.js'
 import { nodeIdOf } from '../../src/group/identity.js'
 import type { PeerAddress, SessionId } from '../../src/link/link.js'
 import type { DeviceBounds } from '../../src/role/device/core.js'
@@ -34,7 +34,7 @@ export const random = seeded(seed)
 
 const SERVER: PeerAddress = { host: '192.0.2.1', port: 7000 }
 /** The least that Argon2id takes; what it derives is used like any other. */
-const CHEAP = { passes: 1, memoryBytes: 8192 }
+export const CHEAP = { passes: 1, memoryBytes: 8192 }
 const DERIVE_MS = 50
 
 /** A command without its reference. */
@@ -253,8 +253,8 @@ export class Lab {
     return this.scramble(group, changes.spoil?.(content) ?? content)
   }
 
-  scramble(group: Group, content: Uint8Array): Uint8Array {
-    const { publicPoint } = group.keys
+  scramble({ keys }: { readonly keys: SealingTarget }, content: Uint8Array): Uint8Array {
+    const { publicPoint } = keys
     const context = { label: utf8('splitcast/sc'), associated: new Uint8Array(0) }
     const payload = crypto.seal(publicPoint, context, Uint8Array.of(0, ...content), random(64))
     if (payload === undefined) throw new Error('the keys of a group decode')

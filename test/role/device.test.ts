@@ -3,15 +3,18 @@
  * when they fail (PROTOCOL.md sections 5, 6, 8 and 9).
  */
 import t from 'tap'
-import { equal, identityKey, type NodeId, nodeId, point, toHex, utf8 } from '../../src/base/bytes.js'
+import { digest, equal, identityKey, key, type NodeId, nodeId, point, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { utcDay } from '../../src/base/time.js'
+import { newMessageId, sealContent } from '../../src/group/content.js'
+import { groupKeys, invitationKeys, passphraseSalt } from '../../src/group/keys.js'
 import { listDigest } from '../../src/group/member-list.js'
+import { inviteMember } from '../../src/group/membership.js'
 import { chooseProxies } from '../../src/role/choose-proxies.js'
 import type { DeviceResult } from '../../src/role/device.js'
 import type { ListedProxy, VerifiedDirectory } from '../../src/role/server-link.js'
 import { seed } from '../base/seeded.js'
-import { crypto, Lab, type Order, random, type TestDevice } from './device-lab.js'
+import { CHEAP, crypto, Lab, type Order, random, type TestDevice } from './device-lab.js'
 
 t.comment(`SEED=${seed}`)
 
@@ -31,6 +34,30 @@ function send(group: string, text: string): Order {
 function connected(device: TestDevice): TestDevice {
   device.lab.network.runUntil(() => device.node.machine.status().directory !== undefined, 5_000)
   return device
+}
+
+/** What a member makes that would have another believe in other keys for their group. */
+function invitationUnderOtherKeys(lab: Lab, from: TestDevice, to: TestDevice): Uint8Array {
+  const { now } = lab.network
+  const { identityKey: newcomer } = to.identity
+  const group = from.group('friends')
+  const members = new Map([...group.list.members].filter(([id]) => id !== toHex(to.id)))
+  const other = { ...group, keys: groupKeys(crypto, key(random(32))), list: { ...group.list, members } }
+  const directoryDigest = digest(random(32))
+  const invite = { identity: from.identity, self: from.id, newcomer, accessCode: to.accessCode, now, directoryDigest }
+  const salt = passphraseSalt(crypto, newcomer, lab.serverIdentity.identityKey)
+  const keys = invitationKeys(crypto, crypto.argon2id(passphrase, salt, CHEAP), newcomer)
+  if (keys === undefined) throw new Error('the key of a device decodes')
+  const content = sealContent(crypto, random, {
+    identity: from.identity,
+    sender: from.id,
+    signedFor: { type: 'invitation', keys },
+    messageId: newMessageId(random, now),
+    kind: 'invitation',
+    body: inviteMember(crypto, other, invite).body,
+    paddingBytes: 0,
+  })
+  return lab.scramble({ keys }, content)
 }
 
 t.test('a group from its creation to a message that every member has once', async (t) => {
@@ -176,6 +203,22 @@ t.test('an invitation', async (t) => {
     const { groups } = result(cleo, { type: 'join', passphrase, name: 'mine' }, 'joined')
     t.same(groups.map(({ name }) => name).sort(), ['mine', 'mine-2'], 'one passphrase opens both')
     t.equal(cleo.node.machine.status().unopened, 0)
+  })
+
+  t.test('under the id of a group held here, with other keys, changes nothing and is kept', async (t) => {
+    const lab = new Lab()
+    const [anna, ben, mallory] = [lab.device('anna'), lab.device('ben'), lab.device('mallory')] as const
+    lab.makeGroup('friends', anna, ben, mallory)
+    const before = ben.group('friends')
+    lab.deliver(ben.id, invitationUnderOtherKeys(lab, mallory, ben))
+    t.ok(lab.network.runUntil(() => ben.node.machine.status().unopened === 1, 5_000))
+    t.equal(ben.refusal({ type: 'join', passphrase, name: 'other' }), 'GROUP_EXISTS')
+    t.equal(ben.node.machine.status().unopened, 1, 'it might be the true one')
+    t.strictSame(ben.group('friends'), before)
+    t.equal(ben.node.machine.status().groups.length, 1)
+    result(anna, { type: 'send', group: 'friends', body: utf8('still here') }, 'sent')
+    lab.network.runFor(2_000)
+    t.same(ben.texts(), ['still here'])
   })
 
   t.test('that comes again to a member makes it confirm again', async (t) => {

@@ -93,7 +93,9 @@ function accept(
   name: string | undefined,
 ): Joined {
   const { crypto } = core.options
-  const byGroup = new Map(invitations.map((each) => [toHex(each.invitation.groupId), each.invitation]))
+  const byGroup = new Map(
+    consistent(core, invitations).map(({ invitation }) => [toHex(invitation.groupId), invitation]),
+  )
   const fresh = [...byGroup.values()].filter(({ groupId }) => core.groups.byId(groupId) === undefined)
   const names = fresh.map((invitation, index) => localName(invitation, name, index))
   core.groups.checkRoom(names)
@@ -102,7 +104,7 @@ function accept(
   }
   const results: Extract<DeviceResult, { type: 'joined' }>['groups'][number][] = []
   const queued: Outgoing[] = []
-  for (const [id, invitation] of byGroup) {
+  for (const invitation of byGroup.values()) {
     const held = core.groups.byId(invitation.groupId)
     const as = held?.name ?? (names[fresh.indexOf(invitation)] as string)
     const { group, send } = joinGroup(crypto, invitation, { name: as, now })
@@ -111,9 +113,28 @@ function accept(
     if (held === undefined || isFromMember(held, invitation)) queued.push(receiving.store(now, held ?? group, send))
     const memberCount = held?.list.members.size ?? invitation.memberCount + 1
     results.push({ name: as, inviter: invitation.inviter.id, memberCount })
-    for (const each of invitations) if (toHex(each.invitation.groupId) === id) core.unopened.remove(each.entry)
+    for (const each of invitations) if (isSameGroup(each.invitation, invitation)) core.unopened.remove(each.entry)
   }
   return { result: { type: 'joined', groups: results }, queued }
+}
+
+/**
+ * Those that no group held here contradicts. Whoever knows a group's id can invite under it with other keys: the keys held
+ * stay, and the invitation is kept, because it may be the true one.
+ */
+function consistent(core: DeviceCore, invitations: readonly Usable[]): Usable[] {
+  const fitting = invitations.filter(({ invitation }) => {
+    const held = core.groups.byId(invitation.groupId)
+    return held === undefined || equal(held.keys.secret, invitation.groupSecret)
+  })
+  if (fitting.length > 0) return fitting
+  const message =
+    'the invitation names a group that is here already, under other keys; one of its inviters is not honest'
+  throw new ProtocolError('GROUP_EXISTS', message)
+}
+
+function isSameGroup(a: VerifiedInvitation, b: VerifiedInvitation): boolean {
+  return equal(a.groupId, b.groupId) && equal(a.groupSecret, b.groupSecret)
 }
 
 /** The name asked for; where one passphrase opens several groups, the further ones get a number. */
@@ -122,7 +143,6 @@ function localName(invitation: VerifiedInvitation, name: string | undefined, ind
   return index === 0 ? name : `${name}-${index + 1}`
 }
 
-function isFromMember(group: Group, { inviter, groupSecret }: VerifiedInvitation): boolean {
-  const member = group.list.members.get(toHex(inviter.id))
-  return member !== undefined && equal(group.keys.secret, groupSecret)
+function isFromMember(group: Group, { inviter }: VerifiedInvitation): boolean {
+  return group.list.members.has(toHex(inviter.id))
 }
