@@ -156,6 +156,8 @@ export interface Split {
    * `count` copies must fit `splitOutputBytes` of limits.ts; throws `BYTES_LENGTH` for more, or for copies not there.
    */
   split(from: number, count: number): Uint8Array
+  /** Overwrites the keys held for this request, K2 among them. No copies can be made afterwards: `split` throws. */
+  wipe(): void
 }
 
 /** One copy as CS opens it. */

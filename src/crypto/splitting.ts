@@ -3,7 +3,7 @@
  * The core holds one prepared request; this file remembers which, and prepares again where another came between.
  */
 import { assert } from '../base/assert.js'
-import { equal, type Key, key, point, type Scalar } from '../base/bytes.js'
+import { equal, type Key, key, point, type Scalar, wipe } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import { labels } from '../base/labels.js'
 import { limits } from '../base/limits.js'
@@ -140,11 +140,17 @@ function prepareSplit(
   const copies = copiesOf(request)
   const partBytes = request.personalPartBytes
   const sealedCopyBytes = COPY_FIXED_BYTES + partBytes + request.content.length + SEAL_BYTES
-  if (!preparation.request(request)) return undefined
+  const wipeKeys = () => wipe(request.requestKey, outerKey)
+  if (!preparation.request(request)) {
+    wipeKeys()
+    return undefined
+  }
+  let wiped = false
   return {
     copies,
     sealedCopyBytes,
     split(from, count) {
+      assert(!wiped, 'no copies are made under keys that were wiped')
       requireRange(copies, from, count)
       if (count * sealedCopyBytes > limits.splitOutputBytes) throw rangeError('copies in one call', count)
       const prepared = preparation.request(request)
@@ -154,6 +160,10 @@ function prepareSplit(
       const answer = core.calls.split(from, count, partBytes, request.content.length)
       assert(answer === status.ok, 'lengths were checked before splitting')
       return core.take(core.at.OUTPUT, count * sealedCopyBytes)
+    },
+    wipe() {
+      wiped = true
+      wipeKeys()
     },
   }
 }

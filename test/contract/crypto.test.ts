@@ -22,6 +22,7 @@ const clauses: Readonly<Record<string, Clause>> = {
   'makes slots that only the server reads': messages.slotsOfOneMessage,
   'splits in parts, with others in between': messages.splitInParts,
   'refuses requests that do not fit': messages.refusedRequests,
+  'wiped keys make no more copies': messages.wipedSplit,
   'opens a batch at the server, the bad ones left out': messages.openingAtServer,
 }
 

@@ -93,6 +93,17 @@ export function splitInParts(t: Test, crypto: Crypto, random: RandomBytes): void
   t.strictSame(crypto.payloadPoints(first.request, 4, 1), points.slice(4 * 32))
 }
 
+export function wipedSplit(t: Test, crypto: Crypto, random: RandomBytes): void {
+  const { request } = world(crypto, random, shape)
+  const entropy = random(32)
+  const [wiped, kept] = [prepared(crypto, request, entropy), prepared(crypto, request, entropy)]
+  const whole = wiped.split(0, shape.copies)
+  wiped.wipe()
+  t.throws(() => wiped.split(0, 1), 'no copy comes from wiped keys')
+  t.strictSame(kept.split(0, shape.copies), whole, 'another split of the same request has keys of its own')
+  t.strictSame(prepared(crypto, request, entropy).split(0, shape.copies), whole, "and the caller's are the caller's")
+}
+
 export function refusedRequests(t: Test, crypto: Crypto, random: RandomBytes): void {
   const { request, slots } = world(crypto, random, shape)
   const prepare = (changed: Partial<SplitRequest>) => crypto.prepareSplit({ ...request, ...changed }, random(32))

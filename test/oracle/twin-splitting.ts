@@ -2,7 +2,7 @@
  * Slots, split, opening at CS and receipts of the libsodium twin: PROTOCOL.md sections 3 to 5 and 7 line by line, one
  * copy at a time, with nothing prepared and nothing remembered.
  */
-import { bigEndian, concat, key, type Point, point, type Scalar } from '../../src/base/bytes.js'
+import { bigEndian, concat, key, type Point, point, type Scalar, wipe } from '../../src/base/bytes.js'
 import { labels } from '../../src/base/labels.js'
 import type { Crypto, SplitRequest, Splitting, Verdict } from '../../src/crypto/crypto.js'
 
@@ -134,10 +134,16 @@ export function createTwinSplitting(parts: Parts): Splitting {
       }
       if (sealCopy(0) === undefined) return undefined
       const sealedCopyBytes = 32 + 10 + 32 + 1 + partBytes + content.length + 16 + 48
+      let wiped = false
       return {
         copies,
         sealedCopyBytes,
+        wipe() {
+          wiped = true
+          wipe(request.requestKey, outer)
+        },
         split(from, count) {
+          if (wiped) throw new Error('keys were wiped')
           const valid = from >= 0 && count >= 0 && from + count <= copies
           if (!valid || count * sealedCopyBytes > 16 * 1024 * 1024) throw new Error('copies out of range')
           return concat(...Array.from({ length: count }, (_, i) => sealCopy(from + i) as Uint8Array))

@@ -11,6 +11,7 @@ import type { SessionId } from '../../src/link/link.js'
 import { Copies } from '../../src/role/proxy/copies.js'
 import { NextHops } from '../../src/role/proxy/next-hops.js'
 import { RequestReplays } from '../../src/role/proxy/replays.js'
+import { Splitter } from '../../src/role/proxy/splitter.js'
 import { WaitingCopies } from '../../src/role/proxy/waiting.js'
 import type { ListedProxy } from '../../src/role/server-link.js'
 import { encodeMessage } from '../../src/wire/message.js'
@@ -33,6 +34,13 @@ import {
 } from './proxy-fixture.js'
 
 t.comment(`SEED=${seed}`)
+
+const noParts = { personalPartBytes: 0, personalParts: new Uint8Array(0) }
+
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('something that must be there is not')
+  return value
+}
 
 /** A request for this proxy. */
 function requestTo(around: Surroundings, options: Partial<RequestOptions> & Pick<RequestOptions, 'recipients'>) {
@@ -565,6 +573,28 @@ t.test('says that it is busy where it could not remember another request', (t) =
   t.equal(source.machine.of('busy').length, 1)
   t.equal(proxy.machine.status().waitingCopies, 0, 'no room is held for what was refused')
   t.end()
+})
+
+t.test('the keys of a request are wiped with its last copy', (t) => {
+  const server = crypto.publicPoint(crypto.reduce(random(64)))
+  const request = { serverKey: server, ...noParts, content: random(60), ...present(slotsFor(server)) }
+  const split = present(crypto.prepareSplit(request, random(32)))
+  const splitter = new Splitter()
+  splitter.accept(7, split)
+  splitter.recorded(7)
+  t.equal(splitter.step().length, limits.splitStepCopies)
+  t.equal(split.split(0, 1).length, split.sealedCopyBytes, 'not before it')
+  t.equal(splitter.step().length, 1)
+  t.throws(() => split.split(0, 1))
+  t.notOk(splitter.pending)
+  t.end()
+
+  function slotsFor(serverKey: Point) {
+    const splitterKey = crypto.publicPoint(crypto.reduce(random(64)))
+    const list = concat(...recipients(limits.splitStepCopies + 1))
+    const plan = { splitterKey, serverKey, groupKey: splitterKey, window: 1, copyBytes: 151, recipients: list }
+    return crypto.makeSlots({ ...plan, entropy: random(128) })
+  }
 })
 
 t.test('bounds', (t) => {

@@ -42,7 +42,7 @@ const COPY_OVERHEAD_BYTES = 32 + 10 + 32 + 1 + 16
 const COPY_MESSAGE_BYTES = 1 + 4 + 1 + 32 + 16
 const WINDOW_BYTES = 4
 
-/** Opens and parses a request. What is returned is a copy, without the padding. */
+/** Opens and parses a request. What is returned is a copy, without the padding; its key is the caller's to wipe. */
 export function openRequest(
   crypto: Crypto,
   keys: OpeningKeys,
@@ -54,10 +54,14 @@ export function openRequest(
   if (unsealed === undefined) return { ok: false, code: 'REQUEST_OPEN' }
   const { window, requestKey, serverKey } = unsealed
   const parsed = requestBody.parse(unsealed.body, observe)
-  if (!parsed.ok) return parsed
+  if (!parsed.ok) {
+    wipe(requestKey)
+    return parsed
+  }
   const { oneTimeBase, oneTimeKey, count, personalPartBytes, slots, personalParts, content } = parsed.value
   const copyBytes = COPY_OVERHEAD_BYTES + personalPartBytes + content.length
   if (count * copyBytes > limits.splitTotalBytes || COPY_MESSAGE_BYTES + copyBytes > limits.messageBytes) {
+    wipe(requestKey)
     return { ok: false, code: 'WIRE_LIMIT' }
   }
   return {

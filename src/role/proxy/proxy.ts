@@ -3,9 +3,10 @@
  * sealed for itself (P2) and keeps its link to CS (PROTOCOL.md sections 5 and 9). The parts beside this file do the
  * work; here inputs find their part and the parts' outputs their way out.
  */
-import { type Point, toHex, utf8 } from '../../base/bytes.js'
+import { type Point, toHex, utf8, wipe } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
 import { earliest, type Millis, utcDay } from '../../base/time.js'
+import type { Split } from '../../crypto/crypto.js'
 import { nodeIdOf } from '../../group/identity.js'
 import { createEndpoint } from '../../link/endpoint.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
@@ -294,17 +295,26 @@ class ProxyMachine implements ProxyRole {
     const keys = { secrets: this.sealingKeys.secrets(now), serverKeys: this.serverKeys }
     const opened = openRequest(crypto, keys, now, request, observe)
     if (!opened.ok) return opened.code
-    const split = crypto.prepareSplit(opened.request.split, random(ENTROPY_BYTES))
+    const entropy = random(ENTROPY_BYTES)
+    const split = crypto.prepareSplit(opened.request.split, entropy)
+    wipe(opened.request.split.requestKey, entropy)
     if (split === undefined) return 'REQUEST_POINT'
-    if (!this.copies.reserve(split.copies, split.sealedCopyBytes)) return 'REQUEST_FULL'
-    const record = this.replays.remember(opened.request.window, request.ephemeral)
+    const record = this.admit(split, opened.request.window, request.ephemeral)
     if (record === undefined) {
-      this.copies.release(split.copies, split.sealedCopyBytes)
+      split.wipe()
       return 'REQUEST_FULL'
     }
     this.splitter.accept(this.persist([record]), split)
     this.splitRequests++
     return undefined
+  }
+
+  /** Reserves room for the copies and remembers the request; `undefined` where there is no room for one or the other. */
+  private admit({ copies, sealedCopyBytes }: Split, window: number, ephemeral: Uint8Array): Write | undefined {
+    if (!this.copies.reserve(copies, sealedCopyBytes)) return undefined
+    const record = this.replays.remember(window, ephemeral)
+    if (record === undefined) this.copies.release(copies, sealedCopyBytes)
+    return record
   }
 
   /** Only want of room is told, so that the sender tries elsewhere; about anything else a peer learns nothing. */

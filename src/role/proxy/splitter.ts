@@ -44,6 +44,7 @@ export class Splitter {
     const made = split.split(next, count)
     splitting.next += count
     if (splitting.next < copies) this.ready.push(splitting)
+    else split.wipe()
     // Each on its own: a view would keep the whole step alive until its last copy has gone.
     return Array.from({ length: count }, (_, i) => made.slice(i * sealedCopyBytes, (i + 1) * sealedCopyBytes))
   }
