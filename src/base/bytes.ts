@@ -26,7 +26,7 @@ export type Digest = Branded<'Digest'>
 export type Signature = Branded<'Signature'>
 /** 8 bytes: 48-bit Unix milliseconds, big endian, then 16 random bits. */
 export type MessageId = Branded<'MessageId'>
-/** 8 random bytes, fixed for a group's life. */
+/** 8 bytes: the first 8 of H("splitcast/gi" || creator's identity key || time of its record). Fixed for a group's life. */
 export type GroupId = Branded<'GroupId'>
 
 function sized<Name extends string>(name: Name, lengthBytes: number) {

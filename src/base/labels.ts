@@ -37,6 +37,8 @@ export const labels = {
   groupSymmetric: label('gp'),
   /** KDF: next group secret. */
   groupNext: label('gn'),
+  /** Hash: group id from the creator's key and time. */
+  groupId: label('gi'),
   /** Hash: member list digest. */
   listDigest: label('ld'),
   /** Hash: Argon2id salt. */

@@ -10,7 +10,7 @@ import { invitation } from '../wire/content.js'
 import { checkAge, messageTime, openContent, type ParsedContent, signedBy } from './content.js'
 import type { MemberRecord, Opened, SealingTarget, VerifiedInvitation } from './group.js'
 import { nodeIdOf, readIdentityKey } from './identity.js'
-import { recordSignedBy } from './member-list.js'
+import { groupIdOf, recordSignedBy } from './member-list.js'
 import { readName } from './names.js'
 
 /** `invitationKeys` of the passphrase, with the private key p + d. */
@@ -53,18 +53,16 @@ export function readInvitation(
     return { ok: false, code: 'MESSAGE_SIGNATURE' }
   }
   const signedRecord = (each: MemberRecord) => recordSignedBy(crypto, groupId, inviterKey, each)
-  if (!fitsInviter(inviter.id, inviterRecord, signedRecord) || !signedRecord(record)) {
-    return { ok: false, code: 'MEMBER_RECORD' }
+  if (!signedRecord(record)) return { ok: false, code: 'MEMBER_RECORD' }
+  if (inviterRecord.role === 'creator') {
+    // A creator's record is signed by itself, which can be checked at once; another's only with its own inviter's key.
+    const isCreator = equal(groupIdOf(crypto, inviterRecord), groupId) && equal(inviterRecord.inviter, inviter.id)
+    if (!isCreator || !signedRecord(inviterRecord)) return { ok: false, code: 'MEMBER_RECORD' }
   }
   if (!fitsInvitee(self, inviter.id, inviterRecord, record, now)) return { ok: false, code: 'MEMBER_RECORD' }
   const late = checkLife(opened, expiresAt, now)
   if (late !== undefined) return { ok: false, code: late }
   return { ok: true, value: { groupId, groupSecret, name, inviter, record, inviterKey, memberCount, expiresAt } }
-}
-
-/** A creator's record is signed by itself, which can be checked at once; another's only with its own inviter's key. */
-function fitsInviter(id: NodeId, record: MemberRecord, isSignedByInviter: (record: MemberRecord) => boolean): boolean {
-  return record.role !== 'creator' || (equal(record.inviter, id) && isSignedByInviter(record))
 }
 
 function fitsInvitee(

@@ -2,7 +2,7 @@
  * How a group begins and how somebody comes into it: creation, invitation, and joining by one (PROTOCOL.md sections 8.1
  * to 8.3). Nothing here changes a group in place; each step returns the next group and what is to be sent.
  */
-import { type Digest, equal, groupId, type IdentityKey, key, type NodeId, toHex, utf8 } from '../base/bytes.js'
+import { type Digest, equal, type IdentityKey, key, type NodeId, toHex, utf8 } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
@@ -12,10 +12,17 @@ import { confirmation, invitation } from '../wire/content.js'
 import type { Group, GroupSend, Member, PendingInvitation, VerifiedInvitation } from './group.js'
 import { nodeIdOf } from './identity.js'
 import { groupKeys } from './keys.js'
-import { createRecord, emptyList, listDigest, listFromRoot, memberById, mergeRecords } from './member-list.js'
+import {
+  createRecord,
+  emptyList,
+  groupIdOf,
+  listDigest,
+  listFromRoot,
+  memberById,
+  mergeRecords,
+} from './member-list.js'
 import { checkName } from './names.js'
 
-const GROUP_ID_BYTES = 8
 const GROUP_SECRET_BYTES = 32
 
 export interface GroupToCreate {
@@ -26,11 +33,11 @@ export interface GroupToCreate {
   readonly now: Millis
 }
 
-/** A group with its creator in it. Throws `NAME_INVALID`. */
+/** A group with its creator in it; one creator's groups are told apart by `now`. Throws `NAME_INVALID`. */
 export function createGroup(crypto: Hashing & Signing & Group255, random: RandomBytes, toCreate: GroupToCreate): Group {
   const { identity, self, accessCode, now } = toCreate
   const name = checkName(toCreate.name)
-  const id = groupId(random(GROUP_ID_BYTES))
+  const id = groupIdOf(crypto, { identityKey: identity.identityKey, since: now })
   const record = createRecord(crypto, {
     identity,
     inviter: self,

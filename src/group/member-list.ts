@@ -2,7 +2,17 @@
  * The member list: records that members sign for those they invited (PROTOCOL.md section 8.1). What a list holds
  * follows from the records received, not from the order they came in; section 8.4 builds on that.
  */
-import { compare, type Digest, type GroupId, type IdentityKey, type NodeId, signature, toHex } from '../base/bytes.js'
+import {
+  bigEndian,
+  compare,
+  type Digest,
+  type GroupId,
+  groupId as groupIdBytes,
+  type IdentityKey,
+  type NodeId,
+  signature,
+  toHex,
+} from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { labels } from '../base/labels.js'
 import { limits } from '../base/limits.js'
@@ -13,6 +23,8 @@ import type { Member, MemberList, MemberRecord } from './group.js'
 import { nodeIdOf, readIdentityKey } from './identity.js'
 
 const SIGNATURE_BYTES = 64
+const GROUP_ID_BYTES = 8
+const TIME_BYTES = 6
 const noSignature = signature(new Uint8Array(SIGNATURE_BYTES))
 
 export interface RecordToSign {
@@ -36,6 +48,15 @@ export interface MergedList {
   /** Members that the list did not have before. */
   readonly added: readonly Member[]
   readonly refused: readonly RefusedRecord[]
+}
+
+/**
+ * The id of the group that the holder of a key created at a time: the first 8 bytes of H("gi" || key || time). Nobody
+ * else's record can then pass for the creator's.
+ */
+export function groupIdOf(crypto: Hashing, creator: Pick<MemberRecord, 'identityKey' | 'since'>): GroupId {
+  const time = bigEndian(creator.since, TIME_BYTES)
+  return groupIdBytes(crypto.hash(labels.groupId, creator.identityKey, time).slice(0, GROUP_ID_BYTES))
 }
 
 /** A record, signed by the inviter. */
@@ -83,7 +104,7 @@ export function listDigest(crypto: Hashing, list: Pick<MemberList, 'members'>): 
 /**
  * Takes the records that are signed by a member, whoever of them comes first; those of an unknown inviter wait in the
  * list as orphans. Of two records of one member the earlier counts, then the one with the smaller signature. Refused
- * are `MEMBER_RECORD` (no valid key, not signed by its inviter, a second creator) and `MEMBERS_FULL`.
+ * are `MEMBER_RECORD` (no valid key, not signed by its inviter, a creator of another group) and `MEMBERS_FULL`.
  */
 export function mergeRecords(
   crypto: Hashing & Signing,
@@ -115,7 +136,7 @@ interface Judged {
 
 /** Judges one record after all that are older. */
 function judge(
-  crypto: Signing,
+  crypto: Hashing & Signing,
   groupId: GroupId,
   list: MemberList,
   limit: number,
@@ -134,7 +155,7 @@ function judge(
       judged.orphans.push(record)
       return
     }
-    if (!isVouchedFor(crypto, groupId, list, candidate, inviter, judged)) {
+    if (!isVouchedFor(crypto, groupId, candidate, inviter)) {
       judged.refused.push({ record, code: 'MEMBER_RECORD' })
       return
     }
@@ -143,28 +164,13 @@ function judge(
   else judged.members.set(id, candidate)
 }
 
-function isVouchedFor(
-  crypto: Signing,
-  groupId: GroupId,
-  list: MemberList,
-  candidate: Member,
-  inviter: Member,
-  judged: Judged,
-): boolean {
-  const { record } = candidate
+function isVouchedFor(crypto: Hashing & Signing, groupId: GroupId, { id, record }: Member, inviter: Member): boolean {
   if (record.role === 'creator') {
-    // A later self-made creator could not be told from the true one, so the first that is known stays the only one.
-    const creator = creatorOf(list.members) ?? creatorOf(judged.members)
-    if (compare(record.inviter, candidate.id) !== 0) return false
-    if (creator !== undefined && compare(creator.id, candidate.id) !== 0) return false
+    // Otherwise the first self-made creator to arrive would be believed by who does not know the true one yet.
+    if (compare(record.inviter, id) !== 0 || compare(groupIdOf(crypto, record), groupId) !== 0) return false
   }
   const signer = inviter.record.identityKey
   return readIdentityKey(crypto, record.identityKey) !== undefined && recordSignedBy(crypto, groupId, signer, record)
-}
-
-function creatorOf(members: ReadonlyMap<string, Member>): Member | undefined {
-  for (const member of members.values()) if (member.record.role === 'creator') return member
-  return undefined
 }
 
 function sameKey(a: Member | undefined, b: Member | undefined): boolean {

@@ -46,7 +46,8 @@ t.test('a created group has its creator in it, alone', (t) => {
   t.equal(group.list.members.size, 1)
   const { record } = present(memberById(group.list, alice.id))
   t.match(record, { role: 'creator', since: now, accessCode: alice.accessCode, inviter: alice.id })
-  t.notSame(createGroup(crypto, random, { ...alice, name: 'friends', now }).id, group.id)
+  t.notSame(createGroup(crypto, random, { ...alice, name: 'friends', now: now + 1 }).id, group.id)
+  t.notSame(createGroup(crypto, random, { ...bob, name: 'friends', now }).id, group.id)
   t.end()
 })
 
@@ -231,6 +232,19 @@ t.test('a signed invitation is refused where its records do not fit', (t) => {
   const own = parsed.value.inviterRecord
   refuses('a creator not signed by itself', { inviterRecord: { ...own, signature: signature(random(64)) } })
   refuses('a creator invited by another', { inviterRecord: { ...own, inviter: carol.id } })
+  const ofOther = { groupId: createGroup(crypto, random, { ...alice, name: 'others', now: now - 1 }).id }
+  const signedForOther = (changes: object) => record({ ...ofOther, ...changes })
+  const creatorsOwn = {
+    identityKey: alice.identity.identityKey,
+    accessCode: own.accessCode,
+    role: 'creator',
+    since: now,
+  }
+  refuses('a creator of another group than the id names', {
+    ...ofOther,
+    record: signedForOther({}),
+    inviterRecord: signedForOther(creatorsOwn),
+  })
   const noKey = identityKey(concat(Uint8Array.of(1), new Uint8Array(31)))
   refuses('an inviter without a valid key', { inviterRecord: { ...own, identityKey: noKey } })
   refuses("an inviter's record of the newcomer", { inviterRecord: record({}) }, 'MESSAGE_SIGNATURE')

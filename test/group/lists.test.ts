@@ -163,11 +163,10 @@ t.test('whatever the order, and in whatever portions, the same records make the 
   const falseCreator = record(bob, bob, 30, { role: 'creator' })
   const expected = listDigest(crypto, merge(listFromRoot(crypto, creator), records).list)
   for (let round = 0; round < 60; round++) {
-    // A newcomer's list begins with its inviter, whose own inviter it does not know yet: nor who is no creator.
+    // A newcomer's list begins with its inviter, whose own inviter it does not know yet.
     const isNewcomer = round % 2 === 1
     let list = listFromRoot(crypto, isNewcomer ? ofCarol : creator)
-    const truth = isNewcomer ? records : [...records, falseCreator]
-    const waiting = shuffle(random, [...truth, ...truth.slice(0, round % 5)])
+    const waiting = shuffle(random, [...records, falseCreator, ...records.slice(0, round % 5)])
     while (waiting.length > 0) list = merge(list, waiting.splice(0, 1 + (round % 4))).list
     t.strictSame(listDigest(crypto, list), expected, `round ${round}`)
     t.equal(list.members.size, 7)
@@ -175,7 +174,21 @@ t.test('whatever the order, and in whatever portions, the same records make the 
   t.end()
 })
 
-t.test('a list with no root takes the first creator that signed itself', (t) => {
+t.test('nobody but the creator that the group id names passes for it, even with who knows no creator', (t) => {
+  const ofBob = record(alice, bob, 1)
+  const carols = { role: 'creator', inviter: carol.id }
+  const pretenders = [
+    record(carol, carol, -5, carols),
+    record(carol, carol, 0, carols),
+    record(alice, alice, 1, { role: 'creator' }),
+  ]
+  for (const start of [emptyList(), listFromRoot(crypto, ofBob)]) {
+    for (const pretender of pretenders) {
+      const refused = merge(start, [pretender])
+      t.strictSame(refused.refused, [{ record: pretender, code: 'MEMBER_RECORD' }])
+      t.ok(memberById(merge(refused.list, [creator]).list, alice.id), 'the true one is taken afterwards')
+    }
+  }
   t.strictSame(idsOf(merge(emptyList(), [creator]).list), hexOf(alice))
   t.strictSame(idsOf(merge(emptyList(), [record(alice, bob, 1)]).list), [])
   t.end()

@@ -102,7 +102,11 @@ export class Commands {
   private createGroup(now: Millis, { reference, name }: CommandOf<'createGroup'>): void {
     const { crypto, random, self, accessCode } = this.core.options
     this.core.groups.checkRoom([name])
-    const group = createGroup(crypto, random, { identity: self.identity, self: self.id, accessCode, name, now })
+    const create = (at: Millis) =>
+      createGroup(crypto, random, { identity: self.identity, self: self.id, accessCode, name, now: at })
+    let group = create(now)
+    // The id says who created the group and when: two of one millisecond would be one group.
+    for (let at = now + 1; this.core.groups.byId(group.id) !== undefined; at++) group = create(at)
     this.core.groups.put(group)
     this.core.storage.whenDurable(() => this.core.replies.done(reference, { type: 'created', group }))
   }
