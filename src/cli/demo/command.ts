@@ -48,6 +48,7 @@ async function demo(options: DemoOptions): Promise<number> {
       if (options.json) await printJson(result)
       else await print(printResult(result))
       if (!options.keep) return
+      await world.handOver()
       await print(commandsFor(world))
       await new Promise(() => undefined)
     })

@@ -69,6 +69,8 @@ export type Call =
   /** Forgets what was learnt so far, so that only messages sent from now on count. */
   | { readonly call: 'forget'; readonly node: number }
   | { readonly call: 'learnt'; readonly node: number }
+  /** From now on the device's messages are for whoever runs commands on its data directory. */
+  | { readonly call: 'handOver'; readonly node: number }
   /** For the demo's own test: claims to have read this value in every forward. */
   | { readonly call: 'plant'; readonly node: number; readonly value: Uint8Array }
 
@@ -86,6 +88,7 @@ export interface Results {
   directoryProxies: number
   forget: undefined
   learnt: Learnt
+  handOver: undefined
   plant: undefined
 }
 

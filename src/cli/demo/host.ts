@@ -9,12 +9,16 @@ import { DeviceNode } from '../../driver/device-node.js'
 import { openProxy, type ProxyNode } from '../../driver/proxy.js'
 import { openServer, type ServerNode } from '../../driver/server.js'
 import type { LinkCounters, PeerAddress } from '../../link/link.js'
+import { serveDeviceControl } from '../control.js'
 import type { CallName, CallOf, FromHost, NodeStatus, Results, ToHost } from './host-protocol.js'
 import { digestOf, LearntCollector } from './learnt.js'
 
 interface Hosted {
   readonly learnt: LearntCollector
   readonly node: ServerNode | ProxyNode | DeviceNode
+  readonly data: string
+  /** Ends the demo's own reading of a device's messages. */
+  readonly reading: AbortController
 }
 
 type Handlers = { readonly [N in CallName]: (call: CallOf<N>) => Promise<Results[N]> | Results[N] }
@@ -26,20 +30,21 @@ const handlers: Handlers = {
   openServer: async ({ node, data, listen }) => {
     const learnt = new LearntCollector('server', node)
     const server = await openServer({ data, listen, observe: learnt.observe })
-    hosted.set(node, { learnt, node: server })
+    hosted.set(node, { learnt, node: server, data, reading: new AbortController() })
     return { card: server.card }
   },
   openProxy: async ({ node, data, network, listen }) => {
     const learnt = new LearntCollector('proxy', node)
     const proxy = await openProxy({ data, network, listen, observe: learnt.observe })
-    hosted.set(node, { learnt, node: proxy })
+    hosted.set(node, { learnt, node: proxy, data, reading: new AbortController() })
     return { id: toHex(proxy.status().id), localAddress: addressText(proxy.address) }
   },
   openDevice: async ({ node, data, network, listen, padding }) => {
     const learnt = new LearntCollector('device', node)
     const device = await openDeviceNode({ data, network, listen, padding, observe: learnt.observe })
-    hosted.set(node, { learnt, node: device })
-    void reportMessages(node, device)
+    const reading = new AbortController()
+    hosted.set(node, { learnt, node: device, data, reading })
+    void reportMessages(node, device, reading.signal)
     return { id: device.id, address: device.address, localAddress: addressText(device.localAddress) }
   },
   createGroup: async ({ node, name }) => {
@@ -76,23 +81,28 @@ const handlers: Handlers = {
     return undefined
   },
   learnt: ({ node }) => hostedNode(node).learnt.report(),
+  handOver: async ({ node }) => {
+    const { data, reading } = hostedNode(node)
+    reading.abort()
+    const device = deviceOf(node)
+    await serveDeviceControl(data, device, { stop: () => void device.close() })
+    return undefined
+  },
   plant: ({ node, value }) => {
     hostedNode(node).learnt.plant(value)
     return undefined
   },
 }
 
-async function reportMessages(node: number, device: DeviceNode): Promise<void> {
-  for await (const message of device.messages()) {
-    tell({
-      type: 'received',
-      node,
-      sender: message.sender,
-      messageId: message.messageId,
-      bodyDigest: digestOf(message.body),
-      bodyBytes: message.body.length,
-    })
-    await message.ack()
+async function reportMessages(node: number, device: DeviceNode, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const { sender, messageId, body, ack } of device.messages({ signal })) {
+      tell({ type: 'received', node, sender, messageId, bodyDigest: digestOf(body), bodyBytes: body.length })
+      await ack()
+    }
+  } catch (error) {
+    // Handed over, or closed; of anything else the demo learns when it waits in vain for this message.
+    if (!signal.aborted) process.stderr.write(`device ${node} reads no more: ${(error as Error).message}\n`)
   }
 }
 

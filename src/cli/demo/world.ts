@@ -126,6 +126,11 @@ export class World {
     await Promise.all(this.proxies.map(({ child, node }) => child.call('plant', { node, value })))
   }
 
+  /** Lets the commands of whoever runs the demo talk to the devices. */
+  async handOver(): Promise<void> {
+    await Promise.all(this.members.map(({ child, node }) => child.call('handOver', { node })))
+  }
+
   async forget(): Promise<void> {
     await Promise.all(this.everybody().map(({ child, node }) => child.call('forget', { node })))
   }
