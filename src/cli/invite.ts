@@ -7,7 +7,7 @@ import { type Invitee, parseAddressList } from './address-list.js'
 import type { ControlClient } from './control/client.js'
 import { readTextInput, STDIN } from './input.js'
 import { dataOption, nonEmpty } from './options.js'
-import { errorLine, print, printJson, tell } from './output.js'
+import { errorLine, print, printable, printJson, tell } from './output.js'
 import { passphraseToInvite } from './passphrase.js'
 import { withNode } from './run-client.js'
 
@@ -35,7 +35,7 @@ export function addInvite(group: Command): void {
       nonEmpty,
     )
     .option('--passphrase-file <file>', 'take the passphrase from the first line of a file', nonEmpty)
-    .option('--json', 'print {address, as, invited, error} a line')
+    .option('--json', 'print {address, as, id, error} a line; the id is null where it failed')
     .addHelpText(
       'after',
       `
@@ -94,10 +94,10 @@ async function inviteAll(
   const progress = new Progress(invitees.length)
   const worker = async () => {
     for (const invitee of waiting) {
-      const failure = await inviteOne(node, group, invitee, passphrase)
-      if (failure !== undefined) failures.push(failure)
+      const outcome = await inviteOne(node, group, invitee, passphrase)
+      if (typeof outcome !== 'string') failures.push(outcome)
       progress.show(++done)
-      await report(invitee, failure, json, invitees.length > 1)
+      await report(invitee, outcome, json, invitees.length > 1)
     }
   }
   try {
@@ -108,15 +108,18 @@ async function inviteAll(
   return failures
 }
 
+/** The newcomer's id, or why it could not be invited. */
+type Outcome = string | ProtocolError
+
 async function inviteOne(
   node: ControlClient,
   group: string,
   { address, petname }: Invitee,
   passphrase: string,
-): Promise<ProtocolError | undefined> {
+): Promise<Outcome> {
   try {
-    await node.call('invite', { group, address, passphrase, ...(petname !== undefined && { as: petname }) })
-    return undefined
+    const request = { group, address, passphrase, ...(petname !== undefined && { as: petname }) }
+    return (await node.call('invite', request)).id
   } catch (error) {
     // Without a node, or at the user's wish, the others need not be tried.
     const fatal = !(error instanceof ProtocolError) || ['ABORTED', 'CLOSED', 'CONTROL_UNREACHABLE'].includes(error.code)
@@ -125,19 +128,15 @@ async function inviteOne(
   }
 }
 
-async function report(
-  { address, petname }: Invitee,
-  failure: ProtocolError | undefined,
-  json: boolean,
-  many: boolean,
-): Promise<void> {
+async function report({ address, petname }: Invitee, outcome: Outcome, json: boolean, many: boolean): Promise<void> {
+  const failed = typeof outcome !== 'string'
   if (json) {
-    const error = failure === undefined ? null : { code: failure.code, message: failure.message }
-    await printJson({ address, as: petname ?? null, invited: failure === undefined, error })
-  } else if (failure === undefined) {
-    await print(`invited ${address}`)
+    const error = failed ? { code: outcome.code, message: outcome.message } : null
+    await printJson({ address, as: petname ?? null, id: failed ? null : outcome, error })
+  } else if (!failed) {
+    await print(`invited ${printable(petname ?? outcome)}`)
   }
-  if (failure !== undefined && many) tell(`${errorLine(failure)}: ${address}`)
+  if (failed && many) tell(`${errorLine(outcome)}: ${address}`)
 }
 
 /** How far a long list has come: in place on a terminal, a line now and then elsewhere. */

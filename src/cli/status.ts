@@ -52,8 +52,9 @@ function proxyRows(proxy: NonNullable<NodeStatus['proxy']>): string[][] {
     ],
     ['', `${proxy.forwardedMessages} forwarded, ${proxy.splitRequests} split into ${proxy.sentCopies} copies`],
     ['', `${proxy.waitingCopies} copies waiting`],
-    ['from senders', linkText(proxy.links.incoming)],
-    ['next proxies', linkText(proxy.links.proxies)],
+    ['from senders', linkText(proxy.links.senders)],
+    ['from proxies', linkText(proxy.links.fromProxies)],
+    ['to proxies', linkText(proxy.links.toProxies)],
     ['its server', linkText(proxy.links.server)],
     ['it dropped', dropText(proxy.drops)],
   ]

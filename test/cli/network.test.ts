@@ -110,7 +110,7 @@ t.test('a group: created, invited to, joined', async (t) => {
   t.match(invited.stderr, new RegExp(`\\[MEMBER_SELF\\]: ${aliceAddress}`), 'the one that failed is named')
   t.match(
     results.find(({ address }) => address === bobAddress),
-    { as: 'bob of berlin', invited: true, error: null },
+    { as: 'bob of berlin', id: (await statusOf('bob')).id, error: null },
   )
 
   const wrong = await splitcast(['group', 'join', '--wait', '--passphrase-file', at('wrong'), ...data('bob')])

@@ -21,8 +21,9 @@ export function deviceHandlers(device: Device, proxy: ProxyNode | undefined, sto
       groups: async () => ({ groups: device.groups.list().map(groupReply) }),
       members: async ({ group }) => ({ members: memberReplies(groupNamed(device, group)) }),
       invite: async ({ group, address, passphrase, as }, signal) => {
-        await groupNamed(device, group).invite(address, { passphrase, signal, ...(as !== undefined && { as }) })
-        return {}
+        const options = { passphrase, signal, ...(as !== undefined && { as }) }
+        const { id } = await groupNamed(device, group).invite(address, options)
+        return { id }
       },
       join: async ({ passphrase, as }, signal) => {
         const groups = await device.join(passphrase, { signal, ...(as !== undefined && { as }) })

@@ -132,7 +132,7 @@ export const calls = {
   members: { request: z.object({ group: name }), reply: z.object({ members: z.array(member) }) },
   invite: {
     request: z.object({ group: name, address: z.string().max(1024), passphrase, as: name.optional() }),
-    reply: z.object({}),
+    reply: z.object({ id: hexId }),
   },
   join: {
     request: z.object({ passphrase, as: name.optional() }),
