@@ -1,6 +1,7 @@
 /**
  * The choice of P1 and P2 among the proxies that the directory lists (PROTOCOL.md section 9): uniformly random, not the
- * sender's own proxy, and apart in the network, so that nobody on one network sees both.
+ * sender's own proxy, apart in the network, so that nobody on one network sees both, and with an address family in common,
+ * so that the first can reach the second.
  */
 import { equal, type NodeId, toHex } from '../base/bytes.js'
 import { type RandomBytes, randomBelow } from '../base/random.js'
@@ -68,7 +69,17 @@ function groundOf(directory: VerifiedDirectory): Ground {
 
 function partnersOf(first: ListedProxy, among: readonly ListedProxy[], places: Ground['places']): ListedProxy[] {
   const taken = places.get(first) ?? new Set()
-  return among.filter((each) => each !== first && disjoint(taken, places.get(each) ?? new Set()))
+  return among.filter(
+    (each) => each !== first && disjoint(taken, places.get(each) ?? new Set()) && shareFamily(first, each),
+  )
+}
+
+function shareFamily(a: ListedProxy, b: ListedProxy): boolean {
+  return a.addresses.some((mine) => b.addresses.some((other) => isIpv6(mine.host) === isIpv6(other.host)))
+}
+
+function isIpv6(host: string): boolean {
+  return host.includes(':')
 }
 
 /** Takes out one of the candidates, each equally likely. */

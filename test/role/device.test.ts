@@ -475,8 +475,17 @@ t.test('the choice of first and second proxy', async (t) => {
     const network = (...texts: readonly string[]) => texts.map((text) => `${text} network`)
     t.same(pairs(listed('10.1.0.1', '10.1.0.2', '10.2.0.1')), network('02', '12', '20', '21'))
     t.same(pairs(listed('2001:db8::1', '2001:db8:1::1', '2001:db9::1')), network('02', '12', '20', '21'))
-    t.same(pairs(listed('10.1.0.1', '2001:db8::1')), network('01', '10'))
-    t.same(pairs(listed(['10.1.0.1', '2001:db8::1'], '2001:db8::2', '10.1.9.9')), network('12', '21'))
+    t.same(pairs(listed(['10.1.0.1', '2001:db8::1'], '2001:db8::2', ['10.1.9.9', '2001:db9::1'])), network('12', '21'))
+  })
+
+  t.test('takes no pair of which the first could not reach the second', async (t) => {
+    t.same(pairs(listed('10.1.0.1', '2001:db8::1')), ['2 of 2'])
+    t.same(pairs(listed('10.1.0.1', '2001:db8::1', ['10.2.0.1', '2001:db9::1'])), [
+      '02 network',
+      '12 network',
+      '20 network',
+      '21 network',
+    ])
   })
 
   t.test('tells proxies apart by address only where all are in one network', async (t) => {
