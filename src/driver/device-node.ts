@@ -2,10 +2,11 @@
  * The device role behind the interface that developers embed: commands become promises, outputs become iterables. What is
  * slow (passphrase derivation) is done here; what it means is the role's.
  */
-import { toHex, utf8 } from '../base/bytes.js'
+import { toHex } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import type { Hashing } from '../crypto/crypto.js'
 import type { Group as GroupState } from '../group/group.js'
+import { passphraseBytes } from '../group/keys.js'
 import { listDigest } from '../group/member-list.js'
 import type { PeerAddress } from '../link/link.js'
 import type { DeviceInput, Device as DeviceMachine, DeviceOutput } from '../role/device.js'
@@ -70,7 +71,7 @@ export class DeviceNode implements Device {
   async join(passphrase: string, options: { as?: string; signal?: AbortSignal } = {}): Promise<Group[]> {
     const { groups } = await this.commands.issue(
       'joined',
-      { type: 'join', passphrase: utf8(passphrase), ...(options.as !== undefined && { name: options.as }) },
+      { type: 'join', passphrase: passphraseBytes(passphrase), ...(options.as !== undefined && { name: options.as }) },
       options.signal,
     )
     return groups.map(({ name }) => this.handleOf(name))
@@ -178,7 +179,7 @@ export class DeviceNode implements Device {
             type: 'invite',
             group: name,
             address: parsed,
-            passphrase: utf8(passphrase),
+            passphrase: passphraseBytes(passphrase),
             ...(as !== undefined && { petname: as }),
           },
           signal,

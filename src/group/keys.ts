@@ -1,7 +1,7 @@
 /**
  * Keys of groups and invitations, derived from a group's secret and from a passphrase (PROTOCOL.md sections 1.3 and 8.2).
  */
-import { type IdentityKey, type Key, key, type Scalar } from '../base/bytes.js'
+import { type IdentityKey, type Key, key, type Scalar, utf8, wipe } from '../base/bytes.js'
 import { labels } from '../base/labels.js'
 import type { Group255, Hashing, Identity, Signing } from '../crypto/crypto.js'
 import type { GroupKeys, SealingTarget } from './group.js'
@@ -14,9 +14,14 @@ const PASSPHRASE_SALT_BYTES = 16
 
 /** g, psk and G of a group's secret s. */
 export function groupKeys(crypto: Hashing & Group255, secret: Key): GroupKeys {
-  const privateKey = crypto.reduce(crypto.hkdf(secret, NO_SALT, labels.groupKey, WIDE_BYTES))
+  const privateKey = derivedScalar(crypto, secret, labels.groupKey)
   const symmetric = key(crypto.hkdf(secret, NO_SALT, labels.groupSymmetric, KEY_BYTES))
   return { secret, privateKey, symmetric, publicPoint: crypto.publicPoint(privateKey) }
+}
+
+/** What both ends derive from a passphrase: its UTF-8 bytes in Unicode's form NFC, which keyboards do not agree on. */
+export function passphraseBytes(text: string): Uint8Array {
+  return utf8(text.normalize('NFC'))
 }
 
 /** The 16-byte Argon2id salt of an invitation: who is invited, and in which network. */
@@ -33,7 +38,7 @@ export function invitationKeys(
   derived: Uint8Array,
   target: IdentityKey,
 ): (SealingTarget & { readonly scalar: Scalar }) | undefined {
-  const scalar = crypto.reduce(crypto.hkdf(derived, NO_SALT, labels.invitationKey, WIDE_BYTES))
+  const scalar = derivedScalar(crypto, derived, labels.invitationKey)
   const symmetric = key(crypto.hkdf(derived, NO_SALT, labels.invitationSymmetric, KEY_BYTES))
   const targetPoint = crypto.identityPoint(target)
   if (targetPoint === undefined) return undefined
@@ -44,4 +49,12 @@ export function invitationKeys(
 /** p + d, which opens what was sealed for P; only the invited device has d. */
 export function invitationPrivateKey(crypto: Group255, scalar: Scalar, identity: Identity): Scalar {
   return crypto.addScalars(scalar, identity.secretScalar)
+}
+
+/** wide(HKDF(secret, "", label, 64)). */
+function derivedScalar(crypto: Hashing & Group255, secret: Uint8Array, label: Uint8Array): Scalar {
+  const wide = crypto.hkdf(secret, NO_SALT, label, WIDE_BYTES)
+  const scalar = crypto.reduce(wide)
+  wipe(wide)
+  return scalar
 }

@@ -7,7 +7,7 @@ import { labels } from '../../src/base/labels.js'
 import { limits } from '../../src/base/limits.js'
 import { checkAge, descramble, messageTime, newMessageId, openGroupContent } from '../../src/group/content.js'
 import { nodeIdOf, readIdentityKey } from '../../src/group/identity.js'
-import { groupKeys, passphraseSalt } from '../../src/group/keys.js'
+import { groupKeys, passphraseBytes, passphraseSalt } from '../../src/group/keys.js'
 import { createGroup } from '../../src/group/membership.js'
 import { type ContentKind, contentKinds, scrambledPayload } from '../../src/wire/content.js'
 import { seed, seeded } from '../base/seeded.js'
@@ -40,6 +40,8 @@ t.test('what a secret is used for has a key of its own', (t) => {
   t.equal(distinct.size, 3)
   t.strictSame(groupKeys(crypto, keys.secret), keys, 'one secret, one set of keys')
 
+  t.strictSame(passphraseBytes('cafe\u0301'), passphraseBytes('caf\u00e9'), 'however a keyboard writes an accent')
+  t.strictSame(passphraseBytes('caf\u00e9'), new Uint8Array([0x63, 0x61, 0x66, 0xc3, 0xa9]))
   const salt = passphraseSalt(crypto, alice.identity.identityKey, server)
   t.equal(salt.length, 16)
   t.notSame(salt, passphraseSalt(crypto, bob.identity.identityKey, server), 'another device')
