@@ -13,6 +13,7 @@ import {
   type NodeId,
   type Scalar,
   toHex,
+  wipe,
 } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { labels } from '../base/labels.js'
@@ -78,7 +79,9 @@ export function sealContent(crypto: Signing & Sealing, random: RandomBytes, toSe
   const signature = crypto.sign(identity, ...signedParts(signedFor, fields))
   const plaintext = contentFormat.encode({ ...fields, signature, paddingBytes })
   const { publicPoint, symmetric } = signedFor.keys
-  const sealed = crypto.seal(publicPoint, contentContext(symmetric), plaintext, random(SEAL_ENTROPY_BYTES))
+  const entropy = random(SEAL_ENTROPY_BYTES)
+  const sealed = crypto.seal(publicPoint, contentContext(symmetric), plaintext, entropy)
+  wipe(entropy)
   assert(sealed !== undefined, 'the point that a content is sealed for has been checked')
   return sealed
 }

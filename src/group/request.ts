@@ -3,7 +3,7 @@
  * (PROTOCOL.md sections 3 to 5). What comes back with it lets the sender check receipts and know its own copy.
  */
 import { assert } from '../base/assert.js'
-import { bigEndian, concat, equal, type NodeId, type Point } from '../base/bytes.js'
+import { bigEndian, concat, equal, type NodeId, type Point, wipe } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import { labels } from '../base/labels.js'
 import { limits } from '../base/limits.js'
@@ -75,7 +75,10 @@ export function assembleRequest(
   const own = recipients.findIndex(({ id }) => equal(id, plan.self))
   assert(own >= 0, 'the sender is one of the recipients')
 
-  const slots = crypto.makeSlots(slotPlan(plan, recipients, random(SLOT_ENTROPY_BYTES)))
+  const entropy = random(SLOT_ENTROPY_BYTES)
+  const slots = crypto.makeSlots(slotPlan(plan, recipients, entropy))
+  // Whoever has r opens every slot.
+  wipe(entropy)
   if (slots === undefined) return undefined
   const request = splitRequest(plan, slots)
   const unpaddedBytes = REQUEST_OVERHEAD_BYTES + request.slots.length + request.content.length

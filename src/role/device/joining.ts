@@ -62,13 +62,16 @@ function findInvitations(core: DeviceCore, now: Millis, derived: Uint8Array): Fo
   const privateKey = invitationPrivateKey(crypto, keys.scalar, self.identity)
   const invitee = { identity: self.identity, id: self.id, accessCode }
   const found: FoundInvitation[] = []
-  for (const entry of core.unopened.all()) {
-    const descrambled = descramble(crypto, [privateKey], entry.payload)
-    if (descrambled === undefined) continue
-    const opened = readInvitation(crypto, { ...keys, privateKey }, invitee, descrambled.content, now)
-    found.push({ entry, opened })
+  try {
+    for (const entry of core.unopened.all()) {
+      const descrambled = descramble(crypto, [privateKey], entry.payload)
+      if (descrambled === undefined) continue
+      const opened = readInvitation(crypto, { ...keys, privateKey }, invitee, descrambled.content, now)
+      found.push({ entry, opened })
+    }
+  } finally {
+    wipe(privateKey, keys.scalar, keys.symmetric)
   }
-  wipe(privateKey, keys.scalar)
   return found
 }
 

@@ -2,6 +2,7 @@
  * From a message and a choice of proxies to the bytes for P1: content sealed for its readers, request sealed for P2,
  * forward for P1 (PROTOCOL.md sections 3 to 6). Each try of a message makes all of it anew: fresh keys, fresh slots.
  */
+import { wipe } from '../../base/bytes.js'
 import { type Millis, slotWindow, utcDay } from '../../base/time.js'
 import { sealContent } from '../../group/content.js'
 import { contentPadding } from '../../group/padding.js'
@@ -59,6 +60,8 @@ export function makeRequest(
     mode: padding,
   })
   if (assembled === undefined) return undefined
+  // This version asks for no receipts, so nothing needs these keys once the request is made.
+  wipe(assembled.receipts.request.requestKey, assembled.receipts.receiptKeys)
   const forward = encodeMessage('forward', {
     nextHop: second.id,
     extension: NO_EXTENSION,
