@@ -4,7 +4,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { DemoResult } from '../../src/cli/demo/result.js'
@@ -15,6 +17,10 @@ const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const FIXED_BYTES_ALLOWED = 352
 const KEEPALIVE_BYTES = 2 * 64
 
+/** A demo that is killed cannot clear up; its directories end with the test. */
+const temporary = mkdtempSync(join(tmpdir(), 'splitcast-demo-test-'))
+t.teardown(() => rmSync(temporary, { recursive: true, force: true }))
+
 interface Ended {
   readonly code: number | null
   readonly stdout: string
@@ -23,7 +29,7 @@ interface Ended {
 
 function start(...words: string[]): ChildProcess {
   return spawn(process.execPath, [MAIN, 'demo', ...words], {
-    env: cleanEnvironment(),
+    env: { ...cleanEnvironment(), TMPDIR: temporary },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }
