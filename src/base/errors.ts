@@ -15,6 +15,7 @@ export const dropCodes = {
   WIRE_VALUE: 'a field holds a value its format does not allow',
   WIRE_LIMIT: 'a length or count is past its limit',
   // Links
+  LINK_SOURCE: 'a datagram from port 0, to which nothing can be sent',
   LINK_UNKNOWN_SESSION: 'a packet for no session here',
   LINK_MAC: 'a handshake whose first-message MAC does not fit',
   LINK_HANDSHAKE: 'a handshake that does not authenticate',

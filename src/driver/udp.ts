@@ -11,6 +11,7 @@ import type { PeerAddress } from '../link/link.js'
 /** What the kernel is asked to hold for us: the default drops everything past about ninety datagrams of a burst. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 const MAPPED = '::ffff:'
+const LAST_PORT = 65_535
 
 export interface UdpSocket {
   /** Where it is bound. */
@@ -83,6 +84,11 @@ function wrap(socket: Socket, dual: boolean): UdpSocket {
     receiveBufferWantedBytes: RECEIVE_BUFFER_BYTES,
     sendErrors: () => sendErrors,
     send(to, bytes) {
+      // What no datagram can be sent to makes the socket throw instead of report.
+      if (to.port < 1 || to.port > LAST_PORT) {
+        sendErrors++
+        return
+      }
       pending++
       socket.send(bytes, to.port, dual && !isIPv6(to.host) ? MAPPED + to.host : to.host, (error) => {
         pending--

@@ -147,9 +147,15 @@ class Endpoint implements LinkEndpoint {
   datagram(now: Millis, from: PeerAddress, bytes: Uint8Array): void {
     this.now = now
     this.total.onReceived(bytes.length)
-    const parsed = parseDatagram(bytes)
-    const code = parsed.ok ? this.onDatagram(from, parsed.value, bytes) : parsed.code
+    const code = this.take(from, bytes)
     if (code !== undefined) this.drop(code, from)
+  }
+
+  private take(from: PeerAddress, bytes: Uint8Array): DropCode | undefined {
+    // Such a source is easily forged, and an answer to it no socket sends.
+    if (from.port === 0) return 'LINK_SOURCE'
+    const parsed = parseDatagram(bytes)
+    return parsed.ok ? this.onDatagram(from, parsed.value, bytes) : parsed.code
   }
 
   private onDatagram(from: PeerAddress, datagram: Datagram, bytes: Uint8Array): DropCode | undefined {

@@ -187,6 +187,20 @@ t.test('a handshake', (t) => {
   t.end()
 })
 
+t.test('nothing is taken from port 0, which nothing can be sent to', (t) => {
+  const network = new Network(12)
+  const server = network.add({ linkSecret: SERVER_SECRET })
+  const nowhere = { host: '198.51.100.9', port: 0 }
+  const peer = acceptedPeer(network, server)
+  t.strictSame(peer.exchange(new RawPeer(network, server, 1).init, nowhere), [])
+  t.strictSame(peer.exchange(peer.seal(PING, PING), nowhere), [], 'nor does a session move there')
+  t.strictSame(server.drops(), ['LINK_SOURCE', 'LINK_SOURCE'])
+  peer.skip(1)
+  t.equal(peer.exchange(peer.seal(PING)).length, 1)
+  t.strictSame(network.sent.at(-1)?.to, peer.address)
+  t.end()
+})
+
 t.test('sessions whose initiator has proved nothing', (t) => {
   t.test('are bounded, and are forgotten in time', (t) => {
     const network = new Network(10)
