@@ -77,7 +77,7 @@ export function signDirectory(crypto: Signing & Hashing, identity: Identity, dra
 
 /**
  * Checks a directory said to be signed by `serverKey`: signature, times against `now`, version not below `heldVersion`
- * (0 where none is held), and every proxy entry. What is returned is a copy.
+ * (0 where none is held), and every proxy entry that does not stand in `held` just so. What is returned is a copy.
  */
 export function verifyDirectory(
   crypto: Crypto,
@@ -85,6 +85,7 @@ export function verifyDirectory(
   encoded: Uint8Array,
   now: Millis,
   heldVersion: number,
+  held?: VerifiedDirectory,
 ): DirectoryResult {
   const kept = encoded.slice()
   const parsed = directoryFormat.parse(kept)
@@ -96,7 +97,7 @@ export function verifyDirectory(
   const code = timeCode(value, now, heldVersion)
   if (code !== undefined) return { ok: false, code }
   if (!usableKeys(crypto, value.sealingKeys)) return { ok: false, code: 'WIRE_VALUE' }
-  const proxies = verifiedProxies(crypto, serverKey, value)
+  const proxies = verifiedProxies(crypto, serverKey, value, held)
   if (proxies === undefined) return { ok: false, code: 'PROXY_ENTRY' }
   return {
     ok: true,
@@ -127,20 +128,41 @@ function verifiedProxies(
   crypto: Crypto,
   serverKey: IdentityKey,
   { proxies }: Directory,
+  held: VerifiedDirectory | undefined,
 ): Map<string, ListedProxy> | undefined {
   const listed = new Map<string, ListedProxy>()
   let last: NodeId | undefined
   for (const entry of proxies) {
     const id = nodeIdOf(crypto, entry.identityKey)
     if (last !== undefined && compare(last, id) >= 0) return undefined
-    if (equal(entry.identityKey, serverKey) || !verifyProxyEntry(crypto, entry)) return undefined
-    const linkKey = crypto.linkPublicKey(entry.identityKey)
-    if (linkKey === undefined) return undefined
-    const addresses = entry.addresses.flatMap((address) => peerAddress(address) ?? [])
-    listed.set(toHex(id), { id, linkKey, addresses, sealingKeys: keysByDay(entry.sealingKeys) })
+    if (equal(entry.identityKey, serverKey)) return undefined
+    const proxy = verifiedProxy(crypto, id, entry, held?.proxies.get(toHex(id)))
+    if (proxy === undefined) return undefined
+    listed.set(toHex(id), proxy)
     last = id
   }
   return listed
+}
+
+/** The bytes of the entry that a listed proxy was verified from. */
+const entriesOf = new WeakMap<ListedProxy, Uint8Array>()
+
+/** A large directory takes seconds to check, and one proxy that changes its entry again and again makes new ones. */
+function verifiedProxy(
+  crypto: Crypto,
+  id: NodeId,
+  entry: ProxyEntry,
+  held: ListedProxy | undefined,
+): ListedProxy | undefined {
+  const encoded = proxyEntryFormat.encode(entry)
+  const verified = held && entriesOf.get(held)
+  if (verified !== undefined && equal(verified, encoded)) return held
+  const linkKey = crypto.linkPublicKey(entry.identityKey)
+  if (linkKey === undefined || !verifyProxyEntry(crypto, entry)) return undefined
+  const addresses = entry.addresses.flatMap((address) => peerAddress(address) ?? [])
+  const proxy = { id, linkKey, addresses, sealingKeys: keysByDay(entry.sealingKeys) }
+  entriesOf.set(proxy, encoded)
+  return proxy
 }
 
 /** Every key decodes, is not the identity, and is the only one of its day. In a group of prime order 2P is the identity for P the identity alone. */

@@ -19,6 +19,7 @@ import {
   verifyProxyEntry,
 } from '../../src/role/directory.js'
 import { createSealingKeys } from '../../src/role/sealing-keys.js'
+import type { VerifiedDirectory } from '../../src/role/server-link.js'
 import { directory as directoryFormat, proxyEntry as entryFormat } from '../../src/wire/directory.js'
 import { seed, seeded } from '../base/seeded.js'
 
@@ -130,6 +131,29 @@ t.test('a directory', (t) => {
   t.test('never goes back', (t) => {
     t.equal(verdict(sign({ version: 5 }), now, 5), 'ok')
     t.equal(verdict(sign({ version: 4 }), now, 5), 'DIRECTORY_ROLLBACK')
+    t.end()
+  })
+
+  t.test('is checked against the one held, from which nothing but equal entries is taken over', (t) => {
+    const identity = crypto.identity(random(32))
+    const [good, other] = [proxy(identity), proxy(crypto.identity(random(32)))]
+    const check = (entries: readonly ProxyEntry[], held?: VerifiedDirectory) => {
+      const inOrder = [...entries].sort((a, b) =>
+        compare(nodeIdOf(crypto, a.identityKey), nodeIdOf(crypto, b.identityKey)),
+      )
+      return verifyDirectory(crypto, server.identityKey, signedAsIs(inOrder), now, 0, held)
+    }
+    const first = check([good])
+    if (!first.ok) throw new Error(first.code)
+    const id = toHex(nodeIdOf(crypto, identity.identityKey))
+    const second = check([good, other], first.directory)
+    if (!second.ok) throw new Error(second.code)
+    t.equal(second.directory.proxies.get(id), first.directory.proxies.get(id), 'as it was')
+    t.equal(second.directory.proxies.size, 2)
+    const forged = { ...good, issuedAt: good.issuedAt + 1 }
+    t.match(check([forged], first.directory), { ok: false, code: 'PROXY_ENTRY' })
+    const newer = check([signedEntry(forged, identity)], first.directory)
+    t.ok(newer.ok && newer.directory.proxies.get(id) !== first.directory.proxies.get(id))
     t.end()
   })
 

@@ -415,6 +415,22 @@ t.test('the directory', (t) => {
     t.end()
   })
 
+  t.test('is no way for one proxy to have the server send to all without end', (t) => {
+    const { world, proxy, device } = network()
+    device.learn()
+    world.network.runFor(60_000)
+    const before = device.peer.of('directoryReply').length
+    for (let i = 0; i < 100; i++) {
+      proxy.announce()
+      world.network.runFor(600)
+    }
+    const sent = device.peer.of('directoryReply').length - before
+    t.ok(sent >= 8 + 10 && sent <= 8 + 60 / 5 + 1, `${sent} directories in a minute`)
+    world.network.runFor(6_000)
+    t.equal(device.directory().proxies.get(proxy.hex)?.sealingKeys.size, 2, 'the last change comes out all the same')
+    t.end()
+  })
+
   t.test('is signed anew before half its life is over, and names the keys of a new day at its start', (t) => {
     const { world, proxy, device } = network()
     device.learn()

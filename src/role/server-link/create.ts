@@ -151,7 +151,7 @@ class Connector implements ServerLink {
 
   private verify(now: Millis, encoded: Uint8Array) {
     const { context, server } = this.options
-    return verifyDirectory(context.crypto, server.identityKey, encoded, now, this.heldVersion)
+    return verifyDirectory(context.crypto, server.identityKey, encoded, now, this.heldVersion, this.held)
   }
 
   private hold(directory: VerifiedDirectory): void {

@@ -31,8 +31,13 @@ interface Published {
 
 /** A change waits for others: proxies come in groups when a network starts. */
 const SETTLE_MS = 150
-/** However much changes, everybody gets no more directories than this. */
+/**
+ * However much changes, everybody gets no more directories than this: some in quick succession, then one in a while. One
+ * proxy that announced itself ever anew would else have the server send all the time, to all.
+ */
 const APART_MS = 500
+const QUICK_DIRECTORIES = 8
+const REFILL_MS = 5_000
 const PUSHES_AT_ONCE = 64
 const PUSH_PAUSE_MS = 5
 
@@ -41,6 +46,8 @@ export class Publication {
   private version = 0
   private signedAt = Number.NEGATIVE_INFINITY
   private signAt: Millis | undefined
+  /** Moves on with each directory; quick ones may run so far ahead of the clock. */
+  private paidUntil: Millis = Number.NEGATIVE_INFINITY
   private published: Published | undefined
   private readonly toPush = new Set<SessionId>()
   private pushAt: Millis | undefined
@@ -65,7 +72,8 @@ export class Publication {
 
   /** What is listed has changed. */
   changed(now: Millis): void {
-    this.signAt = earliest(this.signAt, Math.max(now + SETTLE_MS, this.signedAt + APART_MS))
+    const paidAt = this.paidUntil - QUICK_DIRECTORIES * REFILL_MS
+    this.signAt = earliest(this.signAt, Math.max(now + SETTLE_MS, this.signedAt + APART_MS, paidAt))
   }
 
   /** Answers who asks with a version other than the one handed out; who holds it has nothing to learn. */
@@ -104,6 +112,8 @@ export class Publication {
       proxies: proxies(now),
     })
     this.signedAt = now
+    // Paid for ahead of a clock that went back since, it would keep changes waiting for as long as that.
+    this.paidUntil = Math.max(Math.min(this.paidUntil, now + QUICK_DIRECTORIES * REFILL_MS), now) + REFILL_MS
     this.signAt = Math.min(issuedAt + limits.directoryLifeMs / 2, sealingKeys.nextChange(now))
     const reply = encodeMessage('directoryReply', { directory })
     effects.whenDurable(now, (then) => this.publish(then, { version, reply }))
