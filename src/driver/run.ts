@@ -7,6 +7,7 @@ import type { Millis } from '../base/time.js'
 import type { Machine, RoleInput, RoleOutput } from '../role/role.js'
 import type { Clock } from './clock.js'
 import type { Log } from './log.js'
+import { Notices } from './notices.js'
 import type { Store } from './store.js'
 import type { UdpSocket } from './udp.js'
 
@@ -53,6 +54,7 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
   readonly ended: Promise<void>
   private readonly options: RunOptions<Input, Output>
   private readonly dropCounts: Record<string, number> = {}
+  private readonly notices: Notices
   private timer: NodeJS.Timeout | undefined
   private immediate: NodeJS.Immediate | undefined
   private armedFor: Millis | undefined
@@ -62,6 +64,7 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
 
   constructor(options: RunOptions<Input, Output>) {
     this.options = options
+    this.notices = new Notices(options.log)
     this.ended = new Promise((resolve, reject) => {
       this.settle = { resolve, reject }
     })
@@ -133,7 +136,7 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
         this.options.log.debug({ code: output.code }, 'dropped')
         return
       case 'notice':
-        this.options.log[output.level](output.detail ?? {}, output.event)
+        this.notices.take(this.options.clock.now(), output)
         return
       default:
         output satisfies never

@@ -27,7 +27,10 @@ import { generatePassphrase, passphraseFromFile } from '../../src/cli/passphrase
 import { buildProgram } from '../../src/cli/program.js'
 import { saveBody } from '../../src/cli/save.js'
 import { admittedFrom } from '../../src/cli/server.js'
+import type { Log } from '../../src/driver/log.js'
+import { LINES_PER_PERIOD, Notices } from '../../src/driver/notices.js'
 import { openObservation } from '../../src/driver/observation.js'
+import { openUdp } from '../../src/driver/udp.js'
 import { formatDeviceAddress, formatNetworkCard, parseEndpoint } from '../../src/wire/text.js'
 import { temporaryDirectory } from './processes.js'
 
@@ -241,6 +244,43 @@ t.test('the manual names every exit code, error code and drop code, with its mea
     'and names none that is not there',
   )
   t.end()
+})
+
+t.test('a datagram that cannot be sent is counted, and ends nothing', async (t) => {
+  const socket = await openUdp({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => socket.close())
+  const nowhere = [
+    { host: '127.0.0.1', port: 0 },
+    { host: '127.0.0.1', port: 65_536 },
+    { host: '2001:db8::1', port: 9 },
+    { host: '255.255.255.255', port: 9 },
+    { host: 'no address', port: 9 },
+  ]
+  for (const to of nowhere) socket.send(to, new Uint8Array(5))
+  await socket.drained()
+  t.equal(socket.sendErrors(), nowhere.length)
+  const got = new Promise<Uint8Array>((resolve) => socket.onDatagram((_, bytes) => resolve(bytes)))
+  socket.send(socket.address, Uint8Array.of(7))
+  t.strictSame(Uint8Array.from(await got), Uint8Array.of(7))
+})
+
+t.test('a log tells an event so often, then how many lines it left out', async (t) => {
+  const lines: unknown[] = []
+  const line = (detail: unknown, event: unknown) => lines.push([event, detail])
+  const notices = new Notices({ debug: line, info: line, warn: line, error: line } as unknown as Log)
+  const take = (now: number, event: string) => notices.take(now, { type: 'notice', level: 'info', event })
+  for (let i = 0; i < LINES_PER_PERIOD + 5; i++) take(1000 + i, 'refused')
+  t.equal(lines.length, LINES_PER_PERIOD)
+  take(1100, 'other')
+  t.strictSame(lines.at(-1), ['other', {}], 'each event on its own')
+  take(1000 + 60_000, 'refused')
+  t.strictSame(lines.slice(-2), [
+    ['lines left out', { event: 'refused', leftOut: 5 }],
+    ['refused', {}],
+  ])
+  const before = lines.length
+  for (let i = 0; i < LINES_PER_PERIOD + 5; i++) take(500, 'refused')
+  t.equal(lines.length, before + LINES_PER_PERIOD, 'a clock set back silences nothing for long')
 })
 
 t.test('observations', async (t) => {
