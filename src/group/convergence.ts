@@ -109,7 +109,10 @@ function withToTell(
   const isInformed = purpose === 'introduction' && equal(announced, listDigest(crypto, introducedList(group)))
   const named = new Set(isInformed ? records.map(({ identityKey }) => toHex(identityKey)) : [])
   const uninformed = learnt.filter(({ record }) => !named.has(toHex(record.identityKey))).map(({ id }) => id)
-  return { ...group, toTell: [...group.toTell, ...uninformed] }
+  // An elder's records can push younger members out and in again: each is named once, and while it is a member, so that
+  // what is stored stays bounded whatever a member sends.
+  const byId = new Map([...group.toTell, ...uninformed].map((id) => [toHex(id), id]))
+  return { ...group, toTell: [...byId].filter(([id]) => group.list.members.has(id)).map(([, id]) => id) }
 }
 
 /**

@@ -309,6 +309,12 @@ t.test('who has heard the same list is not told again; who has not is told once'
     'introduced with another list',
   )
   t.strictSame(toTell(content('records', same)), [toHex(d.device.id)], 'heard of by the way')
+  const crowded = { ...withoutD, toTell: [c.device.id, makeDevice(random).id, c.device.id] }
+  t.strictSame(
+    receiveContent(crypto, crowded, b.device.id, content('records', same), world.now).group.toTell.map(toHex),
+    [toHex(c.device.id), toHex(d.device.id)],
+    'nobody twice, and nobody who is no member any more',
+  )
   const knowing = receiveContent(
     crypto,
     present(b.group),
