@@ -52,6 +52,11 @@ export const limits = {
   congestionWindowBytes: 4 * MIB,
   /** Packets given up as lost whose late acknowledgement still counts. */
   retiredPackets: 256,
+  /** ACK frames of one packet that are read: each costs a walk over what is in flight. */
+  acksPerPacket: 4,
+  /** Packet numbers left out at most when a peer's address changes, and runs of them remembered. */
+  leftOutPackets: 4096,
+  leftOutRuns: 32,
   /** Path challenges of one session waiting for their answer to leave. */
   pathResponses: 4,
 
@@ -181,8 +186,6 @@ export const limits = {
   controlUnconfirmed: 64,
   /** Invitations that one command has under way at one time. */
   invitationsAtOnce: 32,
-  /** Observed fields remembered, so that a repeated one is written once. */
-  observations: 1_048_576,
 } as const
 
 /** The bounds a link keeps, as numbers: a test of what happens at one may hand in less. */

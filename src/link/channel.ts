@@ -14,6 +14,7 @@ import type { Purpose } from './counters.js'
 import type { Established } from './handshake.js'
 import { type Chunk, charge, chunkBytes, type Delivered, type Outgoing, writeChunk } from './outgoing.js'
 import { type Opened, PACKET_FRAMES_BYTES, PACKET_OVERHEAD_BYTES } from './protection.js'
+import { type Range, RangeSet } from './ranges.js'
 import { type Part, Reassembly, type ReassemblyRoom } from './reassembly.js'
 import { Recovery } from './recovery.js'
 
@@ -60,6 +61,8 @@ export class Channel {
   private readonly acks = new AckTracker()
   private readonly reassembly: Reassembly
   private readonly pathResponses: Uint8Array[] = []
+  /** Numbers that were never sent, and that only who guesses could acknowledge. */
+  private readonly leftOut = new RangeSet()
   private pingDue: boolean
   /** Packets that may leave although the window is full. */
   private probes = 0
@@ -99,7 +102,9 @@ export class Channel {
     if (!parsed.ok) return this.violation(parsed.code)
     let eliciting = false
     let stored = true
+    let acks = 0
     for (const frame of parsed.value) {
+      if (frame.kind === 'ack' && ++acks > limits.acksPerPacket) continue
       const result = this.onFrame(now, frame)
       if (result === 'refused') stored = false
       else if (result !== undefined) return result
@@ -136,8 +141,9 @@ export class Channel {
 
   private onAck(now: Millis, frame: FormatValue<typeof ack>): Ending | undefined {
     const next = this.established.sealer.next
-    if (frame.largest >= next) return this.violation('LINK_ACK')
-    const { acknowledged, lost } = this.recovery.onAck(now, acknowledgedRanges(frame), frame.delayUs / 1000, next)
+    const ranges = acknowledgedRanges(frame)
+    if (frame.largest >= next || ranges.some((range) => this.wasLeftOut(range))) return this.violation('LINK_ACK')
+    const { acknowledged, lost } = this.recovery.onAck(now, ranges, frame.delayUs / 1000, next)
     for (const packet of acknowledged) {
       if (packet.ackLargest !== undefined) this.acks.onFrameAcknowledged(packet.ackLargest)
       for (const chunk of packet.chunks) {
@@ -148,6 +154,23 @@ export class Channel {
     for (const packet of lost) this.outgoing.onLost(packet.chunks)
     if (acknowledged.length > 0) this.probes = 0
     return undefined
+  }
+
+  private wasLeftOut({ low, high }: Range): boolean {
+    return !this.leftOut.overlapping(low, high).next().done
+  }
+
+  /**
+   * The peer's address changed, and its packets could have been given any source. So that nobody can have a stream sent
+   * to somebody else by acknowledging it blindly, `count` numbers are left out, and the window begins at its least.
+   */
+  onMoved(count: number): void {
+    const { sealer } = this.established
+    const next = Math.min(sealer.next + count, this.bounds.packetsPerKey - 1)
+    if (next > sealer.next) this.leftOut.add(sealer.next, next - 1)
+    if (this.leftOut.count > limits.leftOutRuns) this.leftOut.dropLowest()
+    sealer.next = Math.max(sealer.next, next)
+    this.recovery.onMoved(sealer.next)
   }
 
   private onPart(part: Part): Ending | 'refused' | undefined {

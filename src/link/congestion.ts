@@ -16,6 +16,8 @@ export interface CongestionController {
   onSpuriousLoss(number: number): void
   /** Probe after probe goes unanswered. */
   onSilence(): void
+  /** From packet `nextNumber` on the path is another, of which those before tell nothing. */
+  onNewPath(nextNumber: number): void
 }
 
 const INITIAL_WINDOW_BYTES = 16 * limits.datagramBytes
@@ -68,5 +70,10 @@ export class Reno implements CongestionController {
     this.slowStartBelowBytes = Math.max(this.windowBytes * DECREASE, LEAST_WINDOW_BYTES)
     this.windowBytes = LEAST_WINDOW_BYTES
     this.cut = undefined
+  }
+
+  onNewPath(nextNumber: number): void {
+    this.onSilence()
+    this.recoveryEnd = nextNumber
   }
 }

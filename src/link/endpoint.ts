@@ -6,7 +6,7 @@ import { assert } from '../base/assert.js'
 import { type Key, toHex } from '../base/bytes.js'
 import { type DropCode, ProtocolError } from '../base/errors.js'
 import { type LinkLimits, limits } from '../base/limits.js'
-import type { RandomBytes } from '../base/random.js'
+import { type RandomBytes, randomBelow } from '../base/random.js'
 import type { Millis } from '../base/time.js'
 import { type FormatValue, Writer } from '../wire/codec.js'
 import {
@@ -187,12 +187,19 @@ class Endpoint implements LinkEndpoint {
     const opened = phase.channel.open(received)
     if (!opened.ok) return opened.code
     session.counters.onReceived(sizeBytes)
-    if (opened.newest) session.address = from
+    if (opened.newest) this.follow(session, phase.channel, from)
     if (phase.name === 'answering') this.accept(session, phase.channel, from)
     const ending = phase.channel.onFrames(this.now, opened.number, opened.frames)
     if (ending === undefined) this.markReady(session)
     else this.end(session, ending.reason, ending.tellPeer ? ending.reason : undefined)
     return undefined
+  }
+
+  private follow(session: Session, channel: Channel, from: PeerAddress): void {
+    const { host, port } = session.address
+    if (host === from.host && port === from.port) return
+    session.address = from
+    channel.onMoved(1 + randomBelow(this.random, limits.leftOutPackets))
   }
 
   private accept(session: Session, channel: Channel, from: PeerAddress): void {

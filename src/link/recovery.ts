@@ -99,6 +99,11 @@ export class Recovery {
     this.smoothedMs += (this.latestMs - this.smoothedMs) / 8
   }
 
+  /** The way to the peer is another, of which nothing is known. */
+  onMoved(nextNumber: number): void {
+    this.congestion.onNewPath(nextNumber)
+  }
+
   /** When `onTimeout` is due. */
   deadline(): Millis | undefined {
     if (this.lossAt !== undefined) return this.lossAt

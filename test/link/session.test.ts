@@ -156,6 +156,36 @@ t.test('a peer that moves', (t) => {
   t.end()
 })
 
+t.test('a peer that moves and acknowledges what it cannot have read is sent nothing more', (t) => {
+  const network = new Network(22)
+  const server = network.add({ linkSecret: SERVER_SECRET })
+  const victim = { host: '203.0.113.5', port: 5 }
+  const bytesTo = (host: string) =>
+    network.sent.filter(({ to }) => to.host === host).reduce((sum, { bytes }) => sum + bytes.length, 0)
+  const acknowledge = (largest: number): Frame => ({
+    kind: 'ack',
+    value: { largest, delayUs: 0, first: largest, ranges: [] },
+  })
+  const peer = acceptedPeer(network, server)
+  const { session } = present(server.all('accepted')[0])
+  server.endpoint.send(network.now, session, pattern(1_000_000))
+  network.drain(server)
+  // It reads along at first, so that the window is wide.
+  for (let sent = 0; bytesTo(peer.address.host) < 300_000; ) {
+    sent = network.sent.filter(({ to }) => to.host === peer.address.host).length - 1
+    network.now += 10
+    peer.exchange(peer.seal(acknowledge(sent - 1)))
+  }
+  const known = network.sent.filter(({ to }) => to.host === peer.address.host).length - 1
+  peer.exchange(peer.seal(PING, acknowledge(known - 1)), victim)
+  t.ok(bytesTo(victim.host) > 0 && bytesTo(victim.host) <= 5 * limits.datagramBytes, 'no more than the least window')
+  peer.exchange(peer.seal(acknowledge(known + 1)), victim)
+  t.match(server.all('closed'), [{ reason: 'protocol' }])
+  t.strictSame(server.drops(), ['LINK_ACK'])
+  t.ok(bytesTo(victim.host) <= 6 * limits.datagramBytes)
+  t.end()
+})
+
 t.test('frames', (t) => {
   t.test('a path challenge is answered with the same bytes', (t) => {
     const network = new Network(23)
@@ -204,6 +234,25 @@ t.test('frames', (t) => {
     t.equal(network.sent.length, before)
     network.run(1)
     t.match(peer.read(present(network.sent[before]).bytes), [{ kind: 'ack', value: { largest: 6, delayUs: 10_000 } }])
+    t.end()
+  })
+
+  t.test('so many acknowledgements of one packet are read', (t) => {
+    const network = new Network(27)
+    const server = network.add({ linkSecret: SERVER_SECRET })
+    const peer = acceptedPeer(network, server)
+    const { session } = present(server.all('accepted')[0])
+    for (let i = 0; i < limits.acksPerPacket + 1; i++) {
+      server.endpoint.send(network.now, session, pattern(1_150))
+      network.drain(server)
+    }
+    const from = network.sent.length - 1 - limits.acksPerPacket - 1
+    const acks = Array.from({ length: limits.acksPerPacket + 1 }, (_, i): Frame => {
+      return { kind: 'ack', value: { largest: from + i, delayUs: 0, first: 0, ranges: [] } }
+    })
+    peer.say(...acks)
+    t.equal(server.all('delivered').length, limits.acksPerPacket)
+    t.strictSame(server.drops(), [])
     t.end()
   })
 
