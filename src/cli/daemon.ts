@@ -4,7 +4,6 @@
  */
 import { rm } from 'node:fs/promises'
 import { replaceFile } from '../driver/data-directory.js'
-import { type Observation, openObservation } from '../driver/observation.js'
 import type { ControlServer } from './control/server.js'
 import { print, tell } from './output.js'
 import { type Shutdown, watchShutdown } from './shutdown.js'
@@ -14,7 +13,6 @@ const PATIENCE_MS = 3000
 
 export interface Daemon {
   readonly shutdown: Shutdown
-  readonly observation: Observation | undefined
   /** Closed last to first; a failure of one does not keep the others open. */
   defer(close: () => Promise<void>): void
   /** Resolves when the process is asked to end; rejects when one of these fails first. */
@@ -27,13 +25,10 @@ export interface Daemon {
 export async function runDaemon(body: (daemon: Daemon) => Promise<void>): Promise<void> {
   const closers: (() => Promise<void>)[] = []
   const last: (() => Promise<void>)[] = []
-  const observation = observationOf(process.env['SPLITCAST_OBSERVE'])
-  if (observation !== undefined) closers.push(() => observation.close())
   const shutdown = watchShutdown()
   try {
     await body({
       shutdown,
-      observation,
       defer: (close) => closers.push(close),
       untilStopped: (ended) => Promise.race([shutdown.requested, ...ended]),
       control: (server) => {
@@ -84,8 +79,4 @@ async function closeAll(closers: (() => Promise<void>)[]): Promise<void> {
     }
   }
   if (failure !== undefined) throw failure
-}
-
-function observationOf(file: string | undefined): Observation | undefined {
-  return file === undefined || file === '' ? undefined : openObservation(file)
 }

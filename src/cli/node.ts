@@ -115,7 +115,6 @@ async function deviceOf(options: Options, data: string, network: string, daemon:
     padding: options.padding,
     log: createLog(options.logLevel),
     ...(listen !== undefined && { listen }),
-    ...(daemon.observation && { observe: daemon.observation.observer('device') }),
   })
   daemon.defer(() => device.close())
   return device
@@ -131,7 +130,6 @@ async function proxyOf(options: Options, data: string, network: string, daemon: 
     log: createLog(options.logLevel),
     ...(options.advertise !== undefined && { advertise: options.advertise }),
     ...(options.meanWait !== undefined && { meanWaitMs: options.meanWait }),
-    ...(daemon.observation && { observe: daemon.observation.observer('proxy') }),
   })
   daemon.defer(() => proxy.close())
   return proxy

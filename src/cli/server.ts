@@ -51,14 +51,13 @@ async function runServer(options: Options): Promise<void> {
   const { createLog } = await import('../driver/log.js')
   const { serveServerControl } = await import('./control.js')
 
-  await runDaemon(async ({ shutdown, observation, defer, control, untilStopped }) => {
+  await runDaemon(async ({ shutdown, defer, control, untilStopped }) => {
     const server = await openServer({
       data,
       listen: options.listen,
       admitted,
       log: createLog(options.logLevel),
       ...(options.advertise && { advertise: options.advertise }),
-      ...(observation && { observe: observation.observer('server') }),
     })
     defer(() => server.close())
     control(await serveServerControl(data, server, shutdown.request))

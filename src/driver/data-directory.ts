@@ -3,7 +3,7 @@
  * replaced whole, so that a crash leaves the old or the new one.
  */
 import { randomBytes } from 'node:crypto'
-import { chmod, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { chmod, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
@@ -12,6 +12,9 @@ import { ProtocolError } from '../base/errors.js'
 
 const FORMAT_VERSION = 1
 const IDENTITY_FILE = 'identity.json'
+const STORES: ReadonlySet<string> = new Set(['store', 'proxy-store'])
+/** What a start that failed early can leave. */
+const BEFORE_KEYS: ReadonlySet<string> = new Set(['network', 'control.sock'])
 
 const hexBytes = (lengthBytes: number) =>
   z
@@ -53,9 +56,11 @@ export function defaultDataPath(environment: NodeJS.ProcessEnv = process.env): s
 
 /**
  * Opens a data directory, making it and its secrets where there are none. Throws DATA_UNWRITABLE, DATA_VERSION (made by a
- * newer release) or DATA_DAMAGED; never replaces secrets that are there but cannot be read.
+ * newer release) or DATA_DAMAGED (also where a store is there without the keys to it); never replaces secrets that are
+ * there but cannot be read, and never takes over a directory with other things in it.
  */
 export async function openDataDirectory(path: string, kind: StoredIdentity['kind']): Promise<DataDirectory> {
+  await refuseForeign(path)
   await makePrivate(path)
   const identity = (await readIdentity(path)) ?? (await createIdentity(path, kind))
   if (identity.kind !== kind) {
@@ -77,6 +82,26 @@ export async function readDataDirectory(path: string): Promise<DataDirectory> {
     )
   }
   return { path, identity }
+}
+
+/** Before any mode is changed or key is made: a directory of something else, or one that has lost its keys. */
+async function refuseForeign(path: string): Promise<void> {
+  const names = await readdir(path).catch((error: NodeJS.ErrnoException): string[] => {
+    if (error.code === 'ENOENT') return []
+    throw unwritable(path, error)
+  })
+  if (names.includes(IDENTITY_FILE)) return
+  if (names.some((name) => STORES.has(name))) {
+    throw new ProtocolError(
+      'DATA_DAMAGED',
+      `${path} has lost its keys: put ${IDENTITY_FILE} back from a backup, or name an empty directory to begin anew`,
+    )
+  }
+  if (names.every((name) => name.startsWith(IDENTITY_FILE) || BEFORE_KEYS.has(name))) return
+  throw new ProtocolError(
+    'DATA_UNWRITABLE',
+    `${path} holds other things than splitcast's; name an empty directory with --data`,
+  )
 }
 
 async function makePrivate(path: string): Promise<void> {

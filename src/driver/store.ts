@@ -81,12 +81,18 @@ class BatchingStore implements Store {
           together.flatMap(({ writes }) => writes.map(operation)),
           { sync: true },
         )
+        for (const { writes } of together) await this.erase(writes)
         for (const { done } of together) done()
       } catch (error) {
         for (const { failed } of together) failed(error)
       }
     }
     this.syncing = undefined
+  }
+
+  /** LevelDB keeps what was deleted until it compacts the files it stands in, which may be never. */
+  private async erase(writes: readonly Write[]): Promise<void> {
+    for (const { key, erase } of writes) if (erase) await this.level.compactRange(key, key)
   }
 }
 

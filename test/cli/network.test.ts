@@ -24,7 +24,7 @@ function server(): Started {
 
 function proxy(name: string, host: string): Started {
   const listen = ['--proxy', 'on', '--listen', `${host}:0`, '--mean-wait', '5']
-  return start(['node', '--network', card, ...listen, ...data(name)], { env: { SPLITCAST_OBSERVE: at('observed') } })
+  return start(['node', '--network', card, ...listen, ...data(name)])
 }
 
 function device(name: string, ...more: string[]): Started {
@@ -378,11 +378,7 @@ t.test('a node whose server is away says so, takes commands, and stops', async (
   t.match(await waiting.result, { code: 0, stdout: '' })
 })
 
-t.test('what proxies read was observed', async (t) => {
+t.test('a signal lets a node end well', async (t) => {
   for (const node of [bob, ...proxies]) node.child.kill('SIGTERM')
-  for (const node of [bob, ...proxies]) t.match(await node.result, { code: 0 }, 'a signal lets a node end well')
-  const lines = (await readFile(at('observed'), 'utf8')).trim().split('\n')
-  const observed = lines.map((line) => JSON.parse(line))
-  t.ok(observed.some(({ role, format }) => role === 'proxy' && /request/.test(format)))
-  t.ok(observed.every(({ digest }) => /^[0-9a-f]{32}$/.test(digest)))
+  for (const node of [bob, ...proxies]) t.match(await node.result, { code: 0 })
 })

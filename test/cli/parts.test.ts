@@ -29,7 +29,6 @@ import { saveBody } from '../../src/cli/save.js'
 import { admittedFrom } from '../../src/cli/server.js'
 import type { Log } from '../../src/driver/log.js'
 import { LINES_PER_PERIOD, Notices } from '../../src/driver/notices.js'
-import { openObservation } from '../../src/driver/observation.js'
 import { openUdp } from '../../src/driver/udp.js'
 import { formatDeviceAddress, formatNetworkCard, parseEndpoint } from '../../src/wire/text.js'
 import { temporaryDirectory } from './processes.js'
@@ -240,7 +239,7 @@ t.test('the manual names every exit code, error code and drop code, with its mea
   const named = [...manual.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code)
   t.strictSame(
     named.sort(),
-    [...Object.keys(exitOf), ...Object.keys(dropCodes), 'SPLITCAST_DATA', 'SPLITCAST_OBSERVE', 'XDG_STATE_HOME'].sort(),
+    [...Object.keys(exitOf), ...Object.keys(dropCodes), 'SPLITCAST_DATA', 'XDG_STATE_HOME'].sort(),
     'and names none that is not there',
   )
   t.end()
@@ -281,50 +280,6 @@ t.test('a log tells an event so often, then how many lines it left out', async (
   const before = lines.length
   for (let i = 0; i < LINES_PER_PERIOD + 5; i++) take(500, 'refused')
   t.equal(lines.length, before + LINES_PER_PERIOD, 'a clock set back silences nothing for long')
-})
-
-t.test('observations', async (t) => {
-  const lines = async () =>
-    (await readFile(file('observed'), 'utf8'))
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line))
-
-  t.test('each different field is written once, as a digest', async (t) => {
-    const observation = openObservation(file('observed'))
-    const observe = observation.observer('proxy')
-    for (let i = 0; i < 3; i++) observe('copy', 'slot', utf8('abc'))
-    observe('copy', 'slot', utf8('abd'))
-    observation.observer('device')('copy', 'slot', utf8('abc'))
-    await observation.close()
-    const digest = 'ba7816bf8f01cfea414140de5dae2223'
-    t.strictSame((await lines())[0], { role: 'proxy', format: 'copy', field: 'slot', digest })
-    t.strictSame(
-      (await lines()).map(({ role }) => role),
-      ['proxy', 'proxy', 'device'],
-    )
-  })
-
-  t.test('at its limit the oldest are forgotten, and written again when they come again', async (t) => {
-    await writeFile(file('observed'), '')
-    const observation = openObservation(file('observed'), 2)
-    const observe = observation.observer('server')
-    for (const value of ['a', 'b', 'a', 'c', 'b', 'a']) observe('f', 'x', utf8(value))
-    await observation.close()
-    t.equal((await lines()).length, 4, 'a, b, c, and a again')
-  })
-
-  t.test('it is there within about a second, and a file that cannot be written is told', async (t) => {
-    await writeFile(file('observed'), '')
-    const observation = openObservation(file('observed'))
-    observation.observer('server')('f', 'x', utf8('a'))
-    await new Promise((resolve) => setTimeout(resolve, 1300))
-    t.equal((await lines()).length, 1)
-    await observation.close()
-    const nowhere = openObservation(file('plain/observed'))
-    nowhere.observer('server')('f', 'x', utf8('a'))
-    await t.rejects(nowhere.close(), { code: 'DATA_UNWRITABLE' })
-  })
 })
 
 t.test('a passphrase file that others can read is warned of', async (t) => {
