@@ -25,6 +25,8 @@ export type Reference = number
 export interface Write {
   readonly key: string
   readonly value: Uint8Array | undefined
+  /** Of a deletion: what stood there is a secret that must not be found on the disk afterwards. */
+  readonly erase?: true
 }
 
 /** Inputs that every role takes. */

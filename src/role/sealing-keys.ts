@@ -57,7 +57,7 @@ export function createSealingKeys(crypto: Group255, random: RandomBytes): Sealin
   function forget(pair: SealingSecret): Write {
     pairs.delete(pair.day)
     wipe(pair.secret)
-    return { key: `${PREFIX}${pair.day}`, value: undefined }
+    return { key: `${PREFIX}${pair.day}`, value: undefined, erase: true }
   }
 
   function ofDays(...days: readonly number[]): SealingSecret[] {

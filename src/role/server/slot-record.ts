@@ -1,7 +1,7 @@
 /**
  * Which slot points were accepted, and what was answered: a copy is stored once, and its repeat gets the same answer
- * (PROTOCOL.md section 4). A point is kept under a keyed hash, so that whoever reads the disk later cannot
- * look up copies recorded on the way.
+ * (PROTOCOL.md section 4). A point is kept under a keyed hash: the names alone, without the secret in
+ * the same store, do not tell which copies recorded on the way were taken.
  */
 import { bigEndian, fromBigEndian, toHex } from '../../base/bytes.js'
 import { labels } from '../../base/labels.js'
