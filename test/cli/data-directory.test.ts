@@ -2,18 +2,21 @@
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { openDataDirectory, readDataDirectory } from '../../src/driver/data-directory.js'
+import { toHex } from '../../src/base/bytes.js'
+import { type DataDirectory, openDataDirectory, readDataDirectory } from '../../src/driver/data-directory.js'
 import { temporaryDirectory } from './processes.js'
 
 const root = await temporaryDirectory()
 const at = (name: string) => join(root, name)
+const secrets = ({ identity: { seed, proxySeed, accessCode } }: DataDirectory) =>
+  [seed, proxySeed, accessCode].map(toHex).join()
 
 t.test('a missing directory is made, private, and keeps its keys', async (t) => {
   const made = await openDataDirectory(at('deep/new'), 'node')
   t.equal((await stat(at('deep/new'))).mode & 0o777, 0o700)
   t.equal((await stat(at('deep/new/identity.json'))).mode & 0o777, 0o600)
-  t.same((await openDataDirectory(at('deep/new'), 'node')).identity, made.identity)
-  t.same((await readDataDirectory(at('deep/new'))).identity, made.identity)
+  t.equal(secrets(await openDataDirectory(at('deep/new'), 'node')), secrets(made))
+  t.equal(secrets(await readDataDirectory(at('deep/new'))), secrets(made))
 })
 
 t.test('an open directory of its own is made private again', async (t) => {
