@@ -10,6 +10,7 @@ import { labels } from '../../base/labels.js'
 import { randomBelow } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, PeerAddress, SessionId } from '../../link/link.js'
+import { directory as directoryFormat } from '../../wire/directory.js'
 import { encodeMessage, type Message, type RoleName, roles } from '../../wire/message.js'
 import { verifyDirectory } from '../directory.js'
 import type { RoleContext, Self, ServerContact } from '../role.js'
@@ -87,6 +88,7 @@ class Connector implements ServerLink {
   restoreDirectory(now: Millis, encoded: Uint8Array): void {
     const verified = this.verify(now, encoded)
     if (verified.ok) this.hold(verified.directory)
+    else if (verified.code === 'DIRECTORY_EXPIRED') this.heldVersion = versionOf(encoded)
   }
 
   start(now: Millis): void {
@@ -229,4 +231,10 @@ class Connector implements ServerLink {
 function renewalDue(directory: VerifiedDirectory): Millis {
   const { issuedAt, validUntil } = directory
   return issuedAt + (validUntil - issuedAt) * RENEW_AFTER
+}
+
+/** One that is out of date serves no more, but nothing older may come after it. */
+function versionOf(signed: Uint8Array): number {
+  const parsed = directoryFormat.parse(signed)
+  return parsed.ok ? parsed.value.version : 0
 }
