@@ -2,7 +2,7 @@
  * A node's directory on disk: who may read it, what version it is, and the secrets made once and kept. Files are
  * replaced whole, so that a crash leaves the old or the new one.
  */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { chmod, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -29,6 +29,7 @@ const identitySchema = z.object({
   seed: hexBytes(32),
   proxySeed: hexBytes(32),
   accessCode: hexBytes(2),
+  check: z.string(),
 })
 
 /** The secrets a data directory is made with. */
@@ -142,11 +143,17 @@ function parseIdentity(file: string, text: string): StoredIdentity {
     )
   }
   const parsed = identitySchema.safeParse(json)
-  if (parsed.success) return parsed.data
+  if (parsed.success && parsed.data.check === checkOf(parsed.data)) return parsed.data
   throw new ProtocolError(
     'DATA_DAMAGED',
     `${file} is damaged; put it back from a backup, it holds this node's only keys`,
   )
+}
+
+/** A digit changed on the disk would else be another identity, which nobody knows. */
+function checkOf({ kind, seed, proxySeed, accessCode }: StoredIdentity): string {
+  const hash = createHash('sha256').update(kind).update(seed).update(proxySeed).update(accessCode)
+  return hash.digest('hex').slice(0, 16)
 }
 
 async function createIdentity(path: string, kind: StoredIdentity['kind']): Promise<StoredIdentity> {
@@ -162,6 +169,7 @@ async function createIdentity(path: string, kind: StoredIdentity['kind']): Promi
     seed: toHex(identity.seed),
     proxySeed: toHex(identity.proxySeed),
     accessCode: toHex(identity.accessCode),
+    check: checkOf(identity),
   }
   const made = await createFile(join(path, IDENTITY_FILE), `${JSON.stringify(json)}\n`)
   // Two processes may be first on a directory: both go on with the secrets of the one that was.

@@ -58,6 +58,20 @@ t.test('keys that cannot be read are refused as they are, truncated at any byte'
   }
 })
 
+t.test('keys of which any digit was changed are refused as they are', async (t) => {
+  await openDataDirectory(at('changed'), 'node')
+  const file = at('changed/identity.json')
+  const whole = await readFile(file, 'utf8')
+  const digits = [...whole.matchAll(/(?<=":"[0-9a-f]*)[0-9a-f](?=[0-9a-f]*")/g)].map(({ index }) => index)
+  t.equal(digits.length, 2 * (32 + 32 + 2 + 8))
+  for (const index of digits) {
+    const changed = whole.slice(0, index) + (whole[index] === '7' ? '8' : '7') + whole.slice(index + 1)
+    await writeFile(file, changed)
+    await t.rejects(openDataDirectory(at('changed'), 'node'), { code: 'DATA_DAMAGED' })
+    t.equal(await readFile(file, 'utf8'), changed)
+  }
+})
+
 t.test("a newer release's keys and another kind's are refused", async (t) => {
   await openDataDirectory(at('kind'), 'server')
   await t.rejects(openDataDirectory(at('kind'), 'node'), { code: 'DATA_DAMAGED', message: /belongs to a server/ })
