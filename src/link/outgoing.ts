@@ -13,8 +13,8 @@ import { Queue } from './queue.js'
 /** Highest number that a message may have. */
 export const LAST_MESSAGE_NUMBER = 2 ** 32 - 1
 
-/** What the shortest message still occupies of the queue's bound. */
-const LEAST_CHARGE_BYTES = 64
+/** What the shortest message still occupies of the queue's bound, and about what it occupies of memory. */
+const LEAST_CHARGE_BYTES = 256
 /** A large message is not cut into parts smaller than this only to fill up a packet. */
 const LEAST_FRAGMENT_BYTES = 256
 const KIND_BYTES = 1

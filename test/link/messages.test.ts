@@ -155,10 +155,10 @@ t.test('the queue', (t) => {
     const full = limits.sendQueueBytes / limits.messageBytes
     for (let i = 1; i < full; i++) endpoint.send(network.now, clientSession, pattern(limits.messageBytes))
     t.equal(endpoint.sendRoomBytes(clientSession), limits.messageBytes)
-    t.equal(endpoint.send(network.now, clientSession, pattern(limits.messageBytes - 100)), full - 1)
-    t.equal(endpoint.sendRoomBytes(clientSession), 100)
-    t.equal(endpoint.send(network.now, clientSession, pattern(101)), undefined, 'one past')
-    t.equal(endpoint.send(network.now, clientSession, pattern(100)), full, 'at the bound')
+    t.equal(endpoint.send(network.now, clientSession, pattern(limits.messageBytes - 300)), full - 1)
+    t.equal(endpoint.sendRoomBytes(clientSession), 300)
+    t.equal(endpoint.send(network.now, clientSession, pattern(301)), undefined, 'one past')
+    t.equal(endpoint.send(network.now, clientSession, pattern(300)), full, 'at the bound')
     t.equal(endpoint.sendRoomBytes(clientSession), 0)
     t.equal(endpoint.send(network.now, clientSession, pattern(0)), undefined, 'even an empty message takes room')
     network.lose = () => false
