@@ -75,7 +75,7 @@ function reportText(report: UploadReply): string {
   const overheadBytes = report.uploadBytes - report.bodyBytes
   return [
     `sent ${report.messageId} to ${report.recipients} recipients, this device among them`,
-    `uploaded ${report.uploadBytes} bytes in ${report.datagrams} datagrams: body ${report.bodyBytes}, overhead ${overheadBytes}`,
+    `uploaded ${report.uploadBytes} bytes in ${report.datagrams} datagram${report.datagrams === 1 ? '' : 's'}: body ${report.bodyBytes}, overhead ${overheadBytes}`,
     `overhead: fixed ${report.fixedBytes}, slots ${10 * report.slots}, padding ${report.paddingBytes}, further datagrams ${report.furtherDatagramBytes}`,
   ].join('\n')
 }

@@ -9,7 +9,7 @@ import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { UploadReport } from '../../role/device.js'
 import { parseDeviceAddress } from '../../wire/text.js'
-import type { Received } from './children.js'
+import { DemoFailure, type Received } from './children.js'
 import type { Truth } from './host-protocol.js'
 import { judge, type Row, type TruthName } from './knowledge.js'
 import { digestOf } from './learnt.js'
@@ -43,6 +43,9 @@ export async function runDemo(
     const result = await Promise.race([given, perform(options, world, body, received, progress)])
     await Promise.race([given, whenDone(result, world)])
     return result
+  } catch (error) {
+    if (error instanceof DemoFailure) error.message += `; dropped so far: ${await world.drops()}`
+    throw error
   } finally {
     await world.end()
   }

@@ -19,6 +19,7 @@ const SHARED_PROCESSES = 4
 /** Invitations and joins under way at one time. */
 const CONCURRENT = 32
 const POLL_MS = 100
+const DROPS_MS = 3000
 /** Without any progress for this long, the demo gives up. */
 export const PATIENCE_MS = 60_000
 
@@ -144,6 +145,18 @@ export class World {
       async ({ child, node }) => [node, await child.call('status', { node })] as const,
     )
     return new Map(await Promise.all(entries))
+  }
+
+  /** What the nodes that still answer have dropped, by code: where a run fails, this tells where to look. */
+  async drops(): Promise<string> {
+    const patience = new Promise<PromiseSettledResult<NodeStatus>[]>((resolve) => setTimeout(resolve, DROPS_MS, []))
+    const answers = Promise.allSettled(this.everybody().map(({ child, node }) => child.call('status', { node })))
+    const counts = new Map<string, number>()
+    for (const answer of await Promise.race([answers, patience])) {
+      if (answer.status === 'rejected') continue
+      for (const [code, count] of Object.entries(answer.value.drops)) counts.set(code, (counts.get(code) ?? 0) + count)
+    }
+    return [...counts].map(([code, count]) => `${code} ${count}`).join(', ') || 'nothing'
   }
 
   /** Ends every process and removes what they wrote; never throws. */
