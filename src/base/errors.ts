@@ -34,6 +34,7 @@ export const dropCodes = {
   DIRECTORY_SIGNATURE: 'a directory whose signature does not fit',
   DIRECTORY_EXPIRED: 'a directory out of date',
   DIRECTORY_ROLLBACK: 'a directory older than the one held',
+  DIRECTORY_AGAIN: 'a directory asked for again at once',
   PROXY_ENTRY: 'a proxy entry that is not signed by its proxy',
   PROXY_NOT_ADMITTED: 'a proxy that this server does not admit',
   IDENTITY_TAKEN: 'an id bound to another key',

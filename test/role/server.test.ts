@@ -402,6 +402,23 @@ t.test('the directory', (t) => {
     t.end()
   })
 
+  t.test('is answered with once in a while, however often it is asked for', (t) => {
+    const { world, device } = network()
+    device.learn()
+    world.network.runFor(1_000)
+    const held = device.peer.of('directoryReply').length
+    const drops = world.drops(() => {
+      for (let i = 0; i < 50; i++) device.send('directoryRequest', { version: 0 })
+    }, 400)
+    t.same(drops, { DIRECTORY_AGAIN: 49 })
+    t.equal(device.peer.of('directoryReply').length, held + 1)
+    world.network.runFor(500)
+    device.send('directoryRequest', { version: 0 })
+    world.network.runFor(500)
+    t.equal(device.peer.of('directoryReply').length, held + 2)
+    t.end()
+  })
+
   t.test('gathers changes', (t) => {
     const world = new World()
     const device = world.device()

@@ -3,6 +3,7 @@
  * change, under a version that is durable before anybody sees it (PROTOCOL.md section 9.3). New versions go to all
  * proven sessions, a bounded number at a time.
  */
+import type { DropCode } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
 import type { LinkEndpoint, SessionId } from '../../link/link.js'
@@ -49,6 +50,8 @@ export class Publication {
   /** Moves on with each directory; quick ones may run so far ahead of the clock. */
   private paidUntil: Millis = Number.NEGATIVE_INFINITY
   private published: Published | undefined
+  /** When each session was last answered. */
+  private readonly answeredAt = new Map<SessionId, Millis>()
   private readonly toPush = new Set<SessionId>()
   private pushAt: Millis | undefined
 
@@ -76,14 +79,22 @@ export class Publication {
     this.signAt = earliest(this.signAt, Math.max(now + SETTLE_MS, this.signedAt + APART_MS, paidAt))
   }
 
-  /** Answers who asks with a version other than the one handed out; who holds it has nothing to learn. */
-  answer(now: Millis, session: SessionId, heldVersion: number): void {
-    if (this.published === undefined || heldVersion === this.published.version) return
+  /**
+   * Answers who asks with a version other than the one handed out; who holds it has nothing to learn, and who asks again
+   * at once would have a megabyte for a few bytes.
+   */
+  answer(now: Millis, session: SessionId, heldVersion: number): DropCode | undefined {
+    if (this.published === undefined || heldVersion === this.published.version) return undefined
+    const answeredAt = this.answeredAt.get(session) ?? Number.NEGATIVE_INFINITY
+    if (now >= answeredAt && now < answeredAt + APART_MS) return 'DIRECTORY_AGAIN'
+    this.answeredAt.set(session, now)
     this.options.endpoint.send(now, session, this.published.reply)
+    return undefined
   }
 
   forget(session: SessionId): void {
     this.toPush.delete(session)
+    this.answeredAt.delete(session)
   }
 
   deadline(): Millis | undefined {

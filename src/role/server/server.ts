@@ -257,8 +257,7 @@ class ServerMachine implements Server {
     if (message.kind === 'identityProof') return this.proof(now, session, message.value)
     if (from.phase === 'unproven') return 'ROLE_UNIDENTIFIED'
     if (message.kind === 'directoryRequest') {
-      this.publication.answer(now, session, message.value.version)
-      return undefined
+      return this.publication.answer(now, session, message.value.version)
     }
     if (from.role === 'device') return this.fromDevice(now, from, message)
     return this.fromProxy(now, from, number, message)
