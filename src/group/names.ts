@@ -6,7 +6,7 @@ import { ProtocolError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 
 /** Control characters, lone surrogates, line separators, and the marks that reverse the direction of text. */
-const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u
 
 /** The name itself; throws `NAME_INVALID` unless it has 1 to 64 bytes of UTF-8 and only printable characters. */
 export function checkName(text: string): string {

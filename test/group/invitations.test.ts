@@ -393,6 +393,7 @@ t.test('names are short and printable', (t) => {
     '\u0000',
     '\u001b[2J',
     'a\u202eb',
+    'a\u061cb',
     '\ud800',
   ]
   for (const name of bad) t.throws(() => checkName(name), { code: 'NAME_INVALID' })
