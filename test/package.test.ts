@@ -11,12 +11,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { publint } from 'publint'
 import t from 'tap'
+import { cleanEnvironment } from './environment.js'
 
 const run = promisify(execFile)
 const projectRoot = fileURLToPath(new URL('../../', import.meta.url))
 const attw = join(projectRoot, 'node_modules/@arethetypeswrong/cli/dist/index.js')
 // The runner's own hooks must not reach the installed program.
-const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(_?TAP|NODE_OPTIONS)/.test(name)))
+const env = cleanEnvironment()
 
 const consumer = await mkdtemp(join(tmpdir(), 'splitcast-package-'))
 t.teardown(() => rm(consumer, { recursive: true, force: true }))

@@ -5,12 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { cleanEnvironment } from '../environment.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-/** The runner's own hooks must not reach the program, nor must what a user of this machine has set. */
-const inherited = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(_?TAP|NODE_OPTIONS|SPLITCAST|XDG_STATE)/.test(name)),
-)
 /** Nothing outlives a test that has gone wrong. */
 const TIMEOUT_MS = 120_000
 const left = new Set<ChildProcess>()
@@ -61,7 +58,7 @@ export interface Started {
 /** Starts the command and lets it run. */
 export function start(args: readonly string[], { input = '', env = {} }: RunOptions = {}): Started {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { ...inherited, ...env },
+    env: { ...cleanEnvironment(), ...env },
     timeout: TIMEOUT_MS,
     killSignal: 'SIGKILL',
   })

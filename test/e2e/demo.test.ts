@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { DemoResult } from '../../src/cli/demo/result.js'
-import { cleanEnvironment } from './environment.js'
+import { cleanEnvironment } from '../environment.js'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 /** What requirement R18 allows. */

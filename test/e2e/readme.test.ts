@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { cleanEnvironment } from './environment.js'
+import { cleanEnvironment } from '../environment.js'
 
 const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
 const library = new URL('../../src/index.js', import.meta.url).href
