@@ -119,6 +119,8 @@ export const limits = {
   sendTries: 4,
   /** How long a command waits for a directory. */
   directoryWaitMs: 10 * SECOND_MS,
+  /** How long a message waits for enough proxies to be listed. */
+  proxiesWaitMs: 3 * SECOND_MS,
   /** Messages held because their sender is not in the list yet: its introduction may still be under way. */
   earlyMessages: 64,
   earlyBytes: MIB,

@@ -283,6 +283,22 @@ t.test('without what it takes to send', async (t) => {
     }
   })
 
+  t.test('waits for proxies that are about to be listed, and not for long', async (t) => {
+    const lab = new Lab()
+    const [anna, ben] = [lab.device('anna'), lab.device('ben')] as const
+    lab.makeGroup('friends', anna, ben)
+    lab.say(anna.id, directoryReply(lab.signedDirectory({ proxies: [] })))
+    lab.network.runFor(100)
+    const start = lab.network.now
+    t.equal(anna.refusal(send('friends', 'too early')), 'PROXIES_TOO_FEW')
+    t.ok(lab.network.now - start >= limits.proxiesWaitMs && lab.network.now - start < 2 * limits.proxiesWaitMs)
+    const reference = anna.order(send('friends', 'in time'))
+    lab.network.runFor(limits.proxiesWaitMs / 2)
+    lab.say(anna.id, directoryReply(lab.signedDirectory()))
+    lab.network.runUntil(() => anna.answerTo(reference) !== undefined, limits.proxiesWaitMs)
+    t.equal(anna.answerTo(reference)?.type, 'done')
+  })
+
   t.test('a bad directory is dropped under its code, and the one held stays', async (t) => {
     const lab = new Lab()
     const anna = connected(lab.device('anna'))

@@ -9,6 +9,8 @@ import { commandsFor, printResult } from './print.js'
 import { progressReporter } from './progress.js'
 import { runDemo } from './run.js'
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
 export function demoCommand(): Command {
   return new Command('demo')
     .description('run a whole network on this machine and send to a group over it')
@@ -37,8 +39,7 @@ Example:
 async function demo(options: DemoOptions): Promise<number> {
   const interrupted = new AbortController()
   const interrupt = () => interrupted.abort()
-  process.once('SIGINT', interrupt)
-  process.once('SIGTERM', interrupt)
+  for (const signal of SIGNALS) process.on(signal, interrupt)
   const progress = progressReporter(options)
   let holds = false
   try {
@@ -57,8 +58,7 @@ async function demo(options: DemoOptions): Promise<number> {
     if (!(options.keep && holds && interrupted.signal.aborted)) throw error
   } finally {
     progress.end()
-    process.off('SIGINT', interrupt)
-    process.off('SIGTERM', interrupt)
+    for (const signal of SIGNALS) process.off(signal, interrupt)
   }
   if (!holds && options.json) tell('splitcast: the demo ran, but not everything holds; see "faults"')
   return holds ? exitCodes.ok : exitCodes.failure

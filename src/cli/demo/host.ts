@@ -138,7 +138,8 @@ function addressText({ host, port }: PeerAddress): string {
 }
 
 function tell(message: FromHost): void {
-  if (process.connected) process.send?.(message)
+  // A parent that has just gone is no error: `disconnect` follows and ends this process.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
 }
 
 async function answer({ number, ...call }: ToHost): Promise<void> {
@@ -160,6 +161,6 @@ async function end(): Promise<void> {
 
 process.on('message', (message: ToHost) => void answer(message))
 process.once('disconnect', () => void end())
-// Ctrl-C reaches the whole process group; the parent decides when its children end.
-process.on('SIGINT', () => undefined)
+// Ctrl-C and a closed terminal reach the whole process group; the parent decides when its children end.
+for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
 process.once('SIGTERM', () => void end())

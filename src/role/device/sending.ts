@@ -23,6 +23,7 @@ const BUSY_WITHIN_MS = 5_000
 /** Messages that a first proxy has and may still refuse: the newest. */
 const ACCEPTED_REMEMBERED = 256
 const FIRST_PAUSE_MS = 5_000
+const LOOK_AGAIN_MS = 100
 const LAST_PAUSE_MS = 600_000
 
 interface UnderWay {
@@ -85,6 +86,7 @@ export class Sending {
   abort(outgoing: Outgoing): void {
     this.core.outbox.remove(outgoing)
     this.ready = this.ready.filter((each) => each !== outgoing)
+    this.paused.delete(outgoing)
   }
 
   /** Offers an output of the endpoint that concerns a session with a first proxy. */
@@ -135,7 +137,9 @@ export class Sending {
     }
     const choice = this.choose(now, outgoing, directory)
     if (!choice.ok) {
-      this.postpone(now, outgoing, 'PROXIES_TOO_FEW', tooFew(choice))
+      // Where a whole network has just been started, its proxies are about to be listed.
+      if (now < messageTime(outgoing.messageId) + limits.proxiesWaitMs) this.pause(outgoing, now + LOOK_AGAIN_MS)
+      else this.postpone(now, outgoing, 'PROXIES_TOO_FEW', tooFew(choice))
       return true
     }
     const session = this.proxies.session(now, choice.first)
@@ -264,10 +268,14 @@ export class Sending {
       this.giveUp(outgoing, code, message)
       return
     }
-    outgoing.notBefore = now + Math.min(FIRST_PAUSE_MS * 2 ** outgoing.pauses, LAST_PAUSE_MS)
+    this.pause(outgoing, now + Math.min(FIRST_PAUSE_MS * 2 ** outgoing.pauses, LAST_PAUSE_MS))
     outgoing.pauses = Math.min(outgoing.pauses + 1, 16)
     outgoing.tries = 0
     outgoing.failed.clear()
+  }
+
+  private pause(outgoing: Outgoing, notBefore: Millis): void {
+    outgoing.notBefore = notBefore
     this.paused.add(outgoing)
   }
 
