@@ -18,8 +18,10 @@ function main() {
   const lint = runTool('@biomejs/biome/bin/biome', ['check', '--error-on-warnings', '.'])
   const unused = runTool('knip/bin/knip.js', ['--no-progress'])
   const tests = runTests()
-  const failedChecks = [lint, unused].filter((ok) => !ok).length
-  report({ passed: tests.passed, failed: tests.failed + failedChecks })
+  const failedChecks = Object.entries({ lint, 'unused code': unused }).filter(([, ok]) => !ok)
+  // Said again at the end, where it is looked for.
+  for (const [name] of failedChecks) console.log(`failed: ${name} (see above)`)
+  report({ passed: tests.passed, failed: tests.failed + failedChecks.length })
 }
 
 function runTests() {
