@@ -676,6 +676,20 @@ t.test('copies leave by their due times, equal ones in random order', (t) => {
   t.end()
 })
 
+t.test('tells how much it still held when it is stopped, where it did', (t) => {
+  const notices = (around: Surroundings) => around.proxy.notices.filter((event) => event === 'copies discarded')
+  const around = surroundings({ meanWaitMs: 1_000_000 })
+  around.toProxy(requestTo(around, { recipients: recipients(3) }).message)
+  around.network.runFor(100)
+  t.equal(around.proxy.machine.status().waitingCopies, 3)
+  around.network.input(around.proxy, { type: 'stop' })
+  t.strictSame(notices(around), ['copies discarded'])
+  const idle = surroundings()
+  idle.network.input(idle.proxy, { type: 'stop' })
+  t.strictSame(notices(idle), [])
+  t.end()
+})
+
 t.test('says goodbye to its peers when it is stopped', (t) => {
   const around = surroundings()
   around.network.input(around.proxy, { type: 'stop' })

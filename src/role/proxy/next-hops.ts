@@ -57,6 +57,11 @@ export class NextHops {
     this.random = random
   }
 
+  /** Messages that no next hop has acknowledged. */
+  get held(): number {
+    return this.heldMessages
+  }
+
   /** Takes a message for a listed proxy; false where there is no room for it. */
   forwardToProxy(now: Millis, proxy: ListedProxy, message: Uint8Array): boolean {
     const name = toHex(proxy.id)

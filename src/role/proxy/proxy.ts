@@ -166,6 +166,8 @@ class ProxyMachine implements ProxyRole {
   /** Of what comes out now only the goodbyes matter: nothing is to be connected again. */
   private stop(now: Millis): void {
     this.stopped = true
+    const detail = { copies: this.copies.held, messages: this.nextHops.held }
+    if (detail.copies + detail.messages > 0) this.notice('warn', 'copies discarded', detail)
     for (const session of this.totals.sessions()) this.endpoint.close(now, session, 'goingAway')
     for (let output = this.endpoint.poll(); output !== undefined; output = this.endpoint.poll()) {
       if (output.type === 'transmit') this.outputs.push(output)
