@@ -14,6 +14,7 @@ export interface Invitee {
 /** Throws ADDRESS_MALFORMED or USAGE, naming the line. `source` is what the list is called. */
 export function parseAddressList(text: string, source: string): Invitee[] {
   const lineOf = new Map<string, number>()
+  const lineOfPetname = new Map<string, number>()
   const invitees: Invitee[] = []
   for (const [index, line] of text.split('\n').entries()) {
     const content = line.replace(/(^|\s)#.*/, '').trim()
@@ -24,6 +25,9 @@ export function parseAddressList(text: string, source: string): Invitee[] {
     const before = lineOf.get(address.toLowerCase())
     if (before !== undefined) throw new ProtocolError('USAGE', `${where} repeats the address of line ${before}`)
     lineOf.set(address.toLowerCase(), index + 1)
+    const namesake = petname === '' ? undefined : lineOfPetname.get(petname)
+    if (namesake !== undefined) throw new ProtocolError('USAGE', `${where} repeats the petname of line ${namesake}`)
+    lineOfPetname.set(petname, index + 1)
     invitees.push({ address, petname: petname === '' ? undefined : petname })
     if (invitees.length > limits.pendingInvitations) {
       throw new ProtocolError('USAGE', `${source} names more than ${limits.pendingInvitations} devices; split it`)

@@ -81,6 +81,7 @@ export function inviteMember(crypto: Hashing & Signing, group: Group, invite: Ne
   const pending = livingInvitations(group, now)
   pending.delete(toHex(newcomer))
   checkInvitable(group, self, newcomer, pending.size)
+  if (invite.petname !== undefined) checkUnused(group, pending, newcomer, invite.petname)
 
   const record = createRecord(crypto, {
     identity,
@@ -171,6 +172,21 @@ function checkInvitable(group: Group, self: NodeId, newcomer: NodeId, pendingInv
       'INVITATIONS_FULL',
       'too many invitations await an answer; wait until some are taken or expire',
     )
+  }
+}
+
+/** Two devices of one name could not be told apart. A name of somebody who never came may be given again. */
+function checkUnused(
+  group: Group,
+  pending: ReadonlyMap<string, PendingInvitation>,
+  newcomer: NodeId,
+  petname: string,
+): void {
+  const own = toHex(newcomer)
+  for (const [id, name] of group.petnames) {
+    if (name !== petname || id === own || !(group.list.members.has(id) || pending.has(id))) continue
+    const message = `another device of ${group.name} is called "${petname}" here already; choose another name`
+    throw new ProtocolError('NAME_INVALID', message)
   }
 }
 

@@ -272,6 +272,14 @@ t.test('inviting oneself, a member, or past the limits is refused', (t) => {
   const confirmed = confirm(invite(group, alice, bob, random).group, bob)
   t.throws(inviting(confirmed), { code: 'MEMBER_EXISTS' })
   t.throws(inviting(group, { petname: 'a\nb' }), { code: 'NAME_INVALID' })
+  const called = inviteMember(crypto, group, { ...invitation, petname: 'Bobby' }).group
+  const { identityKey: carolKey } = carol.identity
+  const namesake = { newcomer: carolKey, petname: 'Bobby' }
+  t.throws(inviting(called, namesake), { code: 'NAME_INVALID', message: /choose another/ }, 'the name of one invited')
+  t.throws(inviting(confirm(called, bob), namesake), { code: 'NAME_INVALID' }, 'the name of a member')
+  t.doesNotThrow(inviting(called, { petname: 'Bobby' }), 'the same device again')
+  const never = now + limits.invitationLifeMs + limits.messageLifeMs + 1
+  t.doesNotThrow(inviting(called, { ...namesake, now: never }), 'the name of one who never came')
   t.throws(inviting(group, bob), { code: 'GROUP_UNKNOWN' }, 'by a device that is not in the group')
 
   const crowd = (members: number, pending: number): Group => ({
