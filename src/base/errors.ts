@@ -103,6 +103,7 @@ export type ErrorCode =
   | 'DATA_UNWRITABLE'
   | 'DATA_VERSION'
   | 'DATA_DAMAGED'
+  | 'DATA_KIND'
   | 'DATA_LOCKED'
   | 'PORT_IN_USE'
   | 'ADDRESS_UNAVAILABLE'

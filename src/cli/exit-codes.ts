@@ -56,6 +56,7 @@ export const exitOf: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
   IDENTITY_REFUSED: 'refused',
   DATA_VERSION: 'refused',
   DATA_DAMAGED: 'refused',
+  DATA_KIND: 'refused',
   DATA_LOCKED: 'refused',
   CONTROL_REFUSED: 'refused',
   DIRECTORY_MISSING: 'failure',

@@ -57,8 +57,8 @@ export function defaultDataPath(environment: NodeJS.ProcessEnv = process.env): s
 
 /**
  * Opens a data directory, making it and its secrets where there are none. Throws DATA_UNWRITABLE, DATA_VERSION (made by a
- * newer release) or DATA_DAMAGED (also where a store is there without the keys to it); never replaces secrets that are
- * there but cannot be read, and never takes over a directory with other things in it.
+ * newer release), DATA_KIND or DATA_DAMAGED (also where a store is there without the keys to it); never replaces secrets
+ * that are there but cannot be read, and never takes over a directory with other things in it.
  */
 export async function openDataDirectory(path: string, kind: StoredIdentity['kind']): Promise<DataDirectory> {
   await refuseForeign(path)
@@ -66,7 +66,7 @@ export async function openDataDirectory(path: string, kind: StoredIdentity['kind
   const identity = (await readIdentity(path)) ?? (await createIdentity(path, kind))
   if (identity.kind !== kind) {
     throw new ProtocolError(
-      'DATA_DAMAGED',
+      'DATA_KIND',
       `${path} belongs to a ${identity.kind}, not to a ${kind}; choose another with --data`,
     )
   }

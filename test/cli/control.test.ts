@@ -207,6 +207,12 @@ t.test('what a crash left behind is replaced, and a closed socket leaves nothing
   server.close()
   await eventually('the socket to go', () => !existsSync(path) || undefined)
   await t.rejects(controlClient(data).call('status', {}), { code: 'CONTROL_UNREACHABLE', message: /splitcast node/ })
+  const stopped = await temporaryDirectory()
+  await openDataDirectory(stopped, 'server')
+  await t.rejects(controlClient(stopped).call('status', {}), {
+    code: 'CONTROL_UNREACHABLE',
+    message: /no server runs .* splitcast server/,
+  })
 })
 
 t.test('where there is no node, the error says what is missing', async (t) => {

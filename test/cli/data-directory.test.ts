@@ -74,7 +74,7 @@ t.test('keys of which any digit was changed are refused as they are', async (t) 
 
 t.test("a newer release's keys and another kind's are refused", async (t) => {
   await openDataDirectory(at('kind'), 'server')
-  await t.rejects(openDataDirectory(at('kind'), 'node'), { code: 'DATA_DAMAGED', message: /belongs to a server/ })
+  await t.rejects(openDataDirectory(at('kind'), 'node'), { code: 'DATA_KIND', message: /belongs to a server/ })
   const file = at('kind/identity.json')
   await writeFile(file, (await readFile(file, 'utf8')).replace('"version":1', '"version":2'))
   await t.rejects(openDataDirectory(at('kind'), 'server'), { code: 'DATA_VERSION', message: /upgrade/ })

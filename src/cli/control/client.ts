@@ -93,15 +93,15 @@ async function unreachable(
 ): Promise<ProtocolError> {
   if (signal?.aborted) return abortedBy(signal)
   const directory = absolute(data)
-  // A directory that is not there, or is damaged, is the more useful thing to hear about.
-  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') await readDataDirectory(directory)
   if (error.code === 'EACCES') {
     return new ProtocolError('CONTROL_UNREACHABLE', `the node on ${directory} belongs to another user`)
   }
   if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return ended()
+  // A directory that is not there, or is damaged, is the more useful thing to hear about.
+  const { kind } = (await readDataDirectory(directory)).identity
   return new ProtocolError(
     'CONTROL_UNREACHABLE',
-    `no node runs on ${directory}; start one with splitcast node, or name another with --data`,
+    `no ${kind} runs on ${directory}; start one with splitcast ${kind}, or name another with --data`,
   )
 }
 
