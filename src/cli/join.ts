@@ -41,18 +41,28 @@ async function join(options: Options): Promise<void> {
   if (options.timeout !== undefined && !options.wait) {
     throw new ProtocolError('USAGE', '--timeout is how long to wait: add --wait')
   }
+  const passphraseOf = await passphraseToJoin(options.passphraseFile)
   const groups = await withNode(
     options,
     async (node, signal) => {
       await showWaiting(node, options.wait === true)
-      const passphrase = await passphraseToJoin(options.passphraseFile, signal)
-      const reply = await node.call('join', { passphrase, ...(options.as !== undefined && { as: options.as }) })
-      return reply.groups
+      return await joinAs(node, await passphraseOf(signal), options.as)
     },
     patienceOf(options.timeout),
   )
   if (options.json) return await printJson(groups)
   for (const { name, members } of groups) await print(`joined ${printable(name)}: ${membersText(members)}`)
+}
+
+async function joinAs(node: ControlClient, passphrase: string, as: string | undefined) {
+  try {
+    return (await node.call('join', { passphrase, ...(as !== undefined && { as }) })).groups
+  } catch (error) {
+    // Only a name that is taken has this remedy; the same code also tells of an invitation that contradicts a group.
+    const nameTaken =
+      error instanceof ProtocolError && error.code === 'GROUP_EXISTS' && error.message.endsWith('choose another name')
+    throw nameTaken ? new ProtocolError(error.code, `${error.message} with --as`) : error
+  }
 }
 
 /** Says how many messages may be invitations; fails or waits where there are none. */

@@ -11,6 +11,8 @@ import { tell } from './output.js'
 
 /** Six words of 2,048 are 66 bits, which Argon2id makes expensive to search. */
 const WORDS = 6
+const USUAL_COLUMNS = 80
+const USUAL_ROWS = 24
 
 /** Words drawn uniformly and independently, joined by hyphens. */
 export function generatePassphrase(random: RandomBytes = systemRandom(), words: number = WORDS): string {
@@ -37,17 +39,24 @@ export async function passphraseFromFile(file: string): Promise<string> {
   return line
 }
 
-/** The passphrase of an invitation that waits. */
-export async function passphraseToJoin(file: string | undefined, signal: AbortSignal): Promise<string> {
-  if (file !== undefined) return await passphraseFromFile(file)
+/**
+ * The passphrase of an invitation that waits, or is waited for: a file is read now, so that a mistyped name is heard of
+ * before any waiting; on a terminal the question comes when the answer is called for.
+ */
+export async function passphraseToJoin(file: string | undefined): Promise<(signal: AbortSignal) => Promise<string>> {
+  if (file !== undefined) {
+    const passphrase = await passphraseFromFile(file)
+    return async () => passphrase
+  }
   requireTerminal()
-  return await ask('Passphrase of the invitation', signal)
+  return (signal) => ask('Passphrase of the invitation', signal)
 }
 
 /** The passphrase for an invitation to be made: offers a generated one, and shows that one once. */
 export async function passphraseToInvite(file: string | undefined, signal: AbortSignal): Promise<string> {
   if (file !== undefined) return await passphraseFromFile(file)
   requireTerminal()
+  sizeTerminal(process.stderr)
   const prompts = await import('@clack/prompts')
   const choice = answered(
     await prompts.select({
@@ -67,6 +76,7 @@ export async function passphraseToInvite(file: string | undefined, signal: Abort
 }
 
 async function ask(message: string, signal: AbortSignal): Promise<string> {
+  sizeTerminal(process.stderr)
   const prompts = await import('@clack/prompts')
   return answered(
     await prompts.password({
@@ -76,6 +86,12 @@ async function ask(message: string, signal: AbortSignal): Promise<string> {
       validate: (text) => (text ? undefined : 'Type it, or press Ctrl-C to give up'),
     }),
   )
+}
+
+/** Some terminals say that they have no columns and rows; a prompt would be folded to one character a line. */
+export function sizeTerminal(terminal: { columns?: number; rows?: number }): void {
+  if (!terminal.columns) terminal.columns = USUAL_COLUMNS
+  if (!terminal.rows) terminal.rows = USUAL_ROWS
 }
 
 function answered<T extends string>(answer: T | symbol): T {

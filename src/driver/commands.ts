@@ -63,5 +63,5 @@ export function closed(): ProtocolError {
 }
 
 export function aborted(): ProtocolError {
-  return new ProtocolError('ABORTED', 'given up at the caller’s request')
+  return new ProtocolError('ABORTED', "given up at the caller's request")
 }

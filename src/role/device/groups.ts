@@ -75,7 +75,7 @@ export class Groups {
     for (const [index, name] of names.entries()) {
       checkName(name)
       if (this.byName(name) !== undefined || names.indexOf(name) !== index) {
-        throw new ProtocolError('GROUP_EXISTS', `there is a group "${name}" already; give another name with --as`)
+        throw new ProtocolError('GROUP_EXISTS', `there is a group "${name}" already; choose another name`)
       }
     }
     if (this.isFull(names.length)) {

@@ -257,7 +257,7 @@ export class Sending {
     if (proxy !== undefined) outgoing.failed.add(proxy)
     if (outgoing.tries < limits.sendTries) this.enqueue(outgoing)
     else {
-      const message = `none of ${outgoing.tries} first proxies took the message; check the network, then send it again`
+      const message = `no first proxy took the message in ${outgoing.tries} tries; check the network, then send it again`
       this.postpone(now, outgoing, 'SEND_FAILED', message)
     }
   }
@@ -300,9 +300,10 @@ function keyOf(session: SessionId, number: MessageNumber): string {
   return `${session}/${number}`
 }
 
-function tooFew({ listed, usable }: Extract<ProxyChoice, { ok: false }>): string {
+function tooFew({ usable }: Extract<ProxyChoice, { ok: false }>): string {
+  // No two fit each other, so of those there are one is as good as all of them.
   return (
-    `two proxies in different networks are needed besides this node's own; the directory lists ${listed}, ` +
-    `of which ${usable} are not this node's own: start more proxies`
+    "two proxies at different addresses, and in different networks where there are several, are needed besides this node's own; " +
+    `the directory lists ${Math.min(usable, 1)} that would do: start more proxies`
   )
 }
