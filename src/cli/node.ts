@@ -82,8 +82,9 @@ async function runNode(options: Options): Promise<void> {
   const { serveDeviceControl } = await import('./control.js')
 
   await runDaemon(async (daemon) => {
-    const device = await deviceOf(options, data, network, daemon)
+    // The proxy first: where its address is no good, the error names it as it was typed.
     const proxy = options.proxy === 'on' ? await proxyOf(options, data, network, daemon) : undefined
+    const device = await deviceOf(options, data, network, daemon)
     if (options.network !== undefined) await replaceFile(networkFile(data), `${network}\n`)
     daemon.control(await serveDeviceControl(data, device, { proxy, stop: daemon.shutdown.request }))
     const { signal } = daemon.shutdown

@@ -45,6 +45,8 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
   const log = options.log ?? createLog('silent')
   const crypto = await loadCrypto()
   const server = await resolveCard(options.network)
+  // Before any keys are made: a directory that a mistake leaves behind is a puzzle later.
+  if (options.advertise === undefined) checkReachable(await resolveEndpoint(options.listen))
   const directory = await openDataDirectory(options.data, 'node')
   const identity = crypto.identity(directory.identity.proxySeed)
   const { address, machine, running } = await startNode<never, never, ProxyMachine>({
@@ -74,12 +76,13 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
 }
 
 async function advertisedAddress(advertise: string | undefined, bound: PeerAddress): Promise<PeerAddress> {
-  if (advertise !== undefined) return await resolveEndpoint(advertise)
-  if (bound.host === '0.0.0.0' || bound.host === '::') {
-    throw new ProtocolError(
-      'USAGE',
-      'a proxy that listens on every address must be told where others reach it: add --advertise HOST:PORT',
-    )
-  }
-  return bound
+  return advertise === undefined ? bound : await resolveEndpoint(advertise)
+}
+
+function checkReachable({ host }: PeerAddress): void {
+  if (host !== '0.0.0.0' && host !== '::') return
+  throw new ProtocolError(
+    'USAGE',
+    'a proxy that listens on every address must be told where others reach it: add --advertise HOST:PORT',
+  )
 }

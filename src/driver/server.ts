@@ -12,6 +12,7 @@ import { formatNetworkCard, parseEndpoint } from '../wire/text.js'
 import { loadCrypto } from './crypto.js'
 import { openDataDirectory, replaceFile } from './data-directory.js'
 import { createLog, type Log } from './log.js'
+import { resolveEndpoint } from './network.js'
 import { systemRandom } from './random.js'
 import { startNode } from './start.js'
 
@@ -43,6 +44,8 @@ export interface ServerNode extends AsyncDisposable {
 export async function openServer(options: ServerOptions): Promise<ServerNode> {
   const log = options.log ?? createLog('silent')
   const crypto = await loadCrypto()
+  // Before any keys are made: a directory that a mistake leaves behind is a puzzle later.
+  if (!options.advertise?.length) checkReachable(await resolveEndpoint(options.listen))
   const directory = await openDataDirectory(options.data, 'server')
   const identity = crypto.identity(directory.identity.seed)
   let card = ''
@@ -77,11 +80,13 @@ export async function openServer(options: ServerOptions): Promise<ServerNode> {
 
 function advertisedAddresses(advertise: readonly string[] | undefined, bound: PeerAddress): NetworkAddress[] {
   if (advertise !== undefined && advertise.length > 0) return advertise.map((text) => parseEndpoint(text))
-  if (bound.host === '0.0.0.0' || bound.host === '::') {
-    throw new ProtocolError(
-      'USAGE',
-      'a server that listens on every address must be told where others reach it: add --advertise HOST:PORT',
-    )
-  }
   return [numericAddress(bound)]
+}
+
+function checkReachable({ host }: PeerAddress): void {
+  if (host !== '0.0.0.0' && host !== '::') return
+  throw new ProtocolError(
+    'USAGE',
+    'a server that listens on every address must be told where others reach it: add --advertise HOST:PORT',
+  )
 }
