@@ -13,6 +13,7 @@ interface Options {
 
 export function addGroup(program: Command): void {
   const group = program.command('group').description('create groups, invite to them, join them and show them')
+  group.addHelpText('after', '\nExample:\n  splitcast group create friends')
   dataOption(group.command('create'))
     .description('create a group with this device as its first member')
     .argument('<name>', 'what this device calls the group; others may call it otherwise')
@@ -43,8 +44,8 @@ async function create(name: string, options: Options): Promise<void> {
 async function list(options: Options): Promise<void> {
   const { groups } = await withNode(options, (node) => node.call('groups', {}))
   if (options.json) await printJson(groups)
-  else if (groups.length > 0)
-    await print(columns(groups.map(({ name, members }) => [printable(name), membersText(members)])))
+  else if (groups.length === 0) await print('no groups')
+  else await print(columns(groups.map(({ name, members }) => [printable(name), membersText(members)])))
 }
 
 async function members(group: string, options: Options): Promise<void> {

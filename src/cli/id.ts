@@ -13,7 +13,15 @@ export function addId(program: Command): void {
   dataOption(program.command('id'))
     .description('show the address by which others invite this device; makes its keys where there are none')
     .option('--json', 'print {address, id, proxyId}, the ids in hex')
-    .addHelpText('after', '\nExample:\n  splitcast id --data ~/cast')
+    .addHelpText(
+      'after',
+      `
+An invitation reaches only a device whose node has connected to the server once: start the node before
+others invite it. If it never connected when it was invited, have it invited again.
+
+Example:
+  splitcast id --data ~/cast`,
+    )
     .action(showId)
 }
 

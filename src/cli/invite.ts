@@ -22,6 +22,9 @@ interface Options {
 /** Bytes of a list: as many addresses as there may be members, with long petnames and remarks. */
 const MAX_LIST_BYTES = 4 * 1024 * 1024
 const PROGRESS_MS = 5000
+/** The server keeps nothing for a device that it has never heard of. */
+const REACHES = 'if its node has never connected to the server, start it and invite again'
+const REACHES_MANY = 'where a node has never connected to the server, start it and invite it again'
 
 export function addInvite(group: Command): void {
   dataOption(group.command('invite'))
@@ -39,6 +42,8 @@ export function addInvite(group: Command): void {
     .addHelpText(
       'after',
       `
+An invitation reaches only a device whose node has connected to the server once: start the newcomer's
+node once before inviting; if it never connected, invite again.
 Whoever is invited needs the passphrase: give it to them by another way, never over this network.
 On a terminal a generated one is offered; the same one serves a whole list.
 A list in which some could not be invited ends with an error; the rest is invited.
@@ -105,6 +110,7 @@ async function inviteAll(
   } finally {
     progress.end()
   }
+  if (!json && invitees.length > 1 && failures.length < invitees.length) await print(REACHES_MANY)
   return failures
 }
 
@@ -134,7 +140,7 @@ async function report({ address, petname }: Invitee, outcome: Outcome, json: boo
     const error = failed ? { code: outcome.code, message: outcome.message } : null
     await printJson({ address, as: petname ?? null, id: failed ? null : outcome, error })
   } else if (!failed) {
-    await print(`invited ${printable(petname ?? outcome)}`)
+    await print(`invited ${printable(petname ?? outcome)}${many ? '' : ` (${REACHES})`}`)
   }
   if (failed && many) tell(`${errorLine(outcome)}: ${address}`)
 }

@@ -12,14 +12,23 @@ export function networkFile(data: string): string {
   return join(data, 'network')
 }
 
-/** The card, checked. Throws NETWORK_CARD_MALFORMED, or USAGE where none was ever given. */
+/** The card, checked. Throws NETWORK_CARD_MALFORMED, or USAGE where none was ever given or it names no file. */
 export async function networkCard(given: string | undefined, data: string): Promise<string> {
-  if (given !== undefined) return checked((await contentOf(given)) ?? given)
+  if (given !== undefined) return checked((await contentOf(given)) ?? asCard(given))
   const remembered = await contentOf(networkFile(data))
   if (remembered !== undefined) return checked(remembered)
   throw new ProtocolError(
     'USAGE',
     'which network? add --network with the card that the server printed, or a file with it',
+  )
+}
+
+/** A text that does not begin as cards do, nor as the addresses that are taken for one, was meant as a file's name. */
+function asCard(given: string): string {
+  if (/^\s*(split)?cast1/i.test(given)) return given
+  throw new ProtocolError(
+    'USAGE',
+    `there is no file ${given}, and it is no network card, which begins with splitcast1: check what --network is given`,
   )
 }
 

@@ -63,7 +63,12 @@ export function columns(rows: readonly (readonly string[])[]): string {
 }
 
 export function membersText(count: number): string {
-  return count === 1 ? '1 member' : `${count} members`
+  return counted(count, 'member')
+}
+
+/** `1 datagram`, `2 datagrams`; `many` where the plural is no mere s. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
 }
 
 function isClosedPipe(error: unknown): boolean {

@@ -7,7 +7,7 @@ import type { PaddingMode } from '../group/group.js'
 import type { UploadReply } from './control/protocol.js'
 import { readInput, STDIN } from './input.js'
 import { dataOption, nonEmpty, oneOf, paddingModes, secondsToMs } from './options.js'
-import { print, printJson } from './output.js'
+import { counted, print, printJson } from './output.js'
 import { withNode } from './run-client.js'
 import { patienceOf } from './shutdown.js'
 
@@ -57,7 +57,10 @@ async function send(group: string, text: string | undefined, options: Options): 
 }
 
 async function bodyFrom(text: string | undefined, file: string | undefined): Promise<Uint8Array> {
-  if ((text === undefined) === (file === undefined)) {
+  if (text !== undefined && file !== undefined) {
+    throw new ProtocolError('USAGE', 'give either a text or --file, not both')
+  }
+  if (text === undefined && file === undefined) {
     throw new ProtocolError('USAGE', 'what to send? write the text, name a file with --file, or - for standard input')
   }
   if (file !== undefined) return await readInput(file, limits.bodyBytes, tooLarge)
@@ -75,7 +78,7 @@ function reportText(report: UploadReply): string {
   const overheadBytes = report.uploadBytes - report.bodyBytes
   return [
     `sent ${report.messageId} to ${report.recipients} recipients, this device among them`,
-    `uploaded ${report.uploadBytes} bytes in ${report.datagrams} datagram${report.datagrams === 1 ? '' : 's'}: body ${report.bodyBytes}, overhead ${overheadBytes}`,
+    `uploaded ${report.uploadBytes} bytes in ${counted(report.datagrams, 'datagram')}: body ${report.bodyBytes}, overhead ${overheadBytes}`,
     `overhead: fixed ${report.fixedBytes}, slots ${10 * report.slots}, padding ${report.paddingBytes}, further datagrams ${report.furtherDatagramBytes}`,
   ].join('\n')
 }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { LinkCountersReply, NodeStatus, ServerStatus } from './control/protocol.js'
 import { dataOption } from './options.js'
-import { columns, print, printable, printJson } from './output.js'
+import { columns, counted, print, printable, printJson } from './output.js'
 import { withNode } from './run-client.js'
 
 interface Options {
@@ -32,7 +32,9 @@ function nodeRows(status: NodeStatus): string[][] {
     ['server', status.connected ? 'connected' : 'not connected'],
     [
       'directory',
-      directory === null ? 'none yet' : `${directory.proxies.length} proxies, until ${directory.validUntil}`,
+      directory === null
+        ? 'none yet'
+        : `${counted(directory.proxies.length, 'proxy', 'proxies')}, until ${directory.validUntil}`,
     ],
     ['groups', groups.map(({ name, members }) => `${printable(name)} (${members})`).join(', ') || 'none'],
     ['waiting', `${status.unopened} unopened, ${status.inbox} in the inbox, ${status.outgoing} to send`],
@@ -50,8 +52,11 @@ function proxyRows(proxy: NonNullable<NodeStatus['proxy']>): string[][] {
       '',
       `${proxy.connected ? 'connected' : 'not connected'}, ${proxy.listed ? 'listed' : 'not listed'} in the directory`,
     ],
-    ['', `${proxy.forwardedMessages} forwarded, ${proxy.splitRequests} split into ${proxy.sentCopies} copies`],
-    ['', `${proxy.waitingCopies} copies waiting`],
+    [
+      '',
+      `${proxy.forwardedMessages} forwarded, ${proxy.splitRequests} split into ${counted(proxy.sentCopies, 'copy', 'copies')}`,
+    ],
+    ['', `${counted(proxy.waitingCopies, 'copy', 'copies')} waiting`],
     ['from senders', linkText(proxy.links.senders)],
     ['from proxies', linkText(proxy.links.fromProxies)],
     ['to proxies', linkText(proxy.links.toProxies)],
@@ -64,7 +69,7 @@ function serverRows(status: ServerStatus): string[][] {
   return [
     ['card', status.card],
     ['id', status.id],
-    ['directory', `version ${status.directoryVersion}, ${status.proxies.length} proxies`],
+    ['directory', `version ${status.directoryVersion}, ${counted(status.proxies.length, 'proxy', 'proxies')}`],
     ['devices', `${status.devicesConnected} connected of ${status.devicesKnown} known`],
     ['copies', `${status.acceptedCopies} accepted, ${status.deliveredCopies} delivered, ${status.storedCopies} stored`],
     ['proxies', linkText(status.links.proxies)],
@@ -75,7 +80,7 @@ function serverRows(status: ServerStatus): string[][] {
 }
 
 function linkText({ sent, received }: LinkCountersReply): string {
-  return `${sent.datagrams} datagrams (${sent.payloadBytes} bytes) out, ${received.datagrams} (${received.payloadBytes}) in`
+  return `${counted(sent.datagrams, 'datagram')} (${counted(sent.payloadBytes, 'byte')}) out, ${received.datagrams} (${received.payloadBytes}) in`
 }
 
 function dropText(drops: Readonly<Record<string, number>>): string {

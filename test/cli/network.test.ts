@@ -97,6 +97,7 @@ t.test('a group: created, invited to, joined', async (t) => {
   const mine = splitcast(['group', 'invite', 'friends', aliceAddress, ...secret, ...data('alice')])
   t.match(await early, { code: 4, stderr: /INVITATION_NONE/ })
   t.match(await empty, { code: 4, stderr: /GROUP_EMPTY/ })
+  t.equal(await printed('group', 'list', ...data('bob')), 'no groups')
   t.match(await mine, { code: 4, stderr: /MEMBER_SELF/ })
 
   await writeFile(at('list'), `${bobAddress} bob of berlin\n${aliceAddress} # myself\n`)
@@ -116,8 +117,10 @@ t.test('a group: created, invited to, joined', async (t) => {
   const wrong = await splitcast(['group', 'join', '--wait', '--passphrase-file', at('wrong'), ...data('bob')])
   t.match(wrong, { code: 4, stdout: '', stderr: /1 message waits[\s\S]*PASSPHRASE_WRONG/ })
   t.equal((await statusOf('bob')).unopened, 1, 'it is kept for another try')
-  const join = ['group', 'join', '--wait', '--timeout', '10', '--as', 'pals', ...secret, ...data('bob')]
-  t.equal(await printed(...join), 'joined pals: 2 members')
+  await controlClient(at('bob')).call('createGroup', { name: 'mine' })
+  const join = (as: string) => ['group', 'join', '--wait', '--timeout', '10', '--as', as, ...secret, ...data('bob')]
+  t.match(await splitcast(join('mine')), { code: 4, stderr: /choose another name with --as \[GROUP_EXISTS\]/ })
+  t.equal(await printed(...join('pals')), 'joined pals: 2 members')
 
   await eventually('the confirmation', async () => (await statusOf('alice')).groups[0]?.members === 2 || undefined)
   const [members, groups] = await Promise.all([
@@ -128,7 +131,7 @@ t.test('a group: created, invited to, joined', async (t) => {
     { name: null, role: 'creator', self: true },
     { name: 'bob of berlin', role: 'member', self: false },
   ])
-  t.equal(groups, 'pals  2 members')
+  t.equal(groups, 'mine  1 member\npals  2 members')
 })
 
 t.test('a message, and what it cost', async (t) => {
@@ -266,7 +269,12 @@ t.test('what is asked of a running node in vain', async (t) => {
   const cases = [
     refused('an unknown group', ['send', 'nobody', 'hello', ...data('alice')], 4, /GROUP_UNKNOWN/),
     refused('a second process', ['node', '--network', card, ...data('alice')], 4, /DATA_LOCKED/),
-    refused('a group twice', ['group', 'create', 'friends', ...data('alice')], 4, /GROUP_EXISTS/),
+    refused(
+      'a group twice',
+      ['group', 'create', 'friends', ...data('alice')],
+      4,
+      /already; choose another name \[GROUP_EXISTS/,
+    ),
     refused('a name with control characters', ['group', 'create', 'a\u0007', ...data('alice')], 2, /NAME_INVALID/),
     refused('a mistyped address', invite(mistyped, ...secret), 2, /ADDRESS_MALFORMED/),
     refused('a card for an address', invite(cardLine, ...secret), 2, /network card.*ADDRESS_MALFORMED/),
@@ -280,7 +288,14 @@ t.test('what is asked of a running node in vain', async (t) => {
     refused('a body over the limit', ['send', 'friends', '--file', at('large'), ...data('alice')], 2, /BODY_TOO_LARGE/),
     refused('nothing to send', ['send', 'friends', ...data('alice')], 2, /USAGE/),
     refused('a group on a server', ['group', 'list', ...data('server')], 4, /CONTROL_REFUSED/),
-    refused('the data of a server', ['id', ...data('server')], 4, /DATA_DAMAGED/),
+    refused('the data of a server', ['id', ...data('server')], 4, /DATA_KIND/),
+    refused(
+      'no passphrase file, before any waiting',
+      ['group', 'join', '--wait', '--passphrase-file', at('nothing'), ...data('bob')],
+      2,
+      /cannot read the passphrase file/,
+    ),
+    refused('a text and a file', ['send', 'friends', 'x', '--file', at('nothing'), ...data('alice')], 2, /not both/),
     refused('--timeout without --wait', ['group', 'join', '--timeout', '1', ...data('bob')], 2, /USAGE/),
   ]
   // Two at a time: each is a process.
@@ -318,6 +333,18 @@ t.test('what cannot be started', async (t) => {
       /NETWORK_CARD_MALFORMED/,
     ],
     ['no card at all', ['node', ...data('n')], 2, /--network.*USAGE/],
+    [
+      'a proxy at an address of another machine',
+      [...node, '--proxy', 'on', '--listen', '192.0.2.1:7001', ...data('n')],
+      1,
+      /192\.0\.2\.1:7001.*ADDRESS_UNAVAILABLE/,
+    ],
+    [
+      'a proxy on every address without --advertise',
+      [...node, '--proxy', 'on', '--listen', '0.0.0.0:0', ...data('s3')],
+      2,
+      /--advertise.*USAGE/,
+    ],
     ['a proxy without --listen', [...node, '--proxy', 'on', ...data('n')], 2, /--listen.*USAGE/],
     ['a directory that cannot be made', [...node, '--data', at('file/n')], 1, /DATA_UNWRITABLE/],
     ['a newer data directory', [...node, ...data('newer')], 4, /upgrade.*DATA_VERSION/],
@@ -336,6 +363,7 @@ t.test('what cannot be started', async (t) => {
   )
   t.equal(await readFile(join(at('newer'), 'identity.json'), 'utf8'), '{"version":2}', 'nothing is written over')
   await t.rejects(stat(long), 'a refused path leaves nothing behind')
+  await t.rejects(stat(at('s3')), 'nor does a missing --advertise')
 })
 
 t.test('two processes that are first on a directory make one identity', async (t) => {

@@ -22,8 +22,8 @@ import {
   secondsToMs,
   wholeNumber,
 } from '../../src/cli/options.js'
-import { columns, errorLine, printable, reportError } from '../../src/cli/output.js'
-import { generatePassphrase, passphraseFromFile } from '../../src/cli/passphrase.js'
+import { columns, counted, errorLine, printable, reportError } from '../../src/cli/output.js'
+import { generatePassphrase, passphraseFromFile, sizeTerminal } from '../../src/cli/passphrase.js'
 import { buildProgram } from '../../src/cli/program.js'
 import { saveBody } from '../../src/cli/save.js'
 import { admittedFrom } from '../../src/cli/server.js'
@@ -71,6 +71,16 @@ t.test('passphrases', async (t) => {
     await t.rejects(passphraseFromFile(file('secret')), { code: 'USAGE' })
     await t.rejects(passphraseFromFile(file('none')), { code: 'USAGE' })
   })
+
+  t.test('a terminal that does not say its size is asked as one of the usual size', (t) => {
+    const silent = { columns: 0, rows: 0 }
+    sizeTerminal(silent)
+    t.strictSame(silent, { columns: 80, rows: 24 })
+    const narrow = { columns: 40, rows: 10 }
+    sizeTerminal(narrow)
+    t.strictSame(narrow, { columns: 40, rows: 10 })
+    t.end()
+  })
 })
 
 t.test('options are read or refused', (t) => {
@@ -103,6 +113,9 @@ t.test('address lists', (t) => {
   const bad = `${one.slice(0, -1)}${one.endsWith('q') ? 'p' : 'q'}`
   t.throws(() => parseAddressList(`${two}\n${bad}`, 'list'), { code: 'ADDRESS_MALFORMED', message: /^list line 2: / })
   t.throws(() => parseAddressList(`${one}\n\n${one.toUpperCase()}`, 'list'), { message: /line 3 repeats .* line 1/ })
+  t.throws(() => parseAddressList(`${one} bob\n${two} bob`, 'list'), {
+    message: /line 2 repeats the petname of line 1/,
+  })
   t.throws(() => parseAddressList('# nobody\n', 'list'), { code: 'USAGE' })
   t.end()
 })
@@ -149,6 +162,7 @@ t.test('network cards', async (t) => {
   )
   await t.rejects(networkCard(addressOf(1), directory), { code: 'NETWORK_CARD_MALFORMED', message: /device address/ })
   await t.rejects(networkCard(directory, directory), { code: 'USAGE' }, 'a directory')
+  await t.rejects(networkCard('./nofile', directory), { code: 'USAGE', message: /no file \.\/nofile.*splitcast1/ })
 })
 
 t.test('input is read up to its limit, and not one byte more', async (t) => {
@@ -187,6 +201,8 @@ t.test('what others wrote cannot steer a terminal', (t) => {
     ]),
     'a    bc\ndef  g',
   )
+  t.equal(counted(1, 'proxy', 'proxies'), '1 proxy')
+  t.equal(counted(0, 'datagram'), '0 datagrams')
   t.equal(reportError(Object.assign(new Error('gone'), { code: 'EPIPE' }), false), exitCodes.ok)
   t.end()
 })
@@ -212,10 +228,9 @@ t.test('commands to a node and its answers are checked at both ends', (t) => {
 })
 
 t.test('every command explains itself with an example', (t) => {
-  const leaves = (command: Command): Command[] =>
-    command.commands.length === 0 ? [command] : command.commands.flatMap(leaves)
-  const commands = leaves(buildProgram())
-  t.ok(commands.length >= 13)
+  const all = (command: Command): Command[] => command.commands.flatMap((each) => [each, ...all(each)])
+  const commands = all(buildProgram())
+  t.ok(commands.length >= 14)
   for (const command of commands) {
     let help = ''
     command.configureOutput({ writeOut: (text) => (help += text) })
