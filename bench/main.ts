@@ -10,6 +10,7 @@ import type { BenchOptions, BenchReport } from './subject.js'
 const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = { overhead, split }
 
 const program = new Command('bench')
+  .exitOverride()
   .argument('<subject>', Object.keys(subjects).join(' or '))
   .option('--json', 'print one JSON object on standard output')
   .option('--quick', 'fewer rows, shorter measurements')
@@ -27,5 +28,6 @@ const program = new Command('bench')
 try {
   await program.parseAsync()
 } catch (error) {
-  process.exitCode = reportError(error, true)
+  // What was typed wrongly needs one line; where a measurement failed, the trace is of use.
+  process.exitCode = reportError(error, !(error instanceof ProtocolError))
 }
