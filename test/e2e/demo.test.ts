@@ -101,7 +101,7 @@ t.test('every member gets every message once, verified, and no role reads more t
     )
   }
   t.strictSame(result.knowledge.p1.learnt, ['address of S', 'id of a proxy'])
-  t.strictSame(result.knowledge.cs.learnt, ['id of a proxy', 'slot of S', 'slot of a recipient'])
+  t.strictSame(result.knowledge.cs.learnt, ['id of a proxy', 'S as a recipient', 'a recipient'])
 })
 
 t.test('a planted leak is found, and makes the demo fail', async (t) => {

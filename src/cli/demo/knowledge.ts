@@ -17,14 +17,15 @@ export const truthNames = [
   'id of a recipient',
   'identity key of S',
   'identity key of a recipient',
-  'slot of S',
-  'slot of a recipient',
+  'S as a recipient',
+  'a recipient',
   'group id',
   'group key',
   'group secret',
   'group symmetric secret',
   'message id',
   'body',
+  'number of copies',
 ] as const
 export type TruthName = (typeof truthNames)[number]
 
@@ -35,34 +36,65 @@ interface RowRule {
   /** Formats that this role reads while it plays this part. */
   readonly formats: readonly string[]
   readonly must: readonly TruthName[]
-  readonly may: readonly TruthName[]
+  /** Fields too short to be known by their digest, and what reading them tells. */
+  readonly tells?: Readonly<Record<string, TruthName>>
 }
+
+const ENTRY_FORMATS = ['proxy entry', 'network address', 'sealing key']
+const DIRECTORY_FORMATS = ['directory reply', 'directory', ...ENTRY_FORMATS]
 
 export const rowRules: Readonly<Record<Row, RowRule>> = {
   p1: {
     role: 'proxy',
     formats: ['forward link', 'forward'],
     must: ['address of S', 'id of a proxy'],
-    may: [],
   },
   p2: {
     role: 'proxy',
     formats: ['request link', 'request', 'request body', 'copy answers', 'copy answer'],
-    must: ['address of a proxy'],
-    may: [],
+    must: ['address of a proxy', 'number of copies'],
+    tells: { 'request body.count': 'number of copies' },
   },
   cs: {
     role: 'server',
     formats: ['copy', 'copy opened', 'delivery confirmation', 'delivery number'],
-    must: ['id of a proxy', 'slot of a recipient', 'slot of S'],
-    may: [],
+    must: ['id of a proxy', 'a recipient', 'S as a recipient'],
   },
   t: {
     role: 'device',
     formats: ['delivery', 'message opened'],
     must: ['id of S', 'message id', 'body', 'group id'],
-    may: [],
   },
+}
+
+/**
+ * What each role reads besides messages: who is connected, and the directory. It may name nodes, and nothing of a group or a
+ * message.
+ */
+const besides: Readonly<
+  Record<Learnt['role'], { readonly formats: readonly string[]; readonly may: readonly TruthName[] }>
+> = {
+  proxy: { formats: DIRECTORY_FORMATS, may: ['id of a proxy', 'address of a proxy'] },
+  server: {
+    formats: [
+      'device link',
+      'proxy link',
+      'identity proof',
+      'directory request',
+      'proxy announcement',
+      ...ENTRY_FORMATS,
+    ],
+    may: [
+      'address of S',
+      'address of a proxy',
+      'id of a proxy',
+      'id of S',
+      'id of a recipient',
+      'identity key of S',
+      'identity key of a recipient',
+    ],
+  },
+  device: { formats: [...DIRECTORY_FORMATS, 'busy'], may: ['id of a proxy', 'address of a proxy'] },
 }
 
 export interface RowReport {
@@ -76,7 +108,7 @@ export interface RowReport {
 
 export type Knowledge = Readonly<Record<Row, RowReport>>
 
-/** Judges the reports of all processes. Every field read by a role belongs to a row, or to links and directory alone. */
+/** Judges the reports of all processes, row by row. */
 export function judge(reports: readonly Learnt[], truths: Truths, senderNode: number): Knowledge {
   const row = (name: Row) =>
     judgeRow(
@@ -85,6 +117,25 @@ export function judge(reports: readonly Learnt[], truths: Truths, senderNode: nu
       truths,
     )
   return { p1: row('p1'), p2: row('p2'), cs: row('cs'), t: row('t') }
+}
+
+/** Judges what was read outside all rows: a format that nobody has judged is a fault, whatever stood in it. */
+export function judgeBesides(reports: readonly Learnt[], truths: Truths): string[] {
+  const faults = new Set<string>()
+  for (const { role, node, fields } of reports) {
+    const { formats, may } = besides[role]
+    const judged = Object.values(rowRules).flatMap((rule) => (rule.role === role ? rule.formats : []))
+    for (const [field, digests] of Object.entries(fields)) {
+      const format = formatOf(field)
+      if (judged.includes(format)) continue
+      if (!formats.includes(format)) faults.add(`node ${node} read ${field}, which belongs to no row`)
+      for (const digest of digests) {
+        const name = truths.get(digest)
+        if (name !== undefined && !may.includes(name)) faults.add(`node ${node} read the ${name} in ${field}`)
+      }
+    }
+  }
+  return [...faults]
 }
 
 function plays(row: Row, report: Learnt, senderNode: number): boolean {
@@ -101,20 +152,19 @@ function judgeRow(rule: RowRule, reports: readonly Learnt[], truths: Truths): Ro
     for (const [field, digests] of Object.entries(report.fields)) {
       if (!rule.formats.includes(formatOf(field))) continue
       fields.add(field)
+      const told = rule.tells?.[field]
+      if (told !== undefined) learnt.add(told)
       for (const digest of digests) {
         const name = truths.get(digest)
         if (name !== undefined) learnt.add(name)
-        if (name !== undefined && !allowed(rule, name)) faults.push(`node ${report.node} read the ${name} in ${field}`)
+        if (name !== undefined && !rule.must.includes(name))
+          faults.push(`node ${report.node} read the ${name} in ${field}`)
       }
     }
   }
   for (const name of rule.must)
     if (!learnt.has(name)) faults.push(`nobody read the ${name}, which this role has to read`)
   return { fields: [...fields].sort(), learnt: truthNames.filter((name) => learnt.has(name)), faults }
-}
-
-function allowed(rule: RowRule, name: TruthName): boolean {
-  return rule.must.includes(name) || rule.may.includes(name)
 }
 
 function formatOf(field: string): string {

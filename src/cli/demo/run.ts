@@ -11,7 +11,7 @@ import type { UploadReport } from '../../role/device.js'
 import { parseDeviceAddress } from '../../wire/text.js'
 import { DemoFailure, type Received } from './children.js'
 import type { Truth } from './host-protocol.js'
-import { judge, type Row, type TruthName } from './knowledge.js'
+import { judge, judgeBesides, type Row, type TruthName } from './knowledge.js'
 import { digestOf } from './learnt.js'
 import type { DemoOptions } from './options.js'
 import { badSignatures, type DemoResult, hopsOf, worstCost } from './result.js'
@@ -74,6 +74,7 @@ async function perform(
   const cost = worstCost(sent.map(({ report }) => report))
   const { delivered, duplicates, faults } = checkReceived(world, sent, received)
   const bad = badSignatures(world, before, after)
+  faults.push(...judgeBesides(learnt, truths))
   if (bad > 0) faults.push(`${bad} messages with a bad signature`)
   for (const row of Object.keys(knowledge) as Row[])
     faults.push(...knowledge[row].faults.map((fault) => `${row}: ${fault}`))
@@ -187,7 +188,7 @@ function truthsOf(world: World, truth: Truth, sent: readonly Sent[]): ReadonlyMa
     const own = member === world.sender
     truths.set(digestOf(fromHex(member.id)), own ? 'id of S' : 'id of a recipient')
     truths.set(digestOf(identityKey), own ? 'identity key of S' : 'identity key of a recipient')
-    truths.set(digestOf(Buffer.concat([fromHex(member.id), accessCode])), own ? 'slot of S' : 'slot of a recipient')
+    truths.set(digestOf(Buffer.concat([fromHex(member.id), accessCode])), own ? 'S as a recipient' : 'a recipient')
   }
   truths.set(truth.groupId, 'group id')
   truths.set(truth.groupKey, 'group key')
