@@ -1,7 +1,7 @@
 /** The demo's judge: finds what is outside a row, notices a hook that is dead, and lets no unknown format pass. */
 import t from 'tap'
 import type { Learnt } from '../../src/cli/demo/host-protocol.js'
-import { judge, judgeBesides, type TruthName } from '../../src/cli/demo/knowledge.js'
+import { judge, judgeBesides, judgeCopies, type TruthName } from '../../src/cli/demo/knowledge.js'
 
 const truths = new Map<string, TruthName>([
   ['aa', 'address of S'],
@@ -37,6 +37,13 @@ t.test('a value of the row that nobody read is a fault: the hook may be dead', a
 t.test('a report that overflowed proves nothing', async (t) => {
   const { p1 } = judge([read('proxy', honestP1, true)], truths, SENDER)
   t.match(p1.faults, [/more than could be kept/])
+})
+
+t.test('copies that look alike at CS are a fault', async (t) => {
+  const fields = { 'copy.sealed': ['1', '2'], 'copy opened.ephemeral': ['3', '4'], 'copy opened.payload': ['5', '6'] }
+  t.strictSame(judgeCopies([read('server', fields)], 2), [])
+  const alike = judgeCopies([read('server', { ...fields, 'copy opened.payload': ['5'] })], 2)
+  t.match(alike, [/CS read 1 different values of copy opened.payload in 2 copies/])
 })
 
 t.test('a format of no row is a fault, and so is a secret beside the rows', async (t) => {

@@ -138,6 +138,17 @@ export function judgeBesides(reports: readonly Learnt[], truths: Truths): string
   return [...faults]
 }
 
+/** What CS reads of a copy must differ from copy to copy, or it could tell which belong together. */
+export function judgeCopies(reports: readonly Learnt[], copies: number): string[] {
+  return ['copy.sealed', 'copy opened.ephemeral', 'copy opened.payload'].flatMap((field) => {
+    const seen = reports.reduce(
+      (sum, { role, fields }) => sum + (role === 'server' ? (fields[field]?.length ?? 0) : 0),
+      0,
+    )
+    return seen >= copies ? [] : [`CS read ${seen} different values of ${field} in ${copies} copies: some look alike`]
+  })
+}
+
 function plays(row: Row, report: Learnt, senderNode: number): boolean {
   if (report.role !== rowRules[row].role) return false
   return row !== 't' || report.node !== senderNode

@@ -11,7 +11,7 @@ import type { UploadReport } from '../../role/device.js'
 import { parseDeviceAddress } from '../../wire/text.js'
 import { DemoFailure, type Received } from './children.js'
 import type { Truth } from './host-protocol.js'
-import { judge, judgeBesides, type Row, type TruthName } from './knowledge.js'
+import { judge, judgeBesides, judgeCopies, type Row, type TruthName } from './knowledge.js'
 import { digestOf } from './learnt.js'
 import type { DemoOptions } from './options.js'
 import { badSignatures, type DemoResult, hopsOf, worstCost } from './result.js'
@@ -74,7 +74,7 @@ async function perform(
   const cost = worstCost(sent.map(({ report }) => report))
   const { delivered, duplicates, faults } = checkReceived(world, sent, received)
   const bad = badSignatures(world, before, after)
-  faults.push(...judgeBesides(learnt, truths))
+  faults.push(...judgeBesides(learnt, truths), ...judgeCopies(learnt, options.members * options.messages))
   if (bad > 0) faults.push(`${bad} messages with a bad signature`)
   for (const row of Object.keys(knowledge) as Row[])
     faults.push(...knowledge[row].faults.map((fault) => `${row}: ${fault}`))
