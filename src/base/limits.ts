@@ -139,7 +139,7 @@ export const limits = {
   nextHops: 1024,
   nextHopIdleMs: MINUTE_MS,
   /** A message that no next hop has taken by then is given up. */
-  forwardHoldMs: 30 * SECOND_MS,
+  forwardHoldMs: 2 * MINUTE_MS,
   /** Protocol: a copy is worthless once its slot window and both neighbours are over. */
   copyHoldMs: 20 * MINUTE_MS,
   /** A copy that CS has not answered by then is sent again. */
