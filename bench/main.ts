@@ -3,11 +3,23 @@ import { cpus } from 'node:os'
 import { Command } from 'commander'
 import { ProtocolError } from '../src/base/errors.js'
 import { reportError } from '../src/cli/output.js'
+import { loadCrypto } from '../src/driver/crypto.js'
+import { link } from './link.js'
+import { open } from './open.js'
 import { overhead } from './overhead.js'
+import { primitives } from './primitives.js'
+import { slots } from './slots.js'
 import { split } from './split.js'
 import type { BenchOptions, BenchReport } from './subject.js'
 
-const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = { overhead, split }
+const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
+  overhead,
+  split,
+  primitives,
+  open,
+  slots,
+  link,
+}
 
 const program = new Command('bench')
   .exitOverride()
@@ -20,9 +32,12 @@ const program = new Command('bench')
       throw new ProtocolError('USAGE', `there is no subject ${name}; choose ${Object.keys(subjects).join(' or ')}`)
     const { results, text } = await subject({ quick })
     const machine = cpus()[0]?.model ?? 'unknown'
-    const where = { machine, node: process.version, v8: process.versions.v8 }
+    const where = { machine, node: process.version, v8: process.versions.v8, fieldBuild: (await loadCrypto()).build }
     if (json) process.stdout.write(`${JSON.stringify({ ...where, results })}\n`)
-    else process.stdout.write(`${text}\n\n${where.machine}, Node ${where.node}, V8 ${where.v8}\n`)
+    else
+      process.stdout.write(
+        `${text}\n\n${where.machine}, Node ${where.node}, V8 ${where.v8}, core ${where.fieldBuild}\n`,
+      )
   })
 
 try {
