@@ -18,12 +18,13 @@ const WIDE_BYTES = 64
 const POINT_BYTES = 32
 const SLOT_BYTES = 10
 const TAG_BYTES = 16
-/** Width of the windows of a table, by how many multiplications will use it. */
+/** Width of the windows of a table, by how many multiplications will use it: measured, the table's making included. */
 const WIDTHS = [
-  { from: 64, width: 6 },
-  { from: 2, width: 4 },
+  { from: 128, width: 6 },
+  { from: 8, width: 4 },
+  { from: 4, width: 3 },
 ]
-const SERVER_WIDTH = 6
+const SERVER_WIDTH = 8
 
 let serverPoint: { readonly hex: string; readonly point: RistrettoPoint } | undefined
 

@@ -1,7 +1,7 @@
 /**
  * P2's, CS's and T's work with libsodium-wrappers-sumo, written to be fast: randomness comes in one draw a message, all
- * derived scalars in one run of key stream, and hashing goes to as-sha256, which is faster for 64 bytes than libsodium's.
- * Its `scalar_random` is left aside, as it draws from the system for each scalar.
+ * derived scalars in one run of key stream, and two points are hashed by as-sha256, which joins them itself and costs what
+ * libsodium's hash does. Its `scalar_random` is left aside, as it draws from the system for each scalar.
  */
 import { randomFillSync } from 'node:crypto'
 import { digest2Bytes32 } from '@chainsafe/as-sha256'
