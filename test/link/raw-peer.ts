@@ -63,7 +63,7 @@ export class RawPeer {
   }
 
   /** Leaves out `count` packet numbers. */
-  skip(count: number): void {
+  skipNumbers(count: number): void {
     present(this.established).sealer.next += count
   }
 }

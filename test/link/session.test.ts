@@ -222,7 +222,7 @@ t.test('frames', (t) => {
       [{ kind: 'ack', value: { largest: 2, first: 2, delayUs: 0, ranges: [] } }],
       'the second',
     )
-    peer.skip(2)
+    peer.skipNumbers(2)
     t.match(
       peer.say(PING),
       [{ kind: 'ack', value: { largest: 5, first: 0, ranges: [{ gap: 1, length: 2 }] } }],
@@ -276,7 +276,7 @@ t.test('frames', (t) => {
     const peer = acceptedPeer(network, server)
     let answers: Frame[] = []
     for (let i = 0; i < limits.ackRanges + 5; i++) {
-      peer.skip(1)
+      peer.skipNumbers(1)
       answers = peer.say(PING)
     }
     const [frame] = answers
@@ -289,14 +289,14 @@ t.test('frames', (t) => {
     const server = network.add({ linkSecret: SERVER_SECRET })
     const peer = acceptedPeer(network, server)
     const { session } = present(server.all('accepted')[0])
-    peer.skip(1)
+    peer.skipNumbers(1)
     peer.say(PING)
-    peer.skip(1)
+    peer.skipNumbers(1)
     server.endpoint.send(network.now, session, pattern(5))
     t.match(peer.say(PING), [{ kind: 'ack', value: { largest: 4, ranges: { length: 2 } } }, { kind: 'whole' }])
     peer.say({ kind: 'ack', value: { largest: 1, delayUs: 0, first: 0, ranges: [] } })
     t.equal(server.all('delivered').length, 1, 'the packet with both has been acknowledged')
-    peer.skip(1)
+    peer.skipNumbers(1)
     const ranges = [{ gap: 0, length: 1 }]
     t.strictSame(peer.say(PING), [{ kind: 'ack', value: { largest: 7, delayUs: 0, first: 0, ranges } }])
     t.end()
