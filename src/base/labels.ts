@@ -19,8 +19,6 @@ export const labels = {
   scramble: label('sc'),
   /** AEAD nonce: content sealed for the group. */
   content: label('ct'),
-  /** AEAD nonce: personal part sealed for one member. */
-  personalPart: label('pe'),
   /** ChaCha20 nonce: slot offsets t_i. */
   slotOffset: label('ts'),
   /** ChaCha20 nonce: scramble scalars e_i. */
@@ -35,8 +33,6 @@ export const labels = {
   groupKey: label('gk'),
   /** KDF: group symmetric secret. */
   groupSymmetric: label('gp'),
-  /** KDF: next group secret. */
-  groupNext: label('gn'),
   /** Hash: group id from the creator's key and time. */
   groupId: label('gi'),
   /** Hash: member list digest. */
@@ -67,14 +63,10 @@ export const labels = {
   linkMac: label('lm'),
   /** Hash: cookie key. */
   linkCookie: label('lc'),
-  /** AEAD nonce: cookie reply. */
-  cookieReply: label('cr'),
   /** KDF: packet protection key. */
   packetKey: label('lk'),
   /** KDF: packet number mask key. */
   packetMask: label('lh'),
-  /** KDF: stateless reset token. */
-  statelessReset: label('lr'),
   /** Hash: keyed record of slots already accepted by CS. */
   slotReplay: label('sr'),
 } as const
