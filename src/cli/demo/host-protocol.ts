@@ -92,20 +92,11 @@ export interface Results {
   plant: undefined
 }
 
-export type CallName = Call['call']
-export type CallOf<N extends CallName> = Extract<Call, { call: N }>
-
-export type ToHost = { readonly number: number } & Call
-
-export type FromHost =
-  | { readonly type: 'answer'; readonly number: number; readonly result: unknown }
-  | { readonly type: 'refusal'; readonly number: number; readonly code: string; readonly message: string }
-  /** A device's application got a message. */
-  | {
-      readonly type: 'received'
-      readonly node: number
-      readonly sender: string
-      readonly messageId: string
-      readonly bodyDigest: string
-      readonly bodyBytes: number
-    }
+/** A device's application got a message. */
+export interface Received {
+  readonly node: number
+  readonly sender: string
+  readonly messageId: string
+  readonly bodyDigest: string
+  readonly bodyBytes: number
+}

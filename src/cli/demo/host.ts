@@ -10,7 +10,8 @@ import { openProxy, type ProxyNode } from '../../driver/proxy.js'
 import { openServer, type ServerNode } from '../../driver/server.js'
 import type { LinkCounters, PeerAddress } from '../../link/link.js'
 import { serveDeviceControl } from '../control.js'
-import type { CallName, CallOf, FromHost, NodeStatus, Results, ToHost } from './host-protocol.js'
+import { type Handlers, serveCalls, tellParent } from '../hosting/serve.js'
+import type { Call, NodeStatus, Received, Results } from './host-protocol.js'
 import { digestOf, LearntCollector } from './learnt.js'
 
 interface Hosted {
@@ -21,12 +22,9 @@ interface Hosted {
   readonly reading: AbortController
 }
 
-type Handlers = { readonly [N in CallName]: (call: CallOf<N>) => Promise<Results[N]> | Results[N] }
-
 const hosted = new Map<number, Hosted>()
-const GOODBYE_MS = 3000
 
-const handlers: Handlers = {
+const handlers: Handlers<Call, Results> = {
   openServer: async ({ node, data, listen }) => {
     const learnt = new LearntCollector('server', node)
     const server = await openServer({ data, listen, observe: learnt.observe })
@@ -97,7 +95,8 @@ const handlers: Handlers = {
 async function reportMessages(node: number, device: DeviceNode, signal: AbortSignal): Promise<void> {
   try {
     for await (const { sender, messageId, body, ack } of device.messages({ signal })) {
-      tell({ type: 'received', node, sender, messageId, bodyDigest: digestOf(body), bodyBytes: body.length })
+      const bodyDigest = digestOf(body)
+      tellParent<Received>({ node, sender, messageId, bodyDigest, bodyBytes: body.length })
       await ack()
     }
   } catch (error) {
@@ -137,30 +136,4 @@ function addressText({ host, port }: PeerAddress): string {
   return `${host}:${port}`
 }
 
-function tell(message: FromHost): void {
-  // A parent that has just gone is no error: `disconnect` follows and ends this process.
-  if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
-}
-
-async function answer({ number, ...call }: ToHost): Promise<void> {
-  try {
-    const handler = handlers[call.call] as (call: unknown) => unknown
-    tell({ type: 'answer', number, result: await handler(call) })
-  } catch (error) {
-    const code = error instanceof ProtocolError ? error.code : 'INTERNAL'
-    tell({ type: 'refusal', number, code, message: (error as Error).message })
-  }
-}
-
-/** Says goodbye to peers and ends, soon in any case. */
-async function end(): Promise<void> {
-  setTimeout(() => process.exit(1), GOODBYE_MS).unref()
-  await Promise.allSettled([...hosted.values()].map(({ node }) => node.close()))
-  process.exit(0)
-}
-
-process.on('message', (message: ToHost) => void answer(message))
-process.once('disconnect', () => void end())
-// Ctrl-C and a closed terminal reach the whole process group; the parent decides when its children end.
-for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
-process.once('SIGTERM', () => void end())
+serveCalls<Call, Results>(handlers, () => Promise.allSettled([...hosted.values()].map(({ node }) => node.close())))

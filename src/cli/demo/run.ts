@@ -9,8 +9,8 @@ import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { UploadReport } from '../../role/device.js'
 import { parseDeviceAddress } from '../../wire/text.js'
-import { DemoFailure, type Received } from './children.js'
-import type { Truth } from './host-protocol.js'
+import { HostedFailure } from '../hosting/child.js'
+import type { Received, Truth } from './host-protocol.js'
 import { judge, judgeBesides, judgeCopies, type Row, type TruthName } from './knowledge.js'
 import { digestOf } from './learnt.js'
 import type { DemoOptions } from './options.js'
@@ -25,7 +25,7 @@ interface Sent {
   readonly report: UploadReport
 }
 
-/** Runs the demo; `whenDone` may keep the network up before it ends. Throws DemoFailure where it cannot go on. */
+/** Runs the demo; `whenDone` may keep the network up before it ends. Throws HostedFailure where it cannot go on. */
 export async function runDemo(
   options: DemoOptions,
   progress: Progress,
@@ -44,7 +44,7 @@ export async function runDemo(
     await Promise.race([given, whenDone(result, world)])
     return result
   } catch (error) {
-    if (error instanceof DemoFailure) error.message += `; dropped so far: ${await world.drops()}`
+    if (error instanceof HostedFailure) error.message += `; dropped so far: ${await world.drops()}`
     throw error
   } finally {
     await world.end()

@@ -7,8 +7,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromHex, toHex } from '../../base/bytes.js'
-import { Child, DemoFailure, type Received } from './children.js'
-import type { CallName, CallOf, Learnt, NodeStatus, Results } from './host-protocol.js'
+import type { CallOf } from '../hosting/calls.js'
+import { Child, HostedFailure } from '../hosting/child.js'
+import type { Call, Learnt, NodeStatus, Received, Results } from './host-protocol.js'
 import type { DemoOptions } from './options.js'
 
 export const PROXIES = 4
@@ -23,9 +24,13 @@ const DROPS_MS = 3000
 /** Without any progress for this long, the demo gives up. */
 export const PATIENCE_MS = 60_000
 
+const PROGRAM = new URL('./host.js', import.meta.url)
+
+type Host = Child<Call, Results, Received>
+
 interface Placed {
   readonly node: number
-  readonly child: Child
+  readonly child: Host
   readonly data: string
 }
 
@@ -44,7 +49,7 @@ export type Progress = (phase: string, done: number, total: number) => void
 
 export class World {
   readonly options: DemoOptions
-  readonly children: Child[] = []
+  readonly children: Host[] = []
   server: Placed | undefined
   readonly proxies: PlacedProxy[] = []
   readonly members: Member[] = []
@@ -116,7 +121,7 @@ export class World {
       if (seen !== last) changedAt = Date.now()
       last = seen
       if (Date.now() - changedAt > PATIENCE_MS)
-        throw new DemoFailure(`waited ${PATIENCE_MS / 1000} s in vain for ${what}`)
+        throw new HostedFailure(`waited ${PATIENCE_MS / 1000} s in vain for ${what}`)
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
     }
   }
@@ -207,22 +212,22 @@ export class World {
     this.members.sort((a, b) => a.node - b.node)
   }
 
-  private open<N extends CallName>(
+  private open<N extends Call['call']>(
     placed: Placed,
     call: N,
-    parameters: Omit<CallOf<N>, 'call' | 'node' | 'data'>,
+    parameters: Omit<CallOf<Call, N>, 'call' | 'node' | 'data'>,
   ): Promise<Results[N]> {
     const { child, node, data } = placed
-    return child.call(call, { ...parameters, node, data } as unknown as Omit<CallOf<N>, 'call'>)
+    return child.call(call, { ...parameters, node, data } as unknown as Omit<CallOf<Call, N>, 'call'>)
   }
 
-  private place(label: string, host?: Child): Placed {
+  private place(label: string, host?: Host): Placed {
     const node = this.nodes++
     return { node, child: host ?? this.child(label), data: join(this.directory as string, String(node)) }
   }
 
-  private child(label: string): Child {
-    const child = new Child(label, this.onReceived)
+  private child(label: string): Host {
+    const child: Host = new Child({ label, program: PROGRAM, onEvent: this.onReceived })
     this.children.push(child)
     return child
   }

@@ -1,21 +1,27 @@
 /**
- * The demo's child processes: started, called, and in every case ended. A child that ends on its own fails everything
- * that waits for it.
+ * The parent's side of a child process that hosts nodes: started, called, and in every case ended. A child that ends on its
+ * own fails everything that waits for it.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { ProtocolError } from '../../base/errors.js'
-import type { CallName, CallOf, FromHost, Results, ToHost } from './host-protocol.js'
+import type { AnyCall, CallOf, FromHost, ResultsOf } from './calls.js'
 
-const HOST_URL = new URL('./host.js', import.meta.url)
 /** How long a child has to say goodbye before it is killed. */
 const PATIENCE_MS = 5000
 
-export type Received = Extract<FromHost, { type: 'received' }>
-
 type Waiting = { readonly resolve: (result: never) => void; readonly reject: (error: Error) => void }
-type WithoutName<N extends CallName> = Omit<CallOf<N>, 'call'>
 
-export class Child {
+export interface ChildOptions<E> {
+  /** What the child is called where it fails. */
+  readonly label: string
+  /** What it runs: a module that calls `serveCalls`. */
+  readonly program: URL
+  readonly onEvent: (event: E) => void
+  /** Options for Node itself, such as `--expose-gc`. */
+  readonly execArgv?: readonly string[]
+}
+
+export class Child<C extends AnyCall, R extends ResultsOf<C>, E> {
   readonly label: string
   readonly pid: number | undefined
   private readonly process: ChildProcess
@@ -23,26 +29,30 @@ export class Child {
   private readonly waiting = new Map<number, Waiting>()
   private next = 1
 
-  constructor(label: string, onReceived: (received: Received) => void) {
+  constructor({ label, program, onEvent, execArgv = [] }: ChildOptions<E>) {
     this.label = label
-    this.process = fork(HOST_URL, { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    this.process = fork(program, {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      execArgv: [...execArgv],
+    })
     this.pid = this.process.pid
     this.exited = new Promise((resolve) => this.process.once('exit', () => resolve()))
     this.process.once('exit', (code, signal) => this.failAll(`the process of ${label} ended (${signal ?? code})`))
     this.process.once('error', (error) =>
       this.failAll(`the process of ${label} could not be started: ${error.message}`),
     )
-    this.process.on('message', (message: FromHost) => {
-      if (message.type === 'received') onReceived(message)
+    this.process.on('message', (message: FromHost<E>) => {
+      if (message.type === 'event') onEvent(message.event)
       else this.settle(message)
     })
   }
 
-  call<N extends CallName>(call: N, parameters: WithoutName<N>): Promise<Results[N]> {
+  call<N extends C['call']>(call: N, parameters: Omit<CallOf<C, N>, 'call'>): Promise<R[N]> {
     const number = this.next++
     return new Promise((resolve, reject) => {
       this.waiting.set(number, { resolve, reject })
-      this.process.send({ number, call, ...parameters } as unknown as ToHost, (error) => {
+      this.process.send({ ...parameters, number, call }, (error) => {
         if (error !== null) this.failAll(`the process of ${this.label} cannot be reached: ${error.message}`)
       })
     })
@@ -56,23 +66,23 @@ export class Child {
     clearTimeout(killer)
   }
 
-  private settle(message: Exclude<FromHost, Received>): void {
+  private settle(message: Exclude<FromHost<E>, { type: 'event' }>): void {
     const waiting = this.waiting.get(message.number)
     this.waiting.delete(message.number)
     if (message.type === 'answer') waiting?.resolve(message.result as never)
-    else waiting?.reject(new DemoFailure(`${this.label}: ${message.message} [${message.code}]`))
+    else waiting?.reject(new HostedFailure(`${this.label}: ${message.message} [${message.code}]`))
   }
 
   private failAll(reason: string): void {
-    for (const { reject } of this.waiting.values()) reject(new DemoFailure(reason))
+    for (const { reject } of this.waiting.values()) reject(new HostedFailure(reason))
     this.waiting.clear()
   }
 }
 
-/** Why the demo failed, in words for whoever ran it. */
-export class DemoFailure extends ProtocolError {
+/** Why a hosted network failed, in words for whoever started it. */
+export class HostedFailure extends ProtocolError {
   constructor(reason: string) {
     super('SEND_FAILED', reason)
-    this.name = 'DemoFailure'
+    this.name = 'HostedFailure'
   }
 }
