@@ -8,12 +8,14 @@ import { type LinkLimits, limits } from '../base/limits.js'
 import { earliest, type Millis } from '../base/time.js'
 import type { FormatValue, Writer } from '../wire/codec.js'
 import type { packet } from '../wire/datagram.js'
-import { ack, type CloseReason, closeReasons, encodeFrame, type Frame, frameKinds, parseFrames } from '../wire/frame.js'
+import { type ack, type CloseReason, closeReasons, type Frame, parseFrames } from '../wire/frame.js'
 import { AckTracker, acknowledgedRanges } from './acks.js'
 import type { Purpose } from './counters.js'
 import type { Established } from './handshake.js'
-import { type Chunk, charge, chunkBytes, type Delivered, type Outgoing, writeChunk } from './outgoing.js'
-import { type Opened, PACKET_FRAMES_BYTES, PACKET_OVERHEAD_BYTES } from './protection.js'
+import { Liveness } from './liveness.js'
+import { type Chunk, charge, type Delivered, type Outgoing } from './outgoing.js'
+import { Packer } from './packer.js'
+import { type Opened, PACKET_OVERHEAD_BYTES } from './protection.js'
 import { type Range, RangeSet } from './ranges.js'
 import { type Part, Reassembly, type ReassemblyRoom } from './reassembly.js'
 import { Recovery } from './recovery.js'
@@ -55,19 +57,15 @@ export class Channel {
   private readonly established: Established
   private readonly outgoing: Outgoing
   private readonly bounds: LinkLimits
-  private readonly initiated: boolean
   private readonly sink: ChannelSink
-  private readonly writer: Writer
   private readonly acks = new AckTracker()
   private readonly reassembly: Reassembly
-  private readonly pathResponses: Uint8Array[] = []
+  private readonly packer: Packer
+  private readonly liveness: Liveness
   /** Numbers that were never sent, and that only who guesses could acknowledge. */
   private readonly leftOut = new RangeSet()
-  private pingDue: boolean
   /** Packets that may leave although the window is full. */
   private probes = 0
-  private lastReceivedAt: Millis
-  private lastSentAt: Millis
 
   constructor(
     established: Established,
@@ -82,13 +80,11 @@ export class Channel {
     this.outgoing = outgoing
     this.bounds = shared.bounds
     this.sink = sink
-    this.writer = shared.writer
+    this.packer = new Packer(shared.writer, this.acks, outgoing)
     this.reassembly = new Reassembly(shared.bounds, shared.room)
-    this.initiated = initiated
+    this.liveness = new Liveness(shared.bounds, initiated, now)
     // The responder holds its session for unproved until it has had a packet.
-    this.pingDue = initiated
-    this.lastReceivedAt = now
-    this.lastSentAt = now
+    this.packer.pingDue = initiated
   }
 
   open(received: FormatValue<typeof packet>): Opened {
@@ -97,7 +93,7 @@ export class Channel {
 
   /** Takes the frames of an opened packet; says if the session has to end with it. */
   onFrames(now: Millis, number: number, opened: Uint8Array): Ending | undefined {
-    this.lastReceivedAt = now
+    this.liveness.onReceived(now)
     const parsed = parseFrames(opened)
     if (!parsed.ok) return this.violation(parsed.code)
     let eliciting = false
@@ -131,12 +127,17 @@ export class Channel {
       case 'close':
         return { reason: reasonByNumber.get(frame.value.reason) ?? 'goingAway', tellPeer: false }
       case 'pathChallenge':
-        if (this.pathResponses.length < limits.pathResponses) this.pathResponses.push(frame.value.data.slice())
+        this.onPathChallenge(frame.value.data)
         return undefined
       default:
         frame satisfies never
         return undefined
     }
+  }
+
+  private onPathChallenge(data: Uint8Array): void {
+    const { pathResponses } = this.packer
+    if (pathResponses.length < limits.pathResponses) pathResponses.push(data.slice())
   }
 
   private onAck(now: Millis, frame: FormatValue<typeof ack>): Ending | undefined {
@@ -204,15 +205,12 @@ export class Channel {
   /** The next datagram that may leave, if any. */
   next(now: Millis): OutgoingDatagram | undefined {
     const mayElicit = this.probes > 0 || this.recovery.hasRoom()
-    const wanted = this.pingDue || this.pathResponses.length > 0 || this.outgoing.pending()
-    if (!this.acks.due(now) && !(mayElicit && wanted)) return undefined
-    const { writer } = this
-    writer.reset()
-    const ackLargest = this.writeAck(writer, now)
+    if (!this.acks.due(now) && !(mayElicit && this.packer.pending())) return undefined
+    const ackLargest = this.packer.begin(now)
     const chunks: Chunk[] = []
-    const purpose = mayElicit ? this.writeContent(writer, chunks) : 'ackOnly'
-    if (writer.written === 0) return undefined
-    return this.emit(now, writer.view(), purpose, chunks, ackLargest)
+    const purpose = mayElicit ? this.packer.content(chunks) : 'ackOnly'
+    const frames = this.packer.frames()
+    return frames.length === 0 ? undefined : this.emit(now, frames, purpose, chunks, ackLargest)
   }
 
   private emit(
@@ -224,10 +222,10 @@ export class Channel {
   ): OutgoingDatagram {
     const number = this.established.sealer.next
     const bytes = this.established.sealer.seal(frames)
-    this.lastSentAt = now
+    this.liveness.onSent(now)
     if (ackLargest !== undefined) this.acks.onSent()
     if (purpose !== 'ackOnly') {
-      this.pingDue = false
+      this.packer.pingDue = false
       if (this.probes > 0) this.probes--
       this.recovery.onSent({
         number,
@@ -245,74 +243,33 @@ export class Channel {
     return { bytes, purpose }
   }
 
-  private writeAck(writer: Writer, now: Millis): number | undefined {
-    const frame = this.acks.frame(now)
-    if (frame === undefined) return undefined
-    writer.number(frameKinds.ack, 1)
-    ack.write(writer, frame)
-    return frame.largest
-  }
-
-  /**
-   * Writes what asks for an acknowledgement. Lost chunks, new chunks and the rest never share a packet, so that each
-   * datagram is a first transmission or is not.
-   */
-  private writeContent(writer: Writer, chunks: Chunk[]): Purpose {
-    const response = this.pathResponses.shift()
-    if (response !== undefined) {
-      writer.bytes(encodeFrame({ kind: 'pathResponse', value: { data: response } }))
-      return 'data'
-    }
-    this.writeChunks(writer, chunks, (room) => this.outgoing.takeLost(room))
-    if (chunks.length > 0) return 'retransmission'
-    this.writeChunks(writer, chunks, (room, first) => this.outgoing.takeNew(room, first))
-    if (chunks.length > 0) return 'data'
-    if (!this.pingDue) return 'ackOnly'
-    writer.bytes(encodeFrame({ kind: 'ping', value: {} }))
-    return 'data'
-  }
-
-  private writeChunks(
-    writer: Writer,
-    chunks: Chunk[],
-    take: (roomBytes: number, first: boolean) => Chunk | undefined,
-  ): void {
-    let roomBytes = PACKET_FRAMES_BYTES - writer.written
-    for (let chunk = take(roomBytes, true); chunk !== undefined; chunk = take(roomBytes, false)) {
-      writeChunk(writer, chunk)
-      roomBytes -= chunkBytes(chunk)
-      chunks.push(chunk)
-    }
-  }
-
   /** The last datagram of a session: with what is still owed, so that the peer knows what was delivered. */
   closeDatagram(now: Millis, reason: CloseReason): Uint8Array {
-    this.writer.reset()
-    this.writeAck(this.writer, now)
-    this.writer.bytes(encodeFrame({ kind: 'close', value: { reason: closeReasons[reason] } }))
-    return this.established.sealer.seal(this.writer.view())
+    this.packer.begin(now)
+    this.packer.close(closeReasons[reason])
+    return this.established.sealer.seal(this.packer.frames())
   }
 
   deadline(): Millis {
-    const idleAt = this.lastReceivedAt + this.bounds.sessionIdleMs
+    const idleAt = this.liveness.idleAt()
     const dueAt = earliest(earliest(this.acks.deadline(), this.recovery.deadline()), this.keepaliveAt())
     return Math.min(idleAt, dueAt ?? idleAt)
   }
 
   /** Only while nothing is in flight: else probes keep the path alive, and a keepalive would put them off. */
   private keepaliveAt(): Millis | undefined {
-    const quiet = this.initiated && !this.pingDue && this.recovery.deadline() === undefined
-    return quiet ? this.lastSentAt + this.bounds.keepaliveMs : undefined
+    const quiet = !this.packer.pingDue && this.recovery.deadline() === undefined
+    return quiet ? this.liveness.keepaliveAt() : undefined
   }
 
   /** Does what is due; says if the peer has been silent for too long. */
   timeout(now: Millis): 'silent' | undefined {
-    if (now >= this.lastReceivedAt + this.bounds.sessionIdleMs) return 'silent'
+    if (now >= this.liveness.idleAt()) return 'silent'
     if ((this.recovery.deadline() ?? Number.POSITIVE_INFINITY) <= now) {
       if (this.recovery.unanswered >= this.bounds.unansweredProbes) return 'silent'
       this.onRecoveryTimeout(now)
     }
-    if ((this.keepaliveAt() ?? Number.POSITIVE_INFINITY) <= now) this.pingDue = true
+    if ((this.keepaliveAt() ?? Number.POSITIVE_INFINITY) <= now) this.packer.pingDue = true
     return undefined
   }
 
@@ -321,7 +278,7 @@ export class Channel {
     for (const packet of packets) this.outgoing.onLost(packet.chunks)
     if (type === 'lost') return
     this.probes = Math.max(1, packets.length)
-    if (packets.every((packet) => packet.chunks.length === 0)) this.pingDue = true
+    if (packets.every((packet) => packet.chunks.length === 0)) this.packer.pingDue = true
   }
 
   /** Wipes the keys and gives back what the session held. */

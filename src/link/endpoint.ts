@@ -3,12 +3,12 @@
  * lets the sessions take turns in sending. Answers nothing that it cannot authenticate (PROTOCOL.md section 10).
  */
 import { assert } from '../base/assert.js'
-import { type Key, toHex } from '../base/bytes.js'
+import type { Key } from '../base/bytes.js'
 import { type DropCode, ProtocolError } from '../base/errors.js'
 import { type LinkLimits, limits } from '../base/limits.js'
 import { type RandomBytes, randomBelow } from '../base/random.js'
 import type { Millis } from '../base/time.js'
-import { type FormatValue, Writer } from '../wire/codec.js'
+import type { FormatValue } from '../wire/codec.js'
 import {
   type cookieReply,
   type Datagram,
@@ -18,9 +18,9 @@ import {
   parseDatagram,
 } from '../wire/datagram.js'
 import type { CloseReason } from '../wire/frame.js'
-import { Channel, type ChannelSink, type Shared } from './channel.js'
-import { Counters, type Purpose } from './counters.js'
-import { answerInit, type Established, Initiation, macFits, type ResponderKeys } from './handshake.js'
+import type { Channel } from './channel.js'
+import { Counters } from './counters.js'
+import { Initiation } from './handshake.js'
 import type {
   EndpointOptions,
   LinkCounters,
@@ -32,10 +32,10 @@ import type {
 } from './link.js'
 import type { LinkCrypto } from './noise.js'
 import { Outgoing } from './outgoing.js'
-import { Queue } from './queue.js'
-import { ReassemblyRoom } from './reassembly.js'
+import { type Answered, Responder } from './responder.js'
 import { Session } from './session.js'
-import { SessionTable } from './session-table.js'
+import { SessionHub } from './session-hub.js'
+import type { SessionTable } from './session-table.js'
 
 /**
  * Makes an endpoint. `random` gives ephemeral keys and session indexes; `bounds` replaces bounds of limits.ts, for tests of
@@ -56,30 +56,22 @@ class Endpoint implements LinkEndpoint {
   private readonly crypto: LinkCrypto
   private readonly random: RandomBytes
   private readonly bounds: LinkLimits
-  private readonly responder: ResponderKeys | undefined
-  private readonly shared: Shared
+  private readonly hub: SessionHub
   private readonly sessions: SessionTable
-  private readonly outputs = new Queue<LinkOutput>()
-  private readonly ready = new Queue<Session>()
-  private readonly total = new Counters()
-  private now: Millis = 0
+  private readonly responder: Responder | undefined
 
   constructor(options: EndpointOptions, crypto: LinkCrypto, random: RandomBytes, bounds: LinkLimits) {
     this.crypto = crypto
     this.random = random
     this.bounds = bounds
-    this.sessions = new SessionTable(bounds, random)
-    this.shared = {
-      bounds,
-      room: new ReassemblyRoom(bounds.reassemblyTotalBytes),
-      writer: new Writer(limits.datagramBytes),
-    }
+    this.hub = new SessionHub(bounds, random)
+    this.sessions = this.hub.sessions
     const { linkSecret } = options
-    this.responder = linkSecret && { linkSecret, linkKey: crypto.x25519Public(linkSecret) }
+    this.responder = linkSecret && new Responder(linkSecret, crypto, random, bounds, this.sessions)
   }
 
   connect(now: Millis, linkKey: Key, to: PeerAddress): SessionId {
-    this.now = now
+    this.hub.now = now
     const id = this.sessions.freshId()
     const index = this.sessions.freshIndex()
     const keys = { linkKey, ephemeralSecret: this.random(EPHEMERAL_BYTES), index: index.bytes }
@@ -87,19 +79,13 @@ class Endpoint implements LinkEndpoint {
     const init = initiation.datagram()
     if (init === undefined || this.sessions.full()) {
       initiation.wipe()
-      this.outputs.push({
-        type: 'closed',
-        session: id,
-        reason: 'failed',
-        undelivered: [],
-        counters: new Counters().snapshot(),
-      })
+      this.hub.refuse(id)
       return id
     }
     const outgoing = new Outgoing(this.bounds.sendQueueBytes)
     const session = new Session({ id, index: index.number }, to, outgoing, { name: 'initiating', initiation })
     this.sessions.add(session)
-    this.transmit(session, init, 'handshake')
+    this.hub.transmit(session, init, 'handshake')
     return id
   }
 
@@ -107,15 +93,15 @@ class Endpoint implements LinkEndpoint {
     if (message.length > limits.messageBytes) {
       throw new ProtocolError('BODY_TOO_LARGE', `a link message takes at most ${limits.messageBytes} bytes`)
     }
-    this.now = now
+    this.hub.now = now
     const session = this.sessions.get(id)
     if (session === undefined) return undefined
     if (session.outgoing.exhausted()) {
-      this.end(session, 'limit', 'limit')
+      this.hub.end(session, 'limit', 'limit')
       return undefined
     }
     const number = session.outgoing.add(message)
-    if (number !== undefined) this.markReady(session)
+    if (number !== undefined) this.hub.markReady(session)
     return number
   }
 
@@ -124,9 +110,9 @@ class Endpoint implements LinkEndpoint {
   }
 
   close(now: Millis, id: SessionId, reason: CloseReason): void {
-    this.now = now
+    this.hub.now = now
     const session = this.sessions.get(id)
-    if (session !== undefined) this.end(session, reason, reason)
+    if (session !== undefined) this.hub.end(session, reason, reason)
   }
 
   handshakeHash(id: SessionId): Uint8Array | undefined {
@@ -140,15 +126,15 @@ class Endpoint implements LinkEndpoint {
   }
 
   counters(id?: SessionId): LinkCounters {
-    if (id === undefined) return this.total.snapshot()
+    if (id === undefined) return this.hub.total.snapshot()
     return (this.sessions.get(id)?.counters ?? new Counters()).snapshot()
   }
 
   datagram(now: Millis, from: PeerAddress, bytes: Uint8Array): void {
-    this.now = now
-    this.total.onReceived(bytes.length)
+    this.hub.now = now
+    this.hub.total.onReceived(bytes.length)
     const code = this.take(from, bytes)
-    if (code !== undefined) this.drop(code, from)
+    if (code !== undefined) this.hub.drop(code, from)
   }
 
   private take(from: PeerAddress, bytes: Uint8Array): DropCode | undefined {
@@ -189,9 +175,9 @@ class Endpoint implements LinkEndpoint {
     session.counters.onReceived(sizeBytes)
     if (opened.newest) this.follow(session, phase.channel, from)
     if (phase.name === 'answering') this.accept(session, phase.channel, from)
-    const ending = phase.channel.onFrames(this.now, opened.number, opened.frames)
-    if (ending === undefined) this.markReady(session)
-    else this.end(session, ending.reason, ending.tellPeer ? ending.reason : undefined)
+    const ending = phase.channel.onFrames(this.hub.now, opened.number, opened.frames)
+    if (ending === undefined) this.hub.markReady(session)
+    else this.hub.end(session, ending.reason, ending.tellPeer ? ending.reason : undefined)
     return undefined
   }
 
@@ -205,46 +191,41 @@ class Endpoint implements LinkEndpoint {
   private accept(session: Session, channel: Channel, from: PeerAddress): void {
     this.sessions.onProved()
     session.phase = { name: 'open', channel }
-    this.outputs.push({ type: 'accepted', session: session.id, from })
+    this.hub.outputs.push({ type: 'accepted', session: session.id, from })
   }
 
   private onInit(from: PeerAddress, init: FormatValue<typeof handshakeInit>, bytes: Uint8Array): DropCode | undefined {
     if (this.responder === undefined) return 'LINK_UNEXPECTED'
-    if (!macFits(this.crypto, this.responder.linkKey, init, bytes)) return 'LINK_MAC'
-    const initKey = `${toHex(init.ephemeral)} ${toHex(init.senderIndex)} ${from.host} ${from.port}`
-    const known = this.sessions.begunBy(initKey)
-    if (known !== undefined) return this.onRepeatedInit(known, bytes.length)
-    if (this.sessions.closedToStrangers()) return 'LINK_FULL'
-    const index = this.sessions.freshIndex()
-    const own = { index: index.bytes, ephemeralSecret: this.random(EPHEMERAL_BYTES) }
-    const answer = answerInit(this.crypto, this.bounds, this.responder, init, own)
-    if (answer === undefined) return 'LINK_HANDSHAKE'
-    this.answer(from, { initKey, index: index.number }, answer, bytes.length)
-    return undefined
+    const taken = this.responder.take(from, init, bytes)
+    switch (taken.type) {
+      case 'drop':
+        return taken.code
+      case 'repeated':
+        return this.onRepeatedInit(taken.session, bytes.length)
+      case 'answered':
+        this.answer(from, taken.answered, bytes.length)
+        return undefined
+      default:
+        return taken satisfies never
+    }
   }
 
   private onRepeatedInit(session: Session, sizeBytes: number): DropCode | undefined {
     if (session.phase.name !== 'answering') return 'LINK_UNEXPECTED'
     session.counters.onReceived(sizeBytes)
-    this.transmit(session, session.phase.response, 'handshake')
+    this.hub.transmit(session, session.phase.response, 'handshake')
     return undefined
   }
 
-  private answer(
-    from: PeerAddress,
-    names: { readonly initKey: string; readonly index: number },
-    answer: { readonly response: Uint8Array; readonly established: Established },
-    sizeBytes: number,
-  ): void {
+  private answer(from: PeerAddress, { established, response, ...names }: Answered, sizeBytes: number): void {
     const id = this.sessions.freshId()
     const outgoing = new Outgoing(this.bounds.sendQueueBytes)
-    const channel = this.channel(id, answer.established, outgoing, false)
-    const expiresAt = this.now + this.bounds.handshakeTimeoutMs
-    const phase = { name: 'answering', channel, response: answer.response, expiresAt } as const
-    const session = new Session({ id, ...names }, from, outgoing, phase)
+    const channel = this.hub.channel(id, established, outgoing, false)
+    const expiresAt = this.hub.now + this.bounds.handshakeTimeoutMs
+    const session = new Session({ id, ...names }, from, outgoing, { name: 'answering', channel, response, expiresAt })
     this.sessions.add(session)
     session.counters.onReceived(sizeBytes)
-    this.transmit(session, answer.response, 'handshake')
+    this.hub.transmit(session, response, 'handshake')
   }
 
   private onResponse(response: FormatValue<typeof handshakeResponse>, sizeBytes: number): DropCode | undefined {
@@ -255,13 +236,13 @@ class Endpoint implements LinkEndpoint {
     const established = phase.initiation.onResponse(response)
     if (established === undefined) return 'LINK_HANDSHAKE'
     session.counters.onReceived(sizeBytes)
-    const channel = this.channel(session.id, established, session.outgoing, true)
-    const roundTripMs = phase.initiation.roundTripMs(this.now)
+    const channel = this.hub.channel(session.id, established, session.outgoing, true)
+    const roundTripMs = phase.initiation.roundTripMs(this.hub.now)
     if (roundTripMs !== undefined) channel.recovery.onRoundTrip(roundTripMs, 0)
     phase.initiation.wipe()
     session.phase = { name: 'open', channel }
-    this.outputs.push({ type: 'connected', session: session.id })
-    this.markReady(session)
+    this.hub.outputs.push({ type: 'connected', session: session.id })
+    this.hub.markReady(session)
     return undefined
   }
 
@@ -279,11 +260,11 @@ class Endpoint implements LinkEndpoint {
   private sendInit(session: Session, initiation: Initiation): void {
     const init = initiation.datagram()
     assert(init !== undefined, 'an initiation that has begun')
-    this.transmit(session, init, 'handshake')
+    this.hub.transmit(session, init, 'handshake')
   }
 
   timeout(now: Millis): void {
-    this.now = now
+    this.hub.now = now
     for (const session of this.sessions.deadlines.takeDue(now)) {
       this.onTimeout(session)
       this.sessions.deadlines.update(session)
@@ -294,17 +275,17 @@ class Endpoint implements LinkEndpoint {
     const { phase } = session
     switch (phase.name) {
       case 'initiating': {
-        const step = phase.initiation.timeout(this.now)
+        const step = phase.initiation.timeout(this.hub.now)
         if (step === 'retry') this.sendInit(session, phase.initiation)
-        else if (step === 'fail') this.end(session, 'failed')
+        else if (step === 'fail') this.hub.end(session, 'failed')
         return
       }
       case 'answering':
-        this.leave(session)
+        this.hub.leave(session)
         return
       case 'open':
-        if (phase.channel.timeout(this.now) === 'silent') this.end(session, 'timeout')
-        else this.markReady(session)
+        if (phase.channel.timeout(this.hub.now) === 'silent') this.hub.end(session, 'timeout')
+        else this.hub.markReady(session)
         return
       case 'closed':
         return
@@ -314,76 +295,14 @@ class Endpoint implements LinkEndpoint {
   }
 
   poll(): LinkOutput | undefined {
-    for (;;) {
-      const output = this.outputs.shift()
+    do {
+      const output = this.hub.outputs.shift()
       if (output !== undefined) return output
-      const session = this.ready.shift()
-      if (session === undefined) return undefined
-      session.queued = false
-      this.transmitNext(session)
-    }
+    } while (this.hub.takeTurn())
+    return undefined
   }
 
   deadline(): Millis | undefined {
     return this.sessions.deadlines.next()
-  }
-
-  /** One datagram a turn, so that a session with much to send does not hold up the others. */
-  private transmitNext(session: Session): void {
-    const { phase } = session
-    if (phase.name !== 'open') return
-    const spent = phase.channel.spent()
-    const datagram = spent ? undefined : phase.channel.next(this.now)
-    if (datagram !== undefined) {
-      this.transmit(session, datagram.bytes, datagram.purpose)
-      this.markReady(session)
-    } else if (spent) this.end(session, 'limit', 'limit')
-    else this.sessions.deadlines.update(session)
-  }
-
-  private transmit(session: Session, bytes: Uint8Array, purpose: Purpose): void {
-    session.counters.onSent(bytes.length, purpose)
-    this.total.onSent(bytes.length, purpose)
-    this.outputs.push({ type: 'transmit', to: session.address, bytes })
-  }
-
-  private markReady(session: Session): void {
-    if (session.queued) return
-    session.queued = true
-    this.ready.push(session)
-  }
-
-  private drop(code: DropCode, from: PeerAddress): void {
-    this.outputs.push({ type: 'drop', code, from })
-  }
-
-  /** Ends a session that the caller knows of. */
-  private end(session: Session, reason: CloseReason | 'failed' | 'timeout', tell?: CloseReason): void {
-    const { phase } = session
-    if (tell !== undefined && phase.name === 'open') {
-      this.transmit(session, phase.channel.closeDatagram(this.now, tell), 'data')
-    }
-    this.leave(session)
-    const undelivered = session.outgoing.undelivered()
-    const counters = session.counters.snapshot()
-    this.outputs.push({ type: 'closed', session: session.id, reason, undelivered, counters })
-  }
-
-  /** Nothing of a session lingers: later packets are for no session here. */
-  private leave(session: Session): void {
-    this.sessions.remove(session)
-    session.end()
-  }
-
-  private channel(id: SessionId, established: Established, outgoing: Outgoing, initiated: boolean): Channel {
-    const sink: ChannelSink = {
-      message: (number, message) => this.outputs.push({ type: 'received', session: id, number, message }),
-      delivered: ({ number, cost }) => this.outputs.push({ type: 'delivered', session: id, number, cost }),
-      drop: (code) => {
-        const session = this.sessions.get(id)
-        if (session !== undefined) this.drop(code, session.address)
-      },
-    }
-    return new Channel(established, outgoing, this.shared, sink, initiated, this.now)
   }
 }

@@ -1,0 +1,110 @@
+/**
+ * What the parts of an endpoint share: the sessions, what there is to put out, whose turn it is to send, and how a
+ * session begins to exist and ends (PROTOCOL.md sections 10.1 and 10.6).
+ */
+import type { DropCode } from '../base/errors.js'
+import type { LinkLimits } from '../base/limits.js'
+import { limits } from '../base/limits.js'
+import type { RandomBytes } from '../base/random.js'
+import type { Millis } from '../base/time.js'
+import { Writer } from '../wire/codec.js'
+import type { CloseReason } from '../wire/frame.js'
+import { Channel, type ChannelSink, type Shared } from './channel.js'
+import { Counters, type Purpose } from './counters.js'
+import type { Established } from './handshake.js'
+import type { LinkOutput, PeerAddress, SessionId } from './link.js'
+import type { Outgoing } from './outgoing.js'
+import { Queue } from './queue.js'
+import { ReassemblyRoom } from './reassembly.js'
+import type { Session } from './session.js'
+import { SessionTable } from './session-table.js'
+
+export class SessionHub {
+  readonly sessions: SessionTable
+  readonly outputs = new Queue<LinkOutput>()
+  readonly total = new Counters()
+  /** When the call that is being served was made. */
+  now: Millis = 0
+  private readonly shared: Shared
+  private readonly ready = new Queue<Session>()
+
+  constructor(bounds: LinkLimits, random: RandomBytes) {
+    this.sessions = new SessionTable(bounds, random)
+    this.shared = {
+      bounds,
+      room: new ReassemblyRoom(bounds.reassemblyTotalBytes),
+      writer: new Writer(limits.datagramBytes),
+    }
+  }
+
+  drop(code: DropCode, from: PeerAddress): void {
+    this.outputs.push({ type: 'drop', code, from })
+  }
+
+  transmit(session: Session, bytes: Uint8Array, purpose: Purpose): void {
+    session.counters.onSent(bytes.length, purpose)
+    this.total.onSent(bytes.length, purpose)
+    this.outputs.push({ type: 'transmit', to: session.address, bytes })
+  }
+
+  /** Lets a session have a turn in sending. */
+  markReady(session: Session): void {
+    if (session.queued) return
+    session.queued = true
+    this.ready.push(session)
+  }
+
+  /** One datagram a turn, so that a session with much to send does not hold up the others; whether there was a turn. */
+  takeTurn(): boolean {
+    const session = this.ready.shift()
+    if (session === undefined) return false
+    session.queued = false
+    const { phase } = session
+    if (phase.name !== 'open') return true
+    const spent = phase.channel.spent()
+    const datagram = spent ? undefined : phase.channel.next(this.now)
+    if (datagram !== undefined) {
+      this.transmit(session, datagram.bytes, datagram.purpose)
+      this.markReady(session)
+    } else if (spent) this.end(session, 'limit', 'limit')
+    else this.sessions.deadlines.update(session)
+    return true
+  }
+
+  /** Ends a session that the caller knows of. */
+  end(session: Session, reason: CloseReason | 'failed' | 'timeout', tell?: CloseReason): void {
+    const { phase } = session
+    if (tell !== undefined && phase.name === 'open') {
+      this.transmit(session, phase.channel.closeDatagram(this.now, tell), 'data')
+    }
+    this.leave(session)
+    const undelivered = session.outgoing.undelivered()
+    const counters = session.counters.snapshot()
+    this.outputs.push({ type: 'closed', session: session.id, reason, undelivered, counters })
+  }
+
+  /** A session that never was: what `connect` cannot begin. */
+  refuse(id: SessionId): void {
+    const counters = new Counters().snapshot()
+    this.outputs.push({ type: 'closed', session: id, reason: 'failed', undelivered: [], counters })
+  }
+
+  /** Nothing of a session lingers: later packets are for no session here. */
+  leave(session: Session): void {
+    this.sessions.remove(session)
+    session.end()
+  }
+
+  /** The channel of a session whose handshake is done. */
+  channel(id: SessionId, established: Established, outgoing: Outgoing, initiated: boolean): Channel {
+    const sink: ChannelSink = {
+      message: (number, message) => this.outputs.push({ type: 'received', session: id, number, message }),
+      delivered: ({ number, cost }) => this.outputs.push({ type: 'delivered', session: id, number, cost }),
+      drop: (code) => {
+        const session = this.sessions.get(id)
+        if (session !== undefined) this.drop(code, session.address)
+      },
+    }
+    return new Channel(established, outgoing, this.shared, sink, initiated, this.now)
+  }
+}
