@@ -24,21 +24,28 @@ export function keyPair(crypto: Crypto): KeyPair {
   return { secret, point: crypto.publicPoint(secret) }
 }
 
-export function slotPlan(crypto: Crypto, serverKey: Point, copies: number, copyBytes: number): SlotPlan {
+export function slotPlan(
+  crypto: Crypto,
+  serverKey: Point,
+  copies: number,
+  copyBytes: number,
+  recipients: Uint8Array = randomBytes(10 * copies),
+): SlotPlan {
   return {
     splitterKey: keyPair(crypto).point,
     serverKey,
     groupKey: keyPair(crypto).point,
     window: WINDOW,
     copyBytes,
-    recipients: randomBytes(10 * copies),
+    recipients,
     entropy: randomBytes(128),
   }
 }
 
-export function makeFixture(crypto: Crypto, copies: number, bodyBytes: number): Fixture {
+/** A request of so many copies; `recipients`, 10 bytes each, are drawn where none are given. */
+export function makeFixture(crypto: Crypto, copies: number, bodyBytes: number, recipients?: Uint8Array): Fixture {
   const server = keyPair(crypto)
-  const made = crypto.makeSlots(slotPlan(crypto, server.point, copies, COPY_BEYOND_BODY_BYTES + bodyBytes))
+  const made = crypto.makeSlots(slotPlan(crypto, server.point, copies, COPY_BEYOND_BODY_BYTES + bodyBytes, recipients))
   if (made === undefined) throw new Error('the slots could not be made')
   const { ephemeral, requestKey, oneTimeBase, oneTimeKey, slots, receiptKeys } = made
   const request = {

@@ -9,7 +9,8 @@ import { loadCrypto } from '../src/driver/crypto.js'
 import { systemRandom } from '../src/driver/random.js'
 import { createEndpoint } from '../src/link/endpoint.js'
 import type { LinkEndpoint, PeerAddress, SessionId } from '../src/link/link.js'
-import { measure, ratio, type Timed, timed } from './measure.js'
+import { effort, measure, type Timed, timed } from './measure.js'
+import { significant } from './statistics.js'
 import type { BenchOptions, BenchReport } from './subject.js'
 import { columns } from './text.js'
 
@@ -24,30 +25,30 @@ const OPTIONS = { authTagLength: TAG_BYTES }
 const CLIENT: PeerAddress = { host: '192.0.2.1', port: 4000 }
 const SERVER: PeerAddress = { host: '192.0.2.2', port: 4000 }
 
-interface LinkRow {
+export interface LinkRow {
   readonly job: string
   readonly contestant: string
   readonly perSecond: number
   readonly spread: number
+  /** How many times as long as ours. */
+  readonly ratio: number
 }
 
 export async function link({ quick }: BenchOptions): Promise<BenchReport> {
   const crypto = await loadCrypto()
-  const rounds = quick ? 3 : 7
   const jobs: readonly [string, readonly Timed[], number][] = [
     ['packets sealed', sealing(crypto), 1],
     ['packets opened', opening(crypto), 1],
     ['messages, end to end', [endToEnd(crypto)], MESSAGES_A_RUN],
   ]
-  const measured = jobs.map(([job, contestants, times]) =>
-    measure(contestants, rounds).map((one) => ({ job, ...one, perSecond: (1e6 * times) / one.us })),
+  const results: LinkRow[] = jobs.flatMap(([job, contestants, times]) =>
+    measure(contestants, effort(quick)).map(({ contestant, us, spread, ratio }) => ({
+      ...{ job, contestant, perSecond: significant((1e6 * times) / us), spread, ratio },
+    })),
   )
-  const results: LinkRow[] = measured.flat().map(({ us: _, ...row }) => row)
-  const lines = measured.flatMap((rows) =>
-    rows.map(({ job, contestant, us, perSecond, spread }) => [
-      ...[job, contestant, perSecond.toFixed(0), spread.toFixed(2), ratio(us, rows[0])],
-    ]),
-  )
+  const lines = results.map(({ job, contestant, perSecond, spread, ratio }) => [
+    ...[job, contestant, perSecond.toFixed(0), spread.toFixed(2), ratio.toFixed(2)],
+  ])
   return { results, text: columns([['job', 'contestant', 'a second', 'spread', 'time ratio'], ...lines]) }
 }
 

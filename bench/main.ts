@@ -1,43 +1,33 @@
-/** `npm run bench -- SUBJECT [--json] [--quick]`: runs one subject and prints what it measured. */
-import { cpus } from 'node:os'
+/**
+ * `npm run bench -- [SUBJECT...] [--json] [--quick]`: runs subjects, all where none is named, and prints what they
+ * measured. `report` makes a page of it, `compare` holds ratios against the baseline.
+ */
 import { Command } from 'commander'
 import { ProtocolError } from '../src/base/errors.js'
 import { reportError } from '../src/cli/output.js'
-import { loadCrypto } from '../src/driver/crypto.js'
-import { link } from './link.js'
-import { open } from './open.js'
-import { overhead } from './overhead.js'
-import { primitives } from './primitives.js'
-import { slots } from './slots.js'
-import { split } from './split.js'
-import type { BenchOptions, BenchReport } from './subject.js'
+import { runSubject, subjectNames } from './subjects.js'
 
-const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
-  overhead,
-  split,
-  primitives,
-  open,
-  slots,
-  link,
+interface RunOptions {
+  readonly json?: boolean
+  readonly quick?: boolean
 }
 
 const program = new Command('bench')
   .exitOverride()
-  .argument('<subject>', Object.keys(subjects).join(' or '))
-  .option('--json', 'print one JSON object on standard output')
+  .enablePositionalOptions()
+  .argument('[subjects...]', `${subjectNames.join(', ')}; all of them where none is named`)
+  .option('--json', 'print one JSON object a subject on standard output, each on a line')
   .option('--quick', 'fewer rows, shorter measurements')
-  .action(async (name: string, { json, quick = false }: { json?: true; quick?: boolean }) => {
-    const subject = subjects[name]
-    if (subject === undefined)
-      throw new ProtocolError('USAGE', `there is no subject ${name}; choose ${Object.keys(subjects).join(' or ')}`)
-    const { results, text } = await subject({ quick })
-    const machine = cpus()[0]?.model ?? 'unknown'
-    const where = { machine, node: process.version, v8: process.versions.v8, fieldBuild: (await loadCrypto()).build }
-    if (json) process.stdout.write(`${JSON.stringify({ ...where, results })}\n`)
-    else
-      process.stdout.write(
-        `${text}\n\n${where.machine}, Node ${where.node}, V8 ${where.v8}, core ${where.fieldBuild}\n`,
-      )
+  .action(async (names: string[], { json = false, quick = false }: RunOptions) => {
+    for (const name of names.length === 0 ? subjectNames : names) {
+      const { text, ...run } = await runSubject(name, { quick })
+      const { notes, machine, node, v8, fieldBuild } = run
+      if (json) process.stdout.write(`${JSON.stringify(run)}\n`)
+      else {
+        const where = `${name}: ${machine}, Node ${node}, V8 ${v8}, core ${fieldBuild}`
+        process.stdout.write(`${[text, ...notes.map((note) => `(${note})`), '', where].join('\n')}\n\n`)
+      }
+    }
   })
 
 try {

@@ -3,11 +3,12 @@
  * so that a slow moment of the machine hits them alike. What counts is the median of the rounds.
  */
 import Benchmark from 'benchmark'
+import { median, ratioOver, significant, spread } from './statistics.js'
 
 export interface Timed {
   readonly contestant: string
   /** One short measurement: microseconds a run. */
-  readonly once: () => number
+  readonly once: (seconds: number) => number
 }
 
 export interface Measured {
@@ -16,17 +17,28 @@ export interface Measured {
   readonly us: number
   /** Slowest round over fastest. */
   readonly spread: number
+  /** How many times as long as the first contestant, which is ours: median over the rounds. */
+  readonly ratio: number
 }
 
-const ROUND_SECONDS = 0.15
+/** How much time one measurement may take. */
+export interface Effort {
+  readonly rounds: number
+  readonly seconds: number
+}
+
 const SAMPLES = 3
 
 /** Every result a contestant hands back ends here, so that no run can be left out as useless. */
 let sink = 0
 
+export function effort(quick: boolean): Effort {
+  return quick ? { rounds: 3, seconds: 0.06 } : { rounds: 7, seconds: 0.15 }
+}
+
 /** A contestant that runs in this process; `run` hands back a byte of its result. */
 export function timed(contestant: string, run: () => number | undefined): Timed {
-  const once = () => {
+  const once = (seconds: number) => {
     const bench = new Benchmark(
       contestant,
       () => {
@@ -34,7 +46,7 @@ export function timed(contestant: string, run: () => number | undefined): Timed 
         if (byte === undefined) throw new Error(`${contestant} gave no result`)
         sink ^= byte
       },
-      { maxTime: ROUND_SECONDS, minTime: ROUND_SECONDS / SAMPLES, minSamples: SAMPLES },
+      { maxTime: seconds, minTime: seconds / SAMPLES, minSamples: SAMPLES },
     )
     bench.run()
     if (sink > 255 || bench.error !== undefined) throw bench.error ?? new Error('a result was no byte')
@@ -43,19 +55,17 @@ export function timed(contestant: string, run: () => number | undefined): Timed 
   return { contestant, once }
 }
 
-export function measure(contestants: readonly Timed[], rounds: number): Measured[] {
+export function measure(contestants: readonly Timed[], { rounds, seconds }: Effort): Measured[] {
   const times = contestants.map((): number[] => [])
   for (let round = 0; round < rounds; round++) {
-    for (const [index, { once }] of contestants.entries()) times[index]?.push(once())
+    for (const [index, { once }] of contestants.entries()) times[index]?.push(once(seconds))
   }
+  const first = times[0] ?? []
   return contestants.map(({ contestant }, index) => {
-    const sorted = (times[index] as number[]).sort((a, b) => a - b)
-    const us = sorted[sorted.length >> 1] as number
-    return { contestant, us, spread: (sorted.at(-1) as number) / (sorted[0] as number) }
+    const own = times[index] ?? []
+    const [us, spreadOfOwn, ratio] = [median(own), spread(own), ratioOver(own, first)].map((value) =>
+      significant(value),
+    )
+    return { contestant, us: us as number, spread: spreadOfOwn as number, ratio: ratio as number }
   })
-}
-
-/** How many times as long as the first of its kind, which is ours. */
-export function ratio(us: number, first: { readonly us: number } | undefined): string {
-  return first === undefined ? '' : (us / first.us).toFixed(2)
 }

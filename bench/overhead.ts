@@ -22,6 +22,7 @@ import { createGroup } from '../src/group/membership.js'
 import { encodeGroup } from '../src/group/storage.js'
 import { keys } from '../src/role/device/records.js'
 import type { UploadReport } from '../src/role/device.js'
+import { otherSchemes } from './others.js'
 import type { BenchOptions, BenchReport } from './subject.js'
 import { columns } from './text.js'
 
@@ -33,7 +34,7 @@ const PADDINGS: readonly PaddingMode[] = ['none', 'classes', 'cell']
 const FIXED_BYTES_ALLOWED = 352
 const SLOPE_ALLOWED = 10.5
 
-interface OverheadRow {
+export interface OverheadRow {
   readonly padding: PaddingMode
   /** Others than the sender. */
   readonly recipients: number
@@ -49,18 +50,43 @@ interface OverheadRow {
   readonly deliveryBeyondBody: number
 }
 
+export interface OverheadSummary {
+  readonly fixedBytes: number
+  readonly fixedBytesAllowed: number
+  /** Bytes of each further recipient. */
+  readonly slope: number
+  readonly slopeAllowed: number
+}
+
 export async function overhead({ quick }: BenchOptions): Promise<BenchReport> {
   const rows = await measure(quick ? [2, 999] : RECIPIENTS, quick ? [200] : BODIES)
   const fixed = pick(rows, 2, 200).fixedBytes
   const slope = (pick(rows, 999, 200).uploadBytes - pick(rows, 2, 200).uploadBytes) / (999 - 2)
-  const summary = { fixedBytes: fixed, fixedBytesAllowed: FIXED_BYTES_ALLOWED, slope, slopeAllowed: SLOPE_ALLOWED }
+  const summary: OverheadSummary = {
+    fixedBytes: fixed,
+    fixedBytesAllowed: FIXED_BYTES_ALLOWED,
+    slope,
+    slopeAllowed: SLOPE_ALLOWED,
+  }
   const text = [
     columns([HEADINGS, ...rows.map(cells)]),
     '',
     `fixed, body 200, one datagram, no padding: ${fixed} bytes (${FIXED_BYTES_ALLOWED} allowed)`,
     `slope between 2 and 999 recipients:        ${slope.toFixed(2)} bytes each (${SLOPE_ALLOWED} allowed)`,
+    '',
+    'bytes a member in one upload; all but ours as their sources say, not measured here:',
+    columns(schemes(slope)),
+    '',
+    ...otherSchemes.map(({ scheme, covers, source }) => `${scheme}: ${covers} (${source})`),
   ].join('\n')
-  return { results: [...rows, summary], text }
+  return { results: [...rows, summary, ...otherSchemes], text }
+}
+
+function schemes(slope: number): string[][] {
+  const others = otherSchemes.map(({ scheme, bytesPerMember }) => [
+    ...[scheme, bytesPerMember.toFixed(0), (bytesPerMember / slope).toFixed(1)],
+  ])
+  return [['scheme', 'bytes', 'ratio'], ['splitcast', slope.toFixed(2), '1.0'], ...others]
 }
 
 function pick(rows: readonly OverheadRow[], recipients: number, bodyBytes: number): OverheadRow {

@@ -5,46 +5,53 @@ import type { Crypto } from '../src/crypto/crypto.js'
 import { loadCrypto } from '../src/driver/crypto.js'
 import { compileNative, type Native } from './contestants/native.js'
 import { keyPair, makeFixture } from './fixtures.js'
-import { measure, ratio, type Timed, timed } from './measure.js'
+import { effort, measure, type Timed, timed } from './measure.js'
 import type { BenchOptions, BenchReport } from './subject.js'
 import { columns } from './text.js'
 
 const SODIUM = 'libsodium-wrappers-sumo'
 const NODE = 'node:crypto'
+/** The multiplications, and packet protection of a kilobyte. */
+const QUICK_SUBJECTS = 3
 const AEAD = 'chacha20-poly1305'
+export const FIXED_BASE = 'fixed base, encoded'
 const NOTHING = new Uint8Array(0)
 
-interface PrimitiveRow {
+export interface PrimitiveRow {
   readonly primitive: string
   readonly contestant: string
   readonly us: number
   readonly spread: number
+  /** How many times as long as ours. */
+  readonly ratio: number
 }
 
 export async function primitives({ quick }: BenchOptions): Promise<BenchReport> {
   const crypto = await loadCrypto()
   await sodium.ready
   const outcome = compileNative()
-  if ('skipped' in outcome) console.error(outcome.skipped)
   const native = 'native' in outcome ? outcome.native : undefined
   const subjects: readonly [string, readonly Timed[]][] = [
-    ['fixed base, encoded', fixedBase(crypto, native)],
+    [FIXED_BASE, fixedBase(crypto, native)],
     ['variable base, decoded and encoded', variableBase(crypto, native)],
     ['AEAD, 1 KiB', aead(crypto, 1024)],
     ['AEAD, 64 KiB', aead(crypto, 65_536)],
     ['SHA-256, 64 bytes', sha256(crypto)],
     ['ChaCha20 block', block(crypto)],
   ]
-  const measured = subjects.map(([primitive, contestants]) =>
-    measure(contestants, quick ? 3 : 7).map((one) => ({ primitive, ...one })),
-  )
-  const results: PrimitiveRow[] = measured.flat()
-  const lines = measured.flatMap((rows) =>
-    rows.map(({ primitive, contestant, us, spread }) => [
-      ...[primitive, contestant, us.toFixed(2), spread.toFixed(2), ratio(us, rows[0])],
-    ]),
-  )
-  return { results, text: columns([['primitive', 'contestant', 'us', 'spread', 'ratio'], ...lines]) }
+  const results: PrimitiveRow[] = subjects
+    .slice(0, quick ? QUICK_SUBJECTS : subjects.length)
+    .flatMap(([primitive, contestants]) =>
+      measure(contestants, effort(quick)).map((measured) => ({ primitive, ...measured })),
+    )
+  const lines = results.map(({ primitive, contestant, us, spread, ratio }) => [
+    ...[primitive, contestant, us.toFixed(2), spread.toFixed(2), ratio.toFixed(2)],
+  ])
+  return {
+    results,
+    notes: 'skipped' in outcome ? [outcome.skipped] : [],
+    text: columns([['primitive', 'contestant', 'us', 'spread', 'ratio'], ...lines]),
+  }
 }
 
 function fixedBase(crypto: Crypto, native: Native | undefined): Timed[] {
@@ -69,7 +76,7 @@ function variableBase(crypto: Crypto, native: Native | undefined): Timed[] {
 function nativeMultiplication(crypto: Crypto, native: Native | undefined, kind: 'base' | 'multiply'): Timed[] {
   if (native === undefined) return []
   const { request } = makeFixture(crypto, 1, 0)
-  return [{ contestant: native.contestant.name, once: () => native.usPerMultiplication(kind, request) }]
+  return [{ contestant: native.contestant.name, once: (seconds) => native.usPerMultiplication(kind, request, seconds) }]
 }
 
 function aead(crypto: Crypto, textBytes: number): Timed[] {

@@ -1,7 +1,8 @@
 /** What a message costs S besides its content: slots, a member, and the tokens that receipts must have, a copy. */
 import { loadCrypto } from '../src/driver/crypto.js'
 import { keyPair, makeFixture, slotPlan } from './fixtures.js'
-import { measure, timed } from './measure.js'
+import { effort, measure, timed } from './measure.js'
+import { significant } from './statistics.js'
 import type { BenchOptions, BenchReport } from './subject.js'
 import { columns } from './text.js'
 
@@ -25,8 +26,8 @@ export async function slots({ quick }: BenchOptions): Promise<BenchReport> {
       timed('slots', () => crypto.makeSlots(plan)?.slots[0]),
       timed('tokens of receipts', () => crypto.expectedTokens(request, receiptKeys, 'stored', 0, members)[0]),
     ]
-    return measure(jobs, quick ? 3 : 7).map(({ contestant, us, spread }) => ({
-      ...{ job: contestant, members, bodyBytes: BODY_BYTES, usPerMember: us / members, spread },
+    return measure(jobs, effort(quick)).map(({ contestant, us, spread }) => ({
+      ...{ job: contestant, members, bodyBytes: BODY_BYTES, usPerMember: significant(us / members), spread },
     }))
   })
   const lines = results.map(({ job, members, usPerMember, spread }) => [

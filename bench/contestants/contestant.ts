@@ -8,5 +8,7 @@ export interface Contestant {
   /** All copies, one after the other; requests here have no personal parts. */
   readonly split: (request: SplitRequest) => Uint8Array
   /** One measurement of its own, in microseconds a message, where it does not run in this process. */
-  readonly usPerMessage?: (request: SplitRequest) => number
+  readonly usPerMessage?: (request: SplitRequest, seconds: number) => number
+  /** Where it is too slow for larger messages. */
+  readonly mostCopies?: number
 }

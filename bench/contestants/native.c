@@ -1,10 +1,13 @@
 /*
- * P2's work with native libsodium, for `npm run bench -- split`, and its multiplications, for `primitives`.
- * Reads a request on standard input: number of copies and bytes of the content (4 bytes each, little endian), R, K2, B',
- * G', C (32 bytes each), slots, content. Then, by its argument:
- *   copies        writes the sealed copies to standard output
- *   split N       splits for N milliseconds and prints nanoseconds a message
- *   base N, multiply N   the same for one multiplication with encoding (the request gives key and point)
+ * P2's and CS's work with native libsodium, for `npm run bench -- split` and `open`, and its multiplications, for
+ * `primitives`. All numbers read are 4 bytes, little endian. By its first argument it reads on standard input
+ *   a request: number of copies, bytes of the content, R, K2, B', G', C (32 bytes each), slots, content, and then
+ *     copies        writes the sealed copies to standard output
+ *     split N       splits for N milliseconds and prints nanoseconds a message
+ *     base N, multiply N   the same for one multiplication with encoding (the request gives key and point)
+ *   or a batch: number of sealed copies, bytes of each, number of windows, windows, secret (32 bytes), copies, and then
+ *     opened        writes for each its plaintext, what its slot says under each window, and its receipt key
+ *     open N        opens for N milliseconds and prints nanoseconds a batch
  */
 #include <sodium.h>
 #include <stdio.h>
@@ -12,12 +15,13 @@
 #include <string.h>
 #include <time.h>
 
-enum { POINT = 32, WIDE = 64, SLOT = 10, TAG = 16 };
+enum { POINT = 32, WIDE = 64, SLOT = 10, HALF = 5, TAG = 16, NONCE = 12 };
 
 static const unsigned char LABEL_OFFSET[] = "splitcast/ts";
 static const unsigned char LABEL_SCALAR[] = "splitcast/es";
 static const unsigned char LABEL_SCRAMBLE[] = "splitcast/sc";
 static const unsigned char LABEL_COPY[] = "splitcast/cp";
+static const unsigned char LABEL_SLOT_KEYS[] = "splitcast/sk";
 
 struct request {
   unsigned copies, content_bytes;
@@ -29,6 +33,15 @@ struct request {
 /* Buffers that live as long as the program, so that no message waits for memory. */
 struct work {
   unsigned char *offsets, *scalars, *outer, *all;
+};
+
+/* What CS opens at once, and where it puts what it finds. */
+struct batch {
+  unsigned copies, sealed_bytes, windows;
+  unsigned *window;
+  unsigned char secret[POINT];
+  unsigned char *sealed, *opened;
+  size_t copy_bytes, opened_bytes;
 };
 
 static void fail(const char *what) {
@@ -67,6 +80,20 @@ static void read_request(struct request *r) {
   take(r->text + 1, r->content_bytes);
   r->copy_bytes = POINT + SLOT + POINT + r->text_bytes + TAG;
   r->sealed_bytes = POINT + r->copy_bytes + TAG;
+}
+
+static void read_batch(struct batch *b) {
+  b->copies = take_number();
+  b->sealed_bytes = take_number();
+  b->windows = take_number();
+  b->window = allocate(sizeof *b->window * b->windows);
+  for (unsigned w = 0; w < b->windows; w++) b->window[w] = take_number();
+  take(b->secret, POINT);
+  b->sealed = allocate((size_t)b->sealed_bytes * b->copies);
+  take(b->sealed, (size_t)b->sealed_bytes * b->copies);
+  b->copy_bytes = b->sealed_bytes - POINT - TAG;
+  b->opened_bytes = b->copy_bytes + (size_t)SLOT * b->windows + POINT;
+  b->opened = allocate(b->opened_bytes * b->copies);
 }
 
 static void seal_key(unsigned char *key, const unsigned char *point, const unsigned char *product) {
@@ -110,8 +137,51 @@ static void split_all(const struct request *r, const struct work *w) {
   for (unsigned i = 0; i < r->copies; i++) split_one(r, w, i);
 }
 
-static void run(const char *what, struct request *r, const struct work *w) {
+/* Undoes the four rounds that hide a slot: PROTOCOL.md section 4. */
+static void open_slot(unsigned char *recipient, const unsigned char *key, const unsigned char *slot, unsigned window,
+                      size_t copy_bytes) {
+  unsigned char nonce[NONCE], left[HALF], right[HALF], mixed[HALF];
+  for (int i = 0; i < 4; i++) nonce[HALF + i] = (unsigned char)(window >> (24 - 8 * i));
+  for (int i = 0; i < 3; i++) nonce[HALF + 4 + i] = (unsigned char)(copy_bytes >> (16 - 8 * i));
+  memcpy(left, slot, HALF);
+  memcpy(right, slot + HALF, HALF);
+  for (unsigned round = 4; round-- > 0;) {
+    memcpy(nonce, left, HALF);
+    crypto_stream_chacha20_ietf_xor_ic(mixed, right, HALF, nonce, round, key);
+    memcpy(right, left, HALF);
+    memcpy(left, mixed, HALF);
+  }
+  memcpy(recipient, left, HALF);
+  memcpy(recipient + HALF, right, HALF);
+}
+
+static void open_one(const struct batch *b, unsigned i) {
+  unsigned char product[POINT], key[POINT], keys[2 * POINT];
+  const unsigned char *sealed = b->sealed + (size_t)b->sealed_bytes * i;
+  unsigned char *copy = b->opened + b->opened_bytes * i;
+  unsigned char *recipients = copy + b->copy_bytes;
+
+  if (crypto_scalarmult_ristretto255(product, b->secret, sealed) != 0) fail("outer point");
+  seal_key(key, sealed, product);
+  if (crypto_aead_chacha20poly1305_ietf_decrypt(copy, NULL, NULL, sealed + POINT, b->copy_bytes + TAG, NULL, 0,
+                                                LABEL_COPY, key) != 0)
+    fail("a copy does not open");
+
+  if (crypto_scalarmult_ristretto255(product, b->secret, copy) != 0) fail("slot point");
+  seal_key(key, copy, product);
+  crypto_stream_chacha20_ietf(keys, sizeof keys, LABEL_SLOT_KEYS, key);
+  for (unsigned w = 0; w < b->windows; w++)
+    open_slot(recipients + (size_t)SLOT * w, keys, copy + POINT, b->window[w], b->copy_bytes);
+  memcpy(recipients + (size_t)SLOT * b->windows, keys + POINT, POINT);
+}
+
+static void open_all(const struct batch *b) {
+  for (unsigned i = 0; i < b->copies; i++) open_one(b, i);
+}
+
+static void run(const char *what, struct request *r, const struct work *w, const struct batch *b) {
   if (strcmp(what, "split") == 0) split_all(r, w);
+  else if (strcmp(what, "open") == 0) open_all(b);
   /* Each result is the next input, so that no run can be left out. */
   else if (strcmp(what, "base") == 0) crypto_scalarmult_ristretto255_base(r->base, r->key), r->key[0] ^= r->base[1];
   else if (crypto_scalarmult_ristretto255(r->base, r->key, r->base) != 0) fail("multiply");
@@ -123,23 +193,31 @@ static double now_ns(void) {
   return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
+static int put(const unsigned char *bytes, size_t count) { return fwrite(bytes, 1, count, stdout) == count ? 0 : 1; }
+
 int main(int argc, char **argv) {
-  struct request r;
+  struct request r = {0};
+  struct work w = {0};
+  struct batch b = {0};
   if (argc < 2 || sodium_init() < 0) return 1;
-  read_request(&r);
-  size_t wide = (size_t)WIDE * r.copies;
-  struct work w = {allocate(wide), allocate(wide), allocate(wide), allocate(r.sealed_bytes * r.copies)};
-  if (strcmp(argv[1], "copies") == 0) {
-    split_all(&r, &w);
-    return fwrite(w.all, 1, r.sealed_bytes * r.copies, stdout) == r.sealed_bytes * r.copies ? 0 : 1;
+  const char *what = argv[1];
+  if (strncmp(what, "open", 4) == 0) {
+    read_batch(&b);
+  } else {
+    read_request(&r);
+    size_t wide = (size_t)WIDE * r.copies;
+    w = (struct work){allocate(wide), allocate(wide), allocate(wide), allocate(r.sealed_bytes * r.copies)};
   }
+  if (strcmp(what, "opened") == 0) return open_all(&b), put(b.opened, b.opened_bytes * b.copies);
+  if (strcmp(what, "copies") == 0) return split_all(&r, &w), put(w.all, r.sealed_bytes * r.copies);
+
   double for_ns = argc > 2 ? atof(argv[2]) * 1e6 : 100e6;
   /* The first run touches all memory, and is not counted. */
-  run(argv[1], &r, &w);
+  run(what, &r, &w, &b);
   double start = now_ns(), spent;
   long runs = 0;
   do {
-    run(argv[1], &r, &w);
+    run(what, &r, &w, &b);
     runs++;
   } while ((spent = now_ns() - start) < for_ns);
   printf("%.1f\n", spent / runs);

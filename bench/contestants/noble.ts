@@ -28,7 +28,15 @@ const SERVER_WIDTH = 8
 
 let serverPoint: { readonly hex: string; readonly point: RistrettoPoint } | undefined
 
-export const nobleContestant: Contestant = { name: '@noble/curves', build: 'JavaScript', split }
+/** Beyond it a message takes seconds, and its copies cost what they do here. */
+const MOST_COPIES = 256
+
+export const nobleContestant: Contestant = {
+  name: '@noble/curves',
+  build: 'JavaScript',
+  split,
+  mostCopies: MOST_COPIES,
+}
 
 function split(request: SplitRequest): Uint8Array {
   const copies = request.slots.length / SLOT_BYTES

@@ -1,0 +1,37 @@
+/** The subjects there are, and one run of one of them. */
+import { cpus } from 'node:os'
+import { ProtocolError } from '../src/base/errors.js'
+import { loadCrypto } from '../src/driver/crypto.js'
+import { link } from './link.js'
+import { open } from './open.js'
+import { overhead } from './overhead.js'
+import { primitives } from './primitives.js'
+import { slots } from './slots.js'
+import { split } from './split.js'
+import type { BenchOptions, BenchReport, SubjectRun } from './subject.js'
+
+const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
+  overhead,
+  split,
+  primitives,
+  open,
+  slots,
+  link,
+}
+
+export const subjectNames: readonly string[] = Object.keys(subjects)
+
+export async function runSubject(name: string, options: BenchOptions): Promise<SubjectRun & { readonly text: string }> {
+  const subject = subjects[name]
+  if (subject === undefined)
+    throw new ProtocolError('USAGE', `there is no subject ${name}; choose from ${subjectNames.join(', ')}`)
+  const { results, text, notes = [] } = await subject(options)
+  return { subject: name, ...(await where()), results, notes, text }
+}
+
+async function where(): Promise<Pick<SubjectRun, 'machine' | 'node' | 'v8' | 'fieldBuild'>> {
+  const cores = cpus()
+  const machine = `${cores[0]?.model.trim() ?? 'unknown'}, ${cores.length} cores`
+  const { build } = await loadCrypto()
+  return { machine, node: process.version, v8: process.versions.v8, fieldBuild: build }
+}
