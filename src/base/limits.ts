@@ -144,7 +144,10 @@ export const limits = {
   copyHoldMs: 20 * MINUTE_MS,
   /** A copy that CS has not answered by then is sent again. */
   copyAnswerMs: MINUTE_MS,
-  /** One step of a split: copies, and bytes of copies, before other work gets its turn. */
+  /** Requests being unsealed at one time, and their bytes; past it the sender is told to try elsewhere. */
+  openingRequests: 256,
+  openingBytes: 64 * MIB,
+  /** One slice of a split: copies, and bytes of copies, before other work gets its turn. */
   splitStepCopies: 64,
   splitStepBytes: 4 * MIB,
 
@@ -163,6 +166,9 @@ export const limits = {
   /** Copies that came in and are not yet durable; past it a proxy is told to try later. */
   intakeCopies: 16_384,
   intakeBytes: 64 * MIB,
+  /** Copies opened in one job, and their bytes. */
+  openStepCopies: 64,
+  openStepBytes: 4 * MIB,
   /** Payloads kept in memory between the disk and a connected device. */
   deliveryCacheBytes: 64 * MIB,
   /** Slot points remembered per window, against replay. */
@@ -206,6 +212,11 @@ export type LinkLimits = {
     | 'handshakeRetryMs'
     | 'handshakeTimeoutMs'
     | 'unansweredProbes']: number
+}
+
+/** The bounds a proxy keeps, as numbers: a test of what happens at one may hand in less. */
+export type ProxyLimits = {
+  readonly [Bound in 'openingRequests' | 'openingBytes']: number
 }
 
 /** The bounds a server keeps, as numbers: a test of what happens at one may hand in less. */

@@ -12,6 +12,7 @@ import { createLog, type Log } from './log.js'
 import { resolveCard, resolveEndpoint } from './network.js'
 import { systemRandom } from './random.js'
 import { startNode } from './start.js'
+import { ownThread } from './workers.js'
 
 /** Mean of the random wait of each copy at P2 (PROTOCOL.md section 5). */
 const DEFAULT_MEAN_WAIT_MS = 50
@@ -49,11 +50,13 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
   if (options.advertise === undefined) checkReachable(await resolveEndpoint(options.listen))
   const directory = await openDataDirectory(options.data, 'node')
   const identity = crypto.identity(directory.identity.proxySeed)
+  const workers = ownThread(crypto, log)
   const { address, machine, running } = await startNode<never, never, ProxyMachine>({
     listen: options.listen,
     signal: options.signal,
     store: join(directory.path, 'proxy-store'),
     log,
+    workers,
     machine: async (at) =>
       createProxy({
         crypto,
@@ -62,6 +65,7 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
         server,
         advertised: [await advertisedAddress(options.advertise, at)],
         meanWaitMs: options.meanWaitMs ?? DEFAULT_MEAN_WAIT_MS,
+        threads: workers.threads,
         ...(options.observe && { observe: options.observe }),
       }),
   })

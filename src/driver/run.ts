@@ -4,12 +4,14 @@
  */
 import { ProtocolError } from '../base/errors.js'
 import type { Millis } from '../base/time.js'
+import type { JobInput, JobOutput } from '../role/jobs.js'
 import type { Machine, RoleInput, RoleOutput } from '../role/role.js'
 import type { Clock } from './clock.js'
 import type { Log } from './log.js'
 import { Notices } from './notices.js'
 import type { Store } from './store.js'
 import type { UdpSocket } from './udp.js'
+import type { Workers } from './workers.js'
 
 /** The longest wait that setTimeout takes. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
@@ -26,17 +28,30 @@ export interface Running<Input> {
   readonly ended: Promise<void>
 }
 
+/** What the loop tells a machine, and what it does for it. */
+export type LoopInput = RoleInput | JobInput
+export type LoopOutput = RoleOutput | JobOutput
+
 export interface RunOptions<Input, Output> {
-  readonly machine: Machine<Input | RoleInput, Output | RoleOutput>
+  readonly machine: Machine<Input | LoopInput, Output | LoopOutput>
   readonly socket: UdpSocket
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
+  /** For a role that has jobs to do; closed with the loop. */
+  readonly workers?: Workers
   /** Outputs of the role's own. */
   readonly onOutput?: (output: Output) => void
 }
 
-const ROLE_OUTPUTS = new Set<string>(['transmit', 'persist', 'load', 'drop', 'notice'] satisfies RoleOutput['type'][])
+const OWN_OUTPUTS = new Set<string>([
+  'transmit',
+  'persist',
+  'load',
+  'drop',
+  'notice',
+  'job',
+] satisfies LoopOutput['type'][])
 
 /** Restores the machine from its store, starts it and runs it until `stop`. */
 export async function run<Input, Output extends { readonly type: string }>(
@@ -59,6 +74,8 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
   private immediate: NodeJS.Immediate | undefined
   private armedFor: Millis | undefined
   private writes: Promise<unknown> = Promise.resolve()
+  private jobs = 0
+  private jobsDone: (() => void) | undefined
   private phase: 'running' | 'stopping' | 'stopped' = 'running'
   private settle!: { resolve: () => void; reject: (error: unknown) => void }
 
@@ -94,18 +111,29 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
   }
 
   private async finish(failure: unknown): Promise<void> {
-    const { socket, store } = this.options
+    const { socket, store, workers } = this.options
     const patience = new Promise<void>((resolve) => setTimeout(resolve, STOP_MS).unref())
-    await Promise.race([Promise.allSettled([this.writes, socket.drained()]), patience])
+    await Promise.race([this.settled(), patience])
     this.phase = 'stopped'
     this.disarm()
+    await workers?.close()
     await socket.close()
     await store.close()
     if (failure === undefined) this.settle.resolve()
     else this.settle.reject(failure)
   }
 
-  private mutate(input: Input | RoleInput): void {
+  /** Resolves when what is under way has reached disk and wire; jobs first, since they lead to both. */
+  private async settled(): Promise<void> {
+    if (this.jobs > 0) {
+      await new Promise<void>((resolve) => {
+        this.jobsDone = resolve
+      })
+    }
+    await Promise.allSettled([this.writes, this.options.socket.drained()])
+  }
+
+  private mutate(input: Input | LoopInput): void {
     if (this.phase === 'stopped') return
     this.options.machine.handle(this.options.clock.now(), input)
     this.drain()
@@ -114,13 +142,13 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
   private drain(): void {
     const { machine, onOutput } = this.options
     for (let output = machine.poll(); output !== undefined; output = machine.poll()) {
-      if (ROLE_OUTPUTS.has(output.type)) this.perform(output as RoleOutput)
+      if (OWN_OUTPUTS.has(output.type)) this.perform(output as LoopOutput)
       else onOutput?.(output as Output)
     }
     this.arm()
   }
 
-  private perform(output: RoleOutput): void {
+  private perform(output: LoopOutput): void {
     switch (output.type) {
       case 'transmit':
         this.options.socket.send(output.to, output.bytes)
@@ -138,6 +166,9 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
       case 'notice':
         this.notices.take(this.options.clock.now(), output)
         return
+      case 'job':
+        this.run(output)
+        return
       default:
         output satisfies never
     }
@@ -150,6 +181,15 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
       () => this.mutate({ type: 'persisted', reference }),
       (error: unknown) => this.fail(error),
     )
+  }
+
+  private run({ id, job }: JobOutput): void {
+    this.jobs++
+    this.options.workers?.run(job, (result) => {
+      this.jobs--
+      this.mutate({ type: 'done', id, result })
+      if (this.jobs === 0) this.jobsDone?.()
+    })
   }
 
   private load({ reference, key }: Extract<RoleOutput, { type: 'load' }>): void {

@@ -15,6 +15,7 @@ import { createLog, type Log } from './log.js'
 import { resolveEndpoint } from './network.js'
 import { systemRandom } from './random.js'
 import { startNode } from './start.js'
+import { ownThread } from './workers.js'
 
 export interface ServerOptions {
   /** Directory for keys and mailboxes; made where it is missing. */
@@ -49,11 +50,13 @@ export async function openServer(options: ServerOptions): Promise<ServerNode> {
   const directory = await openDataDirectory(options.data, 'server')
   const identity = crypto.identity(directory.identity.seed)
   let card = ''
+  const workers = ownThread(crypto, log)
   const { address, machine, running } = await startNode<never, never, Server>({
     listen: options.listen,
     signal: options.signal,
     store: join(directory.path, 'store'),
     log,
+    workers,
     machine: async (at) => {
       const addresses = advertisedAddresses(options.advertise, at)
       card = formatNetworkCard({ identityKey: identity.identityKey, addresses })
@@ -63,6 +66,7 @@ export async function openServer(options: ServerOptions): Promise<ServerNode> {
         random: systemRandom(),
         self: { identity, id: nodeIdOf(crypto, identity.identityKey) },
         admitted: options.admitted ?? 'open',
+        threads: workers.threads,
         ...(options.observe && { observe: options.observe }),
       })
     },

@@ -3,13 +3,14 @@
  * what was opened is closed again.
  */
 import type { PeerAddress } from '../link/link.js'
-import type { Machine, RoleInput, RoleOutput } from '../role/role.js'
+import type { Machine } from '../role/role.js'
 import { systemClock } from './clock.js'
 import type { Log } from './log.js'
 import { resolveEndpoint } from './network.js'
-import { type Running, run } from './run.js'
-import { openStore } from './store.js'
+import { type LoopInput, type LoopOutput, type Running, run } from './run.js'
+import { openStore, type Store } from './store.js'
 import { openUdp, type UdpSocket } from './udp.js'
+import type { Workers } from './workers.js'
 
 export interface StartOptions<Output, M> {
   /** Directory of the store. */
@@ -21,6 +22,8 @@ export interface StartOptions<Output, M> {
   readonly signal: AbortSignal | undefined
   /** Makes the machine, once it is known where the socket is bound. */
   readonly machine: (at: PeerAddress) => M | Promise<M>
+  /** For a role that has jobs to do; closed with the node, also where it does not come up. */
+  readonly workers?: Workers
   readonly onOutput?: (output: Output) => void
 }
 
@@ -33,12 +36,13 @@ export interface Started<Input, M> {
 export async function startNode<
   Input,
   Output extends { readonly type: string },
-  M extends Machine<Input | RoleInput, Output | RoleOutput>,
+  M extends Machine<Input | LoopInput, Output | LoopOutput>,
 >(options: StartOptions<Output, M>): Promise<Started<Input, M>> {
-  const { log, signal, onOutput } = options
-  const store = await openStore(options.store)
+  const { log, signal, workers, onOutput } = options
+  let store: Store | undefined
   let socket: UdpSocket | undefined
   try {
+    store = await openStore(options.store)
     socket = await openUdp(options.listen === undefined ? undefined : await resolveEndpoint(options.listen))
     warnOfSmallBuffer(log, socket)
     const machine = await options.machine(socket.address)
@@ -48,13 +52,15 @@ export async function startNode<
       store,
       clock: systemClock(),
       log,
+      ...(workers && { workers }),
       ...(onOutput && { onOutput }),
     })
     stopOnAbort(signal, running)
     return { address: socket.address, machine, running }
   } catch (error) {
     await socket?.close()
-    await store.close()
+    await store?.close()
+    await workers?.close()
     throw error
   }
 }

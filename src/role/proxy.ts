@@ -3,6 +3,7 @@
  */
 import type { NodeId } from '../base/bytes.js'
 import type { LinkCounters, PeerAddress } from '../link/link.js'
+import type { JobInput, JobOutput } from './jobs.js'
 import type { Machine, RoleContext, RoleInput, RoleOutput, Self, ServerContact } from './role.js'
 import type { VerifiedDirectory } from './server-link.js'
 
@@ -13,6 +14,8 @@ export interface ProxyOptions extends RoleContext {
   readonly advertised: readonly PeerAddress[]
   /** Mean of the random wait of each copy. */
   readonly meanWaitMs: number
+  /** Jobs that are done at one time; default 1. */
+  readonly threads?: number
 }
 
 export interface ProxyStatus {
@@ -38,6 +41,6 @@ export interface ProxyStatus {
   }
 }
 
-export interface Proxy extends Machine<RoleInput, RoleOutput> {
+export interface Proxy extends Machine<RoleInput | JobInput, RoleOutput | JobOutput> {
   status(): ProxyStatus
 }

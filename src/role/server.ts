@@ -4,12 +4,15 @@
  */
 import type { NodeId } from '../base/bytes.js'
 import type { LinkCounters } from '../link/link.js'
+import type { JobInput, JobOutput } from './jobs.js'
 import type { Machine, RoleContext, RoleInput, RoleOutput, Self } from './role.js'
 
 export interface ServerOptions extends RoleContext {
   readonly self: Self
   /** Which proxies are listed: any that proves its key, or these ids (hex). */
   readonly admitted: 'open' | ReadonlySet<string>
+  /** Jobs that are done at one time; default 1. */
+  readonly threads?: number
 }
 
 export interface ServerStatus {
@@ -24,6 +27,6 @@ export interface ServerStatus {
   readonly links: { readonly proxies: LinkCounters; readonly devices: LinkCounters; readonly others: LinkCounters }
 }
 
-export interface Server extends Machine<RoleInput, RoleOutput> {
+export interface Server extends Machine<RoleInput | JobInput, RoleOutput | JobOutput> {
   status(): ServerStatus
 }

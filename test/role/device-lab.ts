@@ -21,7 +21,8 @@ import type {
   InboxMessage,
 } from '../../src/role/device.js'
 import { type DirectoryDraft, signDirectory, signProxyEntry } from '../../src/role/directory.js'
-import { openRequest } from '../../src/role/proxy/open-request.js'
+import { runJob } from '../../src/role/jobs.js'
+import { openingJob, readRequest } from '../../src/role/proxy/open-request.js'
 import { createSealingKeys, type SealingKeys } from '../../src/role/sealing-keys.js'
 import type { ContentKind } from '../../src/wire/content.js'
 import { encodeMessage, type MessageOf, parseMessage } from '../../src/wire/message.js'
@@ -321,7 +322,10 @@ export class Lab {
     if (second === undefined || !parsed.ok || parsed.value.kind !== 'request') throw new Error('a forward of a request')
     const published = this.serverKeys.published(now)
     const serverKeys = new Map(published.map(({ day, key }) => [day, key]))
-    const opened = openRequest(crypto, { secrets: second.keys.secrets(now), serverKeys }, now, parsed.value.value)
+    const request = parsed.value.value
+    const result = runJob(crypto, openingJob({ secrets: second.keys.secrets(now), serverKeys }, now, request))
+    if (result.type !== 'openRequest' || result.unsealed === undefined) throw new Error('a request that opens')
+    const opened = readRequest(request.ephemeral, result.unsealed)
     if (!opened.ok) throw new Error(opened.code)
     const split = crypto.prepareSplit(opened.request.split, random(32))
     const secret = this.serverKeys.secrets(now).find(({ day }) => day === utcDay(now))?.secret

@@ -4,7 +4,7 @@
  */
 import { bigEndian, concat, nodeId, type Point, type Scalar, utf8 } from '../../src/base/bytes.js'
 import { labels } from '../../src/base/labels.js'
-import { limits } from '../../src/base/limits.js'
+import { limits, type ProxyLimits } from '../../src/base/limits.js'
 import { type Millis, slotWindow, utcDay } from '../../src/base/time.js'
 import type { Identity, Slots } from '../../src/crypto/crypto.js'
 import { loadCrypto } from '../../src/driver/crypto.js'
@@ -57,10 +57,11 @@ export interface Surroundings {
 
 export interface SurroundingsOptions {
   readonly meanWaitMs?: number
+  readonly bounds?: Partial<ProxyLimits>
 }
 
 /** A proxy that is connected and listed. */
-export function surroundings({ meanWaitMs = 20 }: SurroundingsOptions = {}): Surroundings {
+export function surroundings({ meanWaitMs = 20, bounds = {} }: SurroundingsOptions = {}): Surroundings {
   const network = new VirtualNetwork(seed, calm)
   const identities = { server: newIdentity(), proxy: newIdentity(), next: newIdentity() }
   const serverKeys = createSealingKeys(crypto, random)
@@ -110,15 +111,18 @@ export function surroundings({ meanWaitMs = 20 }: SurroundingsOptions = {}): Sur
     name: 'proxy',
     address: addresses.proxy,
     make: () =>
-      createProxy({
-        crypto,
-        random: seeded(seed + 1),
-        observe: (format, field, value) => read.push([format, field, value.slice()]),
-        self: { identity: identities.proxy, id: nodeIdOf(crypto, identities.proxy.identityKey) },
-        server: { identityKey: identities.server.identityKey, addresses: [addresses.server] },
-        advertised: [addresses.proxy],
-        meanWaitMs,
-      }),
+      createProxy(
+        {
+          crypto,
+          random: seeded(seed + 1),
+          observe: (format, field, value) => read.push([format, field, value.slice()]),
+          self: { identity: identities.proxy, id: nodeIdOf(crypto, identities.proxy.identityKey) },
+          server: { identityKey: identities.server.identityKey, addresses: [addresses.server] },
+          advertised: [addresses.proxy],
+          meanWaitMs,
+        },
+        bounds,
+      ),
   })
   if (!network.runUntil(() => proxy.machine.status().listed, 5_000)) throw new Error('the proxy was not listed')
 

@@ -8,12 +8,15 @@ import { limits } from '../../src/base/limits.js'
 import { slotWindow, startOfDay, startOfWindow, utcDay } from '../../src/base/time.js'
 import { createEndpoint } from '../../src/link/endpoint.js'
 import type { SessionId } from '../../src/link/link.js'
+import { type Job, type JobOutput, type JobResult, runJob } from '../../src/role/jobs.js'
 import { Copies } from '../../src/role/proxy/copies.js'
 import { NextHops } from '../../src/role/proxy/next-hops.js'
+import type { OpenedRequest } from '../../src/role/proxy/open-request.js'
 import { RequestReplays } from '../../src/role/proxy/replays.js'
 import { Splitter } from '../../src/role/proxy/splitter.js'
 import { WaitingCopies } from '../../src/role/proxy/waiting.js'
 import type { ListedProxy } from '../../src/role/server-link.js'
+import { Work } from '../../src/role/work.js'
 import { encodeMessage } from '../../src/wire/message.js'
 import { seed } from '../base/seeded.js'
 import { START } from '../sim/virtual-network.js'
@@ -525,7 +528,10 @@ t.test('requests that are refused:', (t) => {
   )
   t.strictSame(around.server.machine.of('copy'), [])
   t.strictSame(around.source.machine.received, [], 'nothing was answered')
-  t.equal([...around.proxy.store.keys()].filter((key) => key.startsWith('seen/')).length, 0, 'nothing was remembered')
+  const remembered = [...around.proxy.store.keys()].filter((key) => key.startsWith('seen/')).length
+  const undecodable = cases.filter(([, , code]) => code === 'REQUEST_POINT').length
+  t.equal(remembered, undecodable, 'what costs as much as a split is remembered, nothing else')
+  t.equal(around.proxy.machine.status().waitingCopies, 0, 'and no room is held')
   t.end()
 })
 
@@ -575,26 +581,203 @@ t.test('says that it is busy where it could not remember another request', (t) =
   t.end()
 })
 
-t.test('the keys of a request are wiped with its last copy', (t) => {
-  const server = crypto.publicPoint(crypto.reduce(random(64)))
-  const request = { serverKey: server, ...noParts, content: random(60), ...present(slotsFor(server)) }
-  const split = present(crypto.prepareSplit(request, random(32)))
-  const splitter = new Splitter()
-  splitter.accept(7, split)
+/** A splitter whose jobs are done by the test's hand. */
+function splitting(copies: number, slicesAhead = 2) {
+  const jobs: JobOutput[] = []
+  const made: Uint8Array[] = []
+  const failed: [copies: number, code: string | undefined][] = []
+  const work = new Work((output) => jobs.push(output))
+  const splitter = new Splitter({
+    work,
+    slicesAhead,
+    made: (_now, sealed) => made.push(sealed),
+    failed: (count, _bytesEach, code) => failed.push([count, code]),
+  })
+  const request = openedRequest(copies)
+  const entropy = random(32)
+  splitter.accept(7, request, entropy)
   splitter.recorded(7)
-  t.equal(splitter.step().length, limits.splitStepCopies)
-  t.equal(split.split(0, 1).length, split.sealedCopyBytes, 'not before it')
-  t.equal(splitter.step().length, 1)
-  t.throws(() => split.split(0, 1))
-  t.notOk(splitter.pending)
-  t.end()
-
-  function slotsFor(serverKey: Point) {
-    const splitterKey = crypto.publicPoint(crypto.reduce(random(64)))
-    const list = concat(...recipients(limits.splitStepCopies + 1))
-    const plan = { splitterKey, serverKey, groupKey: splitterKey, window: 1, copyBytes: 151, recipients: list }
-    return crypto.makeSlots({ ...plan, entropy: random(128) })
+  /** Ends the job that was handed out as the `turn`-th; what it took with it is gone then. */
+  function end(turn: number, how: (job: Job) => JobResult = (job) => runJob(crypto, job)) {
+    const { id, job } = present(jobs[turn])
+    work.done(START, { type: 'done', id, result: how(job) })
   }
+  return { jobs, made, failed, splitter, request, entropy, end }
+}
+
+function openedRequest(count: number): OpenedRequest {
+  const serverKey = crypto.publicPoint(crypto.reduce(random(64)))
+  const content = random(60)
+  const plan = { splitterKey: serverKey, serverKey, groupKey: serverKey, window: 1, copyBytes: 151 }
+  const slots = present(crypto.makeSlots({ ...plan, recipients: concat(...recipients(count)), entropy: random(128) }))
+  return { window: 1, count, sealedCopyBytes: 199, split: { serverKey, ...noParts, content, ...slots } }
+}
+
+const failing = (): JobResult => ({ type: 'failed' })
+const blank = new Uint8Array(32)
+
+t.test('slices of a split', (t) => {
+  t.test('are handed out as far as they may be ahead, and the next when one ends', (t) => {
+    const { jobs, made, end } = splitting(5 * limits.splitStepCopies - 1)
+    t.equal(jobs.length, 2)
+    end(1)
+    t.equal(jobs.length, 3, 'ends out of turn')
+    t.equal(made.length, limits.splitStepCopies)
+    for (const turn of [0, 3, 2, 4]) end(turn)
+    t.equal(made.length, 5 * limits.splitStepCopies - 1)
+    t.equal(new Set(made.map(toHex)).size, made.length)
+    t.end()
+  })
+
+  t.test('carry keys of their own, wiped when they are done; the request’s are with its last copy', (t) => {
+    const { jobs, request, entropy, end } = splitting(2 * limits.splitStepCopies)
+    end(0)
+    const [first, second] = jobs.map(({ job }) => job as Extract<Job, { type: 'split' }>)
+    t.same([first?.request.requestKey, first?.entropy], [blank, blank])
+    t.notSame(request.split.requestKey, blank, 'not before it')
+    t.same(second?.request.requestKey, request.split.requestKey)
+    end(1)
+    t.same([request.split.requestKey, entropy], [blank, blank])
+    t.end()
+  })
+
+  t.test('that fail are tried once more, then given up', (t) => {
+    const { jobs, made, failed, request, end } = splitting(limits.splitStepCopies + 1)
+    end(1, failing)
+    t.equal(jobs.length, 3)
+    end(0)
+    end(2)
+    t.equal(made.length, limits.splitStepCopies + 1)
+    t.same(failed, [])
+    t.same(request.split.requestKey, blank)
+
+    const doomed = splitting(limits.splitStepCopies + 1)
+    for (const turn of [1, 2]) doomed.end(turn, failing)
+    t.same(doomed.failed, [[1, 'JOB_FAILED']])
+    t.notSame(doomed.request.split.requestKey, blank, 'the other slice may still be made')
+    doomed.end(0)
+    t.same(doomed.request.split.requestKey, blank)
+    t.end()
+  })
+
+  t.test('of which one tells that a point does not decode make an end of all', (t) => {
+    const { jobs, failed, request, end } = splitting(5 * limits.splitStepCopies)
+    const refused = (): JobResult => ({ type: 'split', copies: undefined })
+    end(0, failing)
+    end(1, refused)
+    t.same(failed, [[4 * limits.splitStepCopies, 'REQUEST_POINT']], 'what is under way is yet to end')
+    for (let turn = 2; turn < jobs.length; turn++) end(turn, refused)
+    t.equal(
+      failed.reduce((sum, [copies]) => sum + copies, 0),
+      5 * limits.splitStepCopies,
+      'all room is given back',
+    )
+    t.same(failed.map(([, code]) => code).filter(Boolean), ['REQUEST_POINT'], 'said once')
+    t.same(request.split.requestKey, blank)
+    t.end()
+  })
+
+  t.test('that end after a stop make nothing', (t) => {
+    const { jobs, made, request, entropy, splitter, end } = splitting(3 * limits.splitStepCopies)
+    splitter.stop()
+    t.same([request.split.requestKey, entropy], [blank, blank])
+    end(0)
+    end(1, failing)
+    t.equal(made.length, 0)
+    t.equal(jobs.length, 2)
+    t.end()
+  })
+  t.end()
+})
+
+t.test('requests whose work is under way', (t) => {
+  const held = () => 1e9
+  const send = (around: Surroundings, count: number) => {
+    for (let i = 0; i < count; i++) around.toProxy(requestTo(around, { recipients: recipients(1) }).message)
+    around.network.runFor(1_000)
+  }
+
+  t.test('are so many and no more; past that the sender hears so at once', (t) => {
+    const around = surroundings({ bounds: { openingRequests: 3 } })
+    around.network.jobMs = held
+    send(around, 3)
+    t.equal(around.proxy.dropped('REQUEST_FULL'), 0)
+    send(around, 1)
+    t.equal(around.proxy.dropped('REQUEST_FULL'), 1)
+    t.equal(around.source.machine.of('busy').length, 1)
+    t.end()
+  })
+
+  t.test('have so many bytes and no more', (t) => {
+    const bytes = requestTo(surroundings(), { recipients: recipients(1) }).message.length - 33
+    const around = surroundings({ bounds: { openingBytes: 2 * bytes } })
+    around.network.jobMs = held
+    send(around, 2)
+    t.equal(around.proxy.dropped('REQUEST_FULL'), 0)
+    send(around, 1)
+    t.equal(around.proxy.dropped('REQUEST_FULL'), 1)
+    t.end()
+  })
+
+  t.test('make room when they end, also by failing, which the sender hears of', (t) => {
+    const around = surroundings({ bounds: { openingRequests: 1 } })
+    const { network } = around
+    const { run } = network
+    network.run = failing
+    send(around, 1)
+    t.equal(around.proxy.dropped('JOB_FAILED'), 1)
+    t.equal(around.source.machine.of('busy').length, 1)
+    network.run = run
+    send(around, 1)
+    t.equal(around.server.machine.of('copy').length, 1)
+    t.end()
+  })
+
+  t.test('and came twice are split once, whichever ends first', (t) => {
+    const around = surroundings()
+    let turn = 0
+    around.network.jobMs = ({ type }) => (type === 'openRequest' && turn++ === 0 ? 500 : 10)
+    const { message } = requestTo(around, { recipients: recipients(3) })
+    const drops = dropsOf(around, () => {
+      around.toProxy(message)
+      around.toProxy(message)
+    })
+    t.strictSame(drops, { REQUEST_REPLAY: 1 })
+    t.equal(turn, 2)
+    t.equal(around.server.machine.of('copy').length, 3)
+    t.end()
+  })
+
+  t.test('do not keep others waiting', (t) => {
+    const around = surroundings({ meanWaitMs: 1 })
+    around.network.jobMs = (job) => (job.type === 'split' && job.count > 1 ? 10_000 : 1)
+    around.toProxy(requestTo(around, { recipients: recipients(40) }).message)
+    send(around, 1)
+    t.equal(around.proxy.machine.status().answeredCopies, 1)
+    around.network.runFor(12_000)
+    t.equal(around.proxy.machine.status().answeredCopies, 41)
+    t.end()
+  })
+
+  t.test('end with the proxy: nothing is split any more, and their keys are wiped', (t) => {
+    const around = surroundings()
+    const { network } = around
+    const keys: Uint8Array[] = []
+    const { run } = network
+    network.run = (job) => {
+      const result = run(job)
+      if (result.type === 'openRequest' && result.unsealed) keys.push(result.unsealed.requestKey)
+      return result
+    }
+    network.jobMs = () => 2_000
+    send(around, 2)
+    network.input(around.proxy, { type: 'stop' })
+    network.runFor(3_000)
+    t.same(keys, [blank, blank])
+    t.equal(around.proxy.machine.status().splitRequests, 0)
+    t.end()
+  })
+  t.end()
 })
 
 t.test('bounds', (t) => {

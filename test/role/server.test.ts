@@ -652,6 +652,89 @@ t.test('copies', (t) => {
     t.end()
   })
 
+  t.test('past what can wait to be opened are put off', (t) => {
+    const { world, proxy, device } = network({ bounds: { intakeBytes: 1_000 } })
+    const message = messageTo(
+      proxy,
+      [device.recipient, device.recipient],
+      1_000 - forgedCopy(proxy, device.recipient, 49).length,
+    )
+    world.network.jobMs = () => 1e9
+    t.same(
+      world.drops(() => proxy.submit(message.sealed.slice(0, 1))),
+      {},
+      'at the bound',
+    )
+    t.same(
+      world.drops(() => proxy.submit(message.sealed.slice(1))),
+      { COPY_FULL: 1 },
+    )
+    t.equal(proxy.peer.of('busy').length, 1)
+    t.end()
+  })
+
+  t.test('that come while others are opened go into one batch, and batches may overtake each other', (t) => {
+    const { world, proxy, device } = network()
+    const all = Array.from({ length: 2 * limits.openStepCopies + 3 }, () => device.recipient)
+    const message = messageTo(proxy, all, 20)
+    const batches: number[] = []
+    world.network.jobMs = (job) => {
+      if (job.type === 'openCopies') batches.push(job.lengths.length)
+      return batches.length === 1 ? 300 : 100
+    }
+    const first = proxy.submit(message.sealed.slice(0, 1))
+    world.network.runFor(20)
+    const second = proxy.submit(message.sealed.slice(1, 2))
+    world.network.runFor(20)
+    const rest = proxy.submit(message.sealed.slice(2))
+    world.network.runFor(180)
+    t.same(batches, [1, 1, limits.openStepCopies], 'two are under way, the rest is gathered')
+    t.equal(proxy.token(present(first[0])), undefined)
+    t.equal(proxy.token(present(second[0])), message.tokens('stored')[1])
+    world.network.runFor(1_000)
+    t.same(batches.slice(3), [limits.openStepCopies, 1])
+    t.same(
+      [...first, ...second, ...rest].map((reference) => proxy.token(reference)),
+      message.tokens('stored'),
+    )
+    t.end()
+  })
+
+  t.test('that come twice while they are opened are stored once, and answered alike', (t) => {
+    const { world, proxy, device } = network()
+    const message = messageTo(proxy, [device.recipient])
+    let turn = 0
+    world.network.jobMs = () => (turn++ === 0 ? 300 : 100)
+    let references: number[] = []
+    const drops = world.drops(() => {
+      references = proxy.submit(message.sealed)
+      world.network.runFor(20)
+      references.push(...proxy.submit(message.sealed))
+    })
+    t.same(drops, { COPY_REPLAY: 1 })
+    t.same(
+      references.map((reference) => proxy.token(reference)),
+      [...message.tokens('stored'), ...message.tokens('stored')],
+    )
+    t.equal(world.stored('mail/').length, 1)
+    t.end()
+  })
+
+  t.test('whose opening failed are offered again by who sent them', (t) => {
+    const { world, proxy, device } = network({ bounds: { intakeCopies: 2 } })
+    const { run } = world.network
+    const message = messageTo(proxy, [device.recipient, device.recipient])
+    world.network.run = () => ({ type: 'failed' })
+    t.same(
+      world.drops(() => proxy.submit(message.sealed)),
+      { JOB_FAILED: 1 },
+    )
+    t.equal(proxy.peer.of('busy').length, 2)
+    world.network.run = run
+    t.same(proxy.deliver(message.sealed), message.tokens('stored'), 'they hold no room')
+    t.end()
+  })
+
   t.test('are not answered before they are durable; what a crash took is taken anew', (t) => {
     const { world, proxy, device } = network()
     const message = messageTo(proxy, [device.recipient])
@@ -978,6 +1061,14 @@ t.test('stopping writes what was taken in and says goodbye', (t) => {
   t.equal(world.stored('mail/').length, 1)
   t.equal(world.server.machine.deadline(), undefined)
   t.equal(world.stored('proxy/').length, 1, 'proxies are expected back')
+
+  const busy = network()
+  busy.world.network.jobMs = () => 400
+  busy.proxy.submit(messageTo(busy.proxy, [busy.device.recipient]).sealed)
+  busy.world.network.runFor(100)
+  busy.world.network.input(busy.world.server, { type: 'stop' })
+  busy.world.network.runFor(500)
+  t.equal(busy.world.stored('mail/').length, 1, 'also what was still being opened')
   t.end()
 })
 

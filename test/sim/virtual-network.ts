@@ -6,7 +6,9 @@
 import type { RandomBytes } from '../../src/base/random.js'
 import { randomBelow } from '../../src/base/random.js'
 import { earliest, type Millis } from '../../src/base/time.js'
+import { loadCrypto } from '../../src/driver/crypto.js'
 import type { PeerAddress } from '../../src/link/link.js'
+import { type Job, type JobInput, type JobOutput, type JobResult, runJob } from '../../src/role/jobs.js'
 import type { Machine, RoleInput, RoleOutput } from '../../src/role/role.js'
 import { seeded } from '../base/seeded.js'
 
@@ -27,6 +29,8 @@ export const rough: Conditions = { loss: 0.1, duplication: 0.05, delayMs: 10, ji
 
 /** Called with every datagram as it leaves a node, under the addresses that are seen outside. */
 export type Tap = (from: PeerAddress, to: PeerAddress, bytes: Uint8Array) => void
+
+const crypto = await loadCrypto()
 
 type AnyMachine = Machine<never, { readonly type: string }>
 /** Outputs that a network does not know are the test's. */
@@ -83,6 +87,10 @@ export class VirtualNetwork {
   conditions: Conditions
   /** How long a write takes to become durable, and a read to be answered. */
   storeMs = 2
+  /** How long a job takes: jobs of different lengths overtake each other. */
+  jobMs: (job: Job) => number = () => 0
+  /** What becomes of a job, for tests of those that fail. */
+  run: (job: Job) => JobResult = (job) => runJob(crypto, job)
   readonly nodes: VirtualNode[] = []
   readonly taps: Tap[] = []
   datagrams = 0
@@ -191,17 +199,17 @@ export class VirtualNetwork {
 
   private drain(node: VirtualNode): void {
     for (let output = node.machine.poll(); output !== undefined; output = node.machine.poll()) {
-      this.output(node, output as RoleOutput)
+      this.output(node, output as RoleOutput | JobOutput)
     }
   }
 
-  private output(node: VirtualNode, output: RoleOutput): void {
+  private output(node: VirtualNode, output: RoleOutput | JobOutput): void {
     switch (output.type) {
       case 'transmit':
         this.transmit(node, output.to, output.bytes)
         return
       case 'persist':
-        this.later(node, () => {
+        this.later(node, this.storeMs, () => {
           for (const { key, value } of output.writes) {
             if (value === undefined) node.store.delete(key)
             else node.store.set(key, value.slice())
@@ -210,11 +218,14 @@ export class VirtualNetwork {
         })
         return
       case 'load':
-        this.later(node, () => ({
+        this.later(node, this.storeMs, () => ({
           type: 'loaded',
           reference: output.reference,
           value: node.store.get(output.key)?.slice(),
         }))
+        return
+      case 'job':
+        this.later(node, this.jobMs(output.job), () => ({ type: 'done', id: output.id, result: this.run(output.job) }))
         return
       case 'drop':
         node.drops.set(output.code, node.dropped(output.code) + 1)
@@ -227,10 +238,10 @@ export class VirtualNetwork {
     }
   }
 
-  /** A store answers in the order it was asked in, and only the run that asked. */
-  private later(node: VirtualNode, answer: () => RoleInput): void {
+  /** Answers in the order it was asked in, and only the run that asked. */
+  private later(node: VirtualNode, afterMs: number, answer: () => RoleInput | JobInput): void {
     const { run } = node
-    this.at(this.now + this.storeMs, () => {
+    this.at(this.now + afterMs, () => {
       if (node.run === run) this.input(node, answer())
     })
   }

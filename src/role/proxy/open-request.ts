@@ -1,16 +1,16 @@
 /**
- * What P2 does to know what a request asks of it: the sealing key and slot window it was made under, its body, and
- * whether a split of that size is allowed (PROTOCOL.md section 5). Nothing here changes any state.
+ * What P2 does to know what a request asks of it: the job that unseals it, and then its body, and whether a split of
+ * that size is allowed (PROTOCOL.md section 5). Nothing here changes any state.
  */
-import { bigEndian, concat, type Key, type Point, wipe } from '../../base/bytes.js'
+import { concat, key, type Point, wipe } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
-import { labels } from '../../base/labels.js'
 import { limits } from '../../base/limits.js'
 import { type Millis, slotWindow } from '../../base/time.js'
-import type { Crypto, SplitRequest } from '../../crypto/crypto.js'
+import type { SplitRequest } from '../../crypto/crypto.js'
 import type { FieldObserver } from '../../wire/codec.js'
 import { requestBody } from '../../wire/content.js'
 import type { MessageOf } from '../../wire/message.js'
+import type { OpenRequestJob, UnsealedRequest } from '../jobs.js'
 import type { SealingSecret } from '../sealing-keys.js'
 
 export interface OpeningKeys {
@@ -25,86 +25,83 @@ export interface OpenedRequest {
   readonly window: number
   readonly split: SplitRequest
   readonly count: number
+  /** Bytes of each finished copy. */
+  readonly sealedCopyBytes: number
 }
 
-type Opening = { readonly ok: true; readonly request: OpenedRequest } | { readonly ok: false; readonly code: DropCode }
-
-interface Unsealed {
-  readonly window: number
-  readonly requestKey: Key
-  readonly serverKey: Point
-  readonly body: Uint8Array
-}
+type Reading = { readonly ok: true; readonly request: OpenedRequest } | { readonly ok: false; readonly code: DropCode }
 
 /** Bytes that a copy has beyond personal part and content: R_i, slot, E_i, length of the part, tag. */
 const COPY_OVERHEAD_BYTES = 32 + 10 + 32 + 1 + 16
-/** Bytes of the message *copy* around a copy as CS opens it: kind, reference, no extension, E, tag. */
-const COPY_MESSAGE_BYTES = 1 + 4 + 1 + 32 + 16
-const WINDOW_BYTES = 4
+/** What sealing a copy for CS adds: E and tag. */
+const SEAL_BYTES = 32 + 16
+/** Bytes of the message *copy* around a sealed copy: kind, reference, no extension. */
+const COPY_MESSAGE_BYTES = 1 + 4 + 1
 
-/** Opens and parses a request. What is returned is a copy, without the padding; its key is the caller's to wipe. */
-export function openRequest(
-  crypto: Crypto,
-  keys: OpeningKeys,
+/** Keys of each day, own and CS's together, under this slot window and its neighbours. */
+export function openingJob(
+  { secrets, serverKeys }: OpeningKeys,
   now: Millis,
-  request: MessageOf<'request'>['value'],
+  { ephemeral, sealed }: MessageOf<'request'>['value'],
+): OpenRequestJob {
+  const window = slotWindow(now)
+  const pairs = secrets.flatMap(({ day, secret }) => {
+    const serverKey = serverKeys.get(day)
+    return serverKey === undefined ? [] : [{ secret, serverKey }]
+  })
+  return {
+    type: 'openRequest',
+    ephemeral: concat(ephemeral),
+    sealed: concat(sealed),
+    secrets: concat(...pairs.map(({ secret }) => secret)),
+    serverKeys: concat(...pairs.map(({ serverKey }) => serverKey)),
+    windows: [window, window - 1, window + 1],
+  }
+}
+
+/** Reads a request that was unsealed. What is returned is a copy, without the padding; its key is the caller's to wipe. */
+export function readRequest(
+  ephemeral: Uint8Array,
+  { window, requestKey, serverKey, body }: UnsealedRequest,
   observe?: FieldObserver,
-): Opening {
-  const unsealed = unseal(crypto, keys, now, request)
-  if (unsealed === undefined) return { ok: false, code: 'REQUEST_OPEN' }
-  const { window, requestKey, serverKey } = unsealed
-  const parsed = requestBody.parse(unsealed.body, observe)
+): Reading {
+  const parsed = requestBody.parse(body, observe)
   if (!parsed.ok) {
     wipe(requestKey)
     return parsed
   }
   const { oneTimeBase, oneTimeKey, count, personalPartBytes, slots, personalParts, content } = parsed.value
-  const copyBytes = COPY_OVERHEAD_BYTES + personalPartBytes + content.length
-  if (count * copyBytes > limits.splitTotalBytes || COPY_MESSAGE_BYTES + copyBytes > limits.messageBytes) {
+  const sealedCopyBytes = COPY_OVERHEAD_BYTES + personalPartBytes + content.length + SEAL_BYTES
+  const openedBytes = count * (sealedCopyBytes - SEAL_BYTES)
+  if (openedBytes > limits.splitTotalBytes || COPY_MESSAGE_BYTES + sealedCopyBytes > limits.messageBytes) {
     wipe(requestKey)
     return { ok: false, code: 'WIRE_LIMIT' }
   }
-  return {
-    ok: true,
-    request: {
-      window,
-      count,
-      split: {
-        ephemeral: request.ephemeral.slice() as Point,
-        requestKey,
-        oneTimeBase: oneTimeBase.slice() as Point,
-        oneTimeKey: oneTimeKey.slice() as Point,
-        serverKey,
-        slots: slots.slice(),
-        personalPartBytes,
-        personalParts: personalParts.slice(),
-        content: content.slice(),
-      },
-    },
-  }
+  const points = { ephemeral: ephemeral as Point, oneTimeBase, oneTimeKey, serverKey }
+  const split = copyOf({ ...points, requestKey, slots, personalPartBytes, personalParts, content })
+  wipe(requestKey)
+  return { ok: true, request: { window, count, sealedCopyBytes, split } }
 }
 
-/**
- * Tries the keys of each day, own and CS's together, under this slot window and its neighbours: three agreements and
- * nine decryptions at most.
- */
-function unseal(
-  crypto: Crypto,
-  { secrets, serverKeys }: OpeningKeys,
-  now: Millis,
-  { ephemeral, sealed }: MessageOf<'request'>['value'],
-): Unsealed | undefined {
-  const current = slotWindow(now)
-  for (const { day, secret } of secrets) {
-    const serverKey = serverKeys.get(day)
-    const requestKey = serverKey === undefined ? undefined : crypto.requestKey(secret, ephemeral)
-    if (serverKey === undefined || requestKey === undefined) continue
-    for (const window of [current, current - 1, current + 1]) {
-      const associated = concat(serverKey, bigEndian(window, WINDOW_BYTES))
-      const body = crypto.aeadOpen(requestKey, labels.request, associated, sealed)
-      if (body !== undefined) return { window, requestKey, serverKey, body }
-    }
-    wipe(requestKey)
+/** A copy of a request in one piece of memory of its own, which can change threads as a whole. */
+export function copyOf(request: SplitRequest): SplitRequest {
+  const { ephemeral, requestKey, oneTimeBase, oneTimeKey, serverKey, slots, personalParts, content } = request
+  const parts = [ephemeral, requestKey, oneTimeBase, oneTimeKey, serverKey, slots, personalParts, content]
+  const whole = concat(...parts)
+  let end = 0
+  const take = (part: Uint8Array) => {
+    end += part.length
+    return whole.subarray(end - part.length, end)
   }
-  return undefined
+  return {
+    ephemeral: take(ephemeral) as Point,
+    requestKey: key(take(requestKey)),
+    oneTimeBase: take(oneTimeBase) as Point,
+    oneTimeKey: take(oneTimeKey) as Point,
+    serverKey: take(serverKey) as Point,
+    slots: take(slots),
+    personalPartBytes: request.personalPartBytes,
+    personalParts: take(personalParts),
+    content: take(content),
+  }
 }

@@ -3,35 +3,39 @@
  * sealed for itself (P2) and keeps its link to CS (PROTOCOL.md sections 5 and 9). The parts beside this file do the
  * work; here inputs find their part and the parts' outputs their way out.
  */
-import { type Point, toHex, utf8, wipe } from '../../base/bytes.js'
+import { type Point, toHex, utf8 } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
+import { limits, type ProxyLimits } from '../../base/limits.js'
 import { earliest, type Millis, utcDay } from '../../base/time.js'
-import type { Split } from '../../crypto/crypto.js'
 import { nodeIdOf } from '../../group/identity.js'
 import { createEndpoint } from '../../link/endpoint.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
 import { encodeMessage, type Message, type MessageOf, messageKinds, parseMessage } from '../../wire/message.js'
 import { signProxyEntry } from '../directory.js'
+import type { JobInput, JobOutput } from '../jobs.js'
 import { LinkTotals } from '../link-totals.js'
 import type { ProxyOptions, Proxy as ProxyRole, ProxyStatus } from '../proxy.js'
 import type { Reference, RoleInput, RoleOutput, Write } from '../role.js'
 import { createSealingKeys, type SealingKeys } from '../sealing-keys.js'
 import { createServerLink } from '../server-link/create.js'
 import type { ServerLink, ServerLinkEvent, VerifiedDirectory } from '../server-link.js'
+import { Work } from '../work.js'
 import { Copies } from './copies.js'
 import { NextHops } from './next-hops.js'
-import { openRequest } from './open-request.js'
 import { RequestReplays } from './replays.js'
-import { Splitter } from './splitter.js'
+import { Requests } from './requests.js'
 
-/** Throws `NETWORK_CARD_MALFORMED` for a card that names no server. */
-export function createProxy(options: ProxyOptions): ProxyRole {
-  return new ProxyMachine(options)
+/**
+ * Throws `NETWORK_CARD_MALFORMED` for a card that names no server. `bounds` replaces bounds of limits.ts, for tests of
+ * what happens at them.
+ */
+export function createProxy(options: ProxyOptions, bounds: Partial<ProxyLimits> = {}): ProxyRole {
+  return new ProxyMachine(options, { ...limits, ...bounds })
 }
 
 const DIRECTORY_KEY = 'directory'
 const NO_ACCESS_CODE = new Uint8Array(2)
-const ENTROPY_BYTES = 32
+const TOLD: ReadonlySet<DropCode> = new Set(['REQUEST_FULL', 'FORWARD_FULL', 'JOB_FAILED'])
 
 /** A message as it came, and on what. */
 interface Incoming {
@@ -50,20 +54,19 @@ class ProxyMachine implements ProxyRole {
   private readonly replays: RequestReplays
   private readonly copies: Copies
   private readonly nextHops: NextHops
-  private readonly splitter = new Splitter()
+  private readonly requests: Requests
+  private readonly work = new Work((output) => this.outputs.push(output))
   /** C by UTC day: yesterday's stands in no directory any more, and requests under it may still be on their way. */
   private readonly serverKeys = new Map<number, Point>()
-  private readonly outputs: RoleOutput[] = []
+  private readonly outputs: (RoleOutput | JobOutput)[] = []
   private restoredDirectory: Uint8Array | undefined
   private references = 0
   /** The write that published sealing keys wait for. */
   private keysWrite: Reference | undefined
   private keysAt: Millis | undefined
-  private splitRequests = 0
   private stopped = false
-  private now: Millis = 0
 
-  constructor(options: ProxyOptions) {
+  constructor(options: ProxyOptions, bounds: ProxyLimits) {
     const { crypto, random, self, server } = options
     const { linkSecret } = self.identity
     this.options = options
@@ -83,6 +86,16 @@ class ProxyMachine implements ProxyRole {
     this.replays = new RequestReplays(crypto)
     this.copies = new Copies({ random, endpoint: this.endpoint, meanWaitMs: options.meanWaitMs })
     this.nextHops = new NextHops(this.endpoint, random)
+    this.requests = new Requests({
+      ...options,
+      bounds,
+      work: this.work,
+      replays: this.replays,
+      copies: this.copies,
+      keys: (now) => ({ secrets: this.sealingKeys.secrets(now), serverKeys: this.serverKeys }),
+      persist: (writes) => this.persist(writes),
+      drop: (code) => this.drop(code),
+    })
   }
 
   restore(key: string, value: Uint8Array): void {
@@ -92,7 +105,6 @@ class ProxyMachine implements ProxyRole {
   }
 
   start(now: Millis): void {
-    this.now = now
     this.upkeep(now)
     if (this.restoredDirectory !== undefined) this.serverLink.restoreDirectory(now, this.restoredDirectory)
     if (this.serverLink.directory !== undefined) this.learnServerKeys(now, this.serverLink.directory)
@@ -100,8 +112,8 @@ class ProxyMachine implements ProxyRole {
     this.settle(now)
   }
 
-  handle(now: Millis, input: RoleInput): void {
-    this.now = now
+  handle(now: Millis, input: RoleInput | JobInput): void {
+    if (input.type === 'done') this.work.done(now, input)
     if (this.stopped) return
     switch (input.type) {
       case 'datagram':
@@ -114,6 +126,7 @@ class ProxyMachine implements ProxyRole {
         this.persisted(now, input.reference)
         break
       case 'loaded':
+      case 'done':
         break
       case 'stop':
         this.stop(now)
@@ -124,14 +137,13 @@ class ProxyMachine implements ProxyRole {
     this.settle(now)
   }
 
-  poll(): RoleOutput | undefined {
+  poll(): RoleOutput | JobOutput | undefined {
     return this.outputs.shift()
   }
 
   deadline(): Millis | undefined {
     if (this.stopped) return undefined
     const parts = [
-      this.splitter.pending ? this.now : undefined,
       this.endpoint.deadline(),
       this.serverLink.deadline(),
       this.nextHops.deadline(),
@@ -151,7 +163,7 @@ class ProxyMachine implements ProxyRole {
       directory,
       waitingCopies: this.copies.held,
       forwardedMessages: this.nextHops.counts.passedOn,
-      splitRequests: this.splitRequests,
+      splitRequests: this.requests.accepted,
       sentCopies: this.copies.counts.sent,
       answeredCopies: this.copies.counts.answered,
       links: {
@@ -166,6 +178,7 @@ class ProxyMachine implements ProxyRole {
   /** Of what comes out now only the goodbyes matter: nothing is to be connected again. */
   private stop(now: Millis): void {
     this.stopped = true
+    this.requests.stop()
     const detail = { copies: this.copies.held, messages: this.nextHops.held }
     if (detail.copies + detail.messages > 0) this.notice('warn', 'copies discarded', detail)
     for (const session of this.totals.sessions()) this.endpoint.close(now, session, 'goingAway')
@@ -180,11 +193,10 @@ class ProxyMachine implements ProxyRole {
     this.nextHops.timeout(now)
     this.copies.timeout(now)
     this.upkeep(now)
-    for (const sealed of this.splitter.step()) this.copies.add(now, sealed)
   }
 
   private persisted(now: Millis, reference: Reference): void {
-    this.splitter.recorded(reference)
+    this.requests.recorded(reference)
     if (reference !== this.keysWrite) return
     this.keysWrite = undefined
     this.announce(now)
@@ -273,7 +285,7 @@ class ProxyMachine implements ProxyRole {
       // Only proxies bring requests; until the first one, nothing tells them from senders.
       this.totals.assign(incoming.session, 'fromProxies')
       this.observeSource('request link', incoming)
-      this.refuse(now, incoming, this.split(now, message.value))
+      this.requests.take(now, message.value, (then, code) => this.refuse(then, incoming, code))
     } else this.drop('ROLE_UNEXPECTED')
   }
 
@@ -291,39 +303,11 @@ class ProxyMachine implements ProxyRole {
     return this.nextHops.forwardToProxy(now, proxy, message) ? undefined : 'FORWARD_FULL'
   }
 
-  private split(now: Millis, request: MessageOf<'request'>['value']): DropCode | undefined {
-    const { crypto, random, observe } = this.options
-    if (this.replays.has(request.ephemeral)) return 'REQUEST_REPLAY'
-    const keys = { secrets: this.sealingKeys.secrets(now), serverKeys: this.serverKeys }
-    const opened = openRequest(crypto, keys, now, request, observe)
-    if (!opened.ok) return opened.code
-    const entropy = random(ENTROPY_BYTES)
-    const split = crypto.prepareSplit(opened.request.split, entropy)
-    wipe(opened.request.split.requestKey, entropy)
-    if (split === undefined) return 'REQUEST_POINT'
-    const record = this.admit(split, opened.request.window, request.ephemeral)
-    if (record === undefined) {
-      split.wipe()
-      return 'REQUEST_FULL'
-    }
-    this.splitter.accept(this.persist([record]), split)
-    this.splitRequests++
-    return undefined
-  }
-
-  /** Reserves room for the copies and remembers the request; `undefined` where there is no room for one or the other. */
-  private admit({ copies, sealedCopyBytes }: Split, window: number, ephemeral: Uint8Array): Write | undefined {
-    if (!this.copies.reserve(copies, sealedCopyBytes)) return undefined
-    const record = this.replays.remember(window, ephemeral)
-    if (record === undefined) this.copies.release(copies, sealedCopyBytes)
-    return record
-  }
-
-  /** Only want of room is told, so that the sender tries elsewhere; about anything else a peer learns nothing. */
+  /** Only want of room or of a thread is told, so that the sender tries elsewhere; about anything else a peer learns nothing. */
   private refuse(now: Millis, { session, number }: Incoming, code: DropCode | undefined): void {
     if (code === undefined) return
     this.drop(code)
-    if (code !== 'REQUEST_FULL' && code !== 'FORWARD_FULL') return
+    if (!TOLD.has(code)) return
     this.endpoint.send(now, session, encodeMessage('busy', { message: number }))
   }
 

@@ -1,51 +1,160 @@
 /**
- * Requests that were accepted, from the moment their record goes to disk to their last copy. No copy is made before the
- * record is durable, and a large request is split in steps, in turn with others, so that the node stays responsive
- * (PROTOCOL.md section 5).
+ * Requests that were accepted, from the moment their record goes to disk to their last copy (PROTOCOL.md section 5). No copy
+ * is made before the record is durable. A request is split in slices, each a job, in turn with others, and only so many
+ * slices are handed out that no thread waits for the next: the order in which they end matters to nobody.
  */
+import { wipe } from '../../base/bytes.js'
+import type { DropCode } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
-import type { Split } from '../../crypto/crypto.js'
+import type { Millis } from '../../base/time.js'
 import type { Reference } from '../role.js'
+import type { ResultOf, Work } from '../work.js'
+import { copyOf, type OpenedRequest } from './open-request.js'
+
+export interface SplitterOptions {
+  readonly work: Work
+  /** Slices that may be under way at one time. */
+  readonly slicesAhead: number
+  /** Takes a finished copy. */
+  readonly made: (now: Millis, sealed: Uint8Array) => void
+  /** So many copies of this length will not be made; why, where that was not said before. */
+  readonly failed: (copies: number, sealedCopyBytes: number, code?: DropCode) => void
+}
+
+interface Slice {
+  readonly from: number
+  readonly count: number
+  /** Whether it is handed out for the second time. */
+  readonly again: boolean
+}
 
 interface Splitting {
-  readonly split: Split
+  readonly request: OpenedRequest
+  readonly entropy: Uint8Array
+  /** What is yet to be handed out: slices to be tried again, and all copies from `next` on. */
+  readonly again: Slice[]
   next: number
+  underWay: number
+  refused: boolean
 }
 
 export class Splitter {
-  private readonly unrecorded = new Map<Reference, Split>()
-  private readonly ready: Splitting[] = []
+  private readonly options: SplitterOptions
+  private readonly unrecorded = new Map<Reference, Splitting>()
+  private readonly held = new Set<Splitting>()
+  /** Those with something to hand out, in turn. */
+  private ready: Splitting[] = []
+  private slicesUnderWay = 0
 
-  /** Whether a step can be done now. */
-  get pending(): boolean {
-    return this.ready.length > 0
+  constructor(options: SplitterOptions) {
+    this.options = options
   }
 
-  /** Holds a request until the record written under `reference` is durable. */
-  accept(reference: Reference, split: Split): void {
-    this.unrecorded.set(reference, split)
+  /** Holds a request until the record written under `reference` is durable. `entropy` is 32 fresh random bytes. */
+  accept(reference: Reference, request: OpenedRequest, entropy: Uint8Array): void {
+    const splitting = { request, entropy, again: [], next: 0, underWay: 0, refused: false }
+    this.held.add(splitting)
+    this.unrecorded.set(reference, splitting)
   }
 
   recorded(reference: Reference): void {
-    const split = this.unrecorded.get(reference)
-    if (split === undefined) return
+    const splitting = this.unrecorded.get(reference)
+    if (splitting === undefined) return
     this.unrecorded.delete(reference)
-    this.ready.push({ split, next: 0 })
+    this.ready.push(splitting)
+    this.handOut()
   }
 
-  /** Makes the next copies of the request whose turn it is. */
-  step(): Uint8Array[] {
-    const splitting = this.ready.shift()
-    if (splitting === undefined) return []
-    const { split, next } = splitting
-    const { copies, sealedCopyBytes } = split
-    const fitting = Math.max(1, Math.floor(limits.splitStepBytes / sealedCopyBytes))
-    const count = Math.min(limits.splitStepCopies, fitting, copies - next)
-    const made = split.split(next, count)
-    splitting.next += count
-    if (splitting.next < copies) this.ready.push(splitting)
-    else split.wipe()
-    // Each on its own: a view would keep the whole step alive until its last copy has gone.
-    return Array.from({ length: count }, (_, i) => made.slice(i * sealedCopyBytes, (i + 1) * sealedCopyBytes))
+  /** Overwrites all keys: no more copies are made. */
+  stop(): void {
+    for (const splitting of this.held) this.forget(splitting)
+    this.unrecorded.clear()
+    this.ready = []
   }
+
+  private handOut(): void {
+    while (this.slicesUnderWay < this.options.slicesAhead) {
+      const splitting = this.ready.shift()
+      if (splitting === undefined) return
+      const slice = nextSlice(splitting)
+      if (hasMore(splitting)) this.ready.push(splitting)
+      this.issue(splitting, slice)
+    }
+  }
+
+  private issue(splitting: Splitting, slice: Slice): void {
+    const { request, entropy } = splitting
+    const { from, count } = slice
+    this.slicesUnderWay++
+    splitting.underWay++
+    const job = { type: 'split', request: copyOf(request.split), entropy: entropy.slice(), from, count } as const
+    this.options.work.issue(job, (now, result) => {
+      this.slicesUnderWay--
+      splitting.underWay--
+      // After a stop there is nobody left to make copies for.
+      if (this.held.has(splitting)) this.ended(now, splitting, slice, result)
+      this.handOut()
+    })
+  }
+
+  private ended(now: Millis, splitting: Splitting, slice: Slice, result: ResultOf<'split'>): void {
+    const { sealedCopyBytes } = splitting.request
+    if (result.type === 'failed') this.sliceFailed(splitting, slice)
+    else if (result.copies === undefined) this.refuse(splitting, slice)
+    else for (const sealed of apart(result.copies, sealedCopyBytes)) this.options.made(now, sealed)
+    if (splitting.underWay === 0 && !hasMore(splitting)) this.forget(splitting)
+  }
+
+  /** A thread can die of something else; what fails twice is given up. */
+  private sliceFailed(splitting: Splitting, slice: Slice): void {
+    const { sealedCopyBytes } = splitting.request
+    if (slice.again || splitting.refused) {
+      this.options.failed(slice.count, sealedCopyBytes, splitting.refused ? undefined : 'JOB_FAILED')
+      return
+    }
+    if (!hasMore(splitting)) this.ready.push(splitting)
+    splitting.again.push({ ...slice, again: true })
+  }
+
+  /** A point that does not decode: the first slice tells it of all. */
+  private refuse(splitting: Splitting, { count }: Slice): void {
+    const { request, again, refused } = splitting
+    const { sealedCopyBytes } = request
+    if (refused) {
+      this.options.failed(count, sealedCopyBytes)
+      return
+    }
+    const unmade = again.reduce((sum, slice) => sum + slice.count, count) + request.count - splitting.next
+    splitting.next = request.count
+    splitting.again.length = 0
+    splitting.refused = true
+    this.ready = this.ready.filter((each) => each !== splitting)
+    this.options.failed(unmade, sealedCopyBytes, 'REQUEST_POINT')
+  }
+
+  private forget(splitting: Splitting): void {
+    this.held.delete(splitting)
+    wipe(splitting.request.split.requestKey, splitting.entropy)
+  }
+}
+
+function nextSlice(splitting: Splitting): Slice {
+  const again = splitting.again.shift()
+  if (again !== undefined) return again
+  const { count: copies, sealedCopyBytes } = splitting.request
+  const fitting = Math.max(1, Math.floor(limits.splitStepBytes / sealedCopyBytes))
+  const from = splitting.next
+  const count = Math.min(limits.splitStepCopies, fitting, copies - from)
+  splitting.next += count
+  return { from, count, again: false }
+}
+
+function hasMore({ again, next, request }: Splitting): boolean {
+  return again.length > 0 || next < request.count
+}
+
+/** Each on its own: a view would keep the whole slice alive until its last copy has gone. */
+function apart(copies: Uint8Array, sealedCopyBytes: number): Uint8Array[] {
+  const count = copies.length / sealedCopyBytes
+  return Array.from({ length: count }, (_, i) => copies.slice(i * sealedCopyBytes, (i + 1) * sealedCopyBytes))
 }

@@ -6,6 +6,7 @@
 import type { DropCode } from '../../base/errors.js'
 import type { Millis } from '../../base/time.js'
 import { Queue } from '../../link/queue.js'
+import type { JobOutput } from '../jobs.js'
 import type { Reference, RoleOutput, Write } from '../role.js'
 
 /** How long writes are gathered: the time a copy waits for company, and no more than a disk takes to sync. */
@@ -15,7 +16,7 @@ type AtDurable = (now: Millis) => void
 type AtLoaded = (now: Millis, value: Uint8Array | undefined) => void
 
 export class Effects {
-  private readonly outputs = new Queue<RoleOutput>()
+  private readonly outputs = new Queue<RoleOutput | JobOutput>()
   private readonly persisting = new Map<Reference, readonly AtDurable[]>()
   private readonly loading = new Map<Reference, AtLoaded>()
   private writes: Write[] = []
@@ -23,11 +24,11 @@ export class Effects {
   private dueAt: Millis | undefined
   private lastReference = 0
 
-  emit(output: RoleOutput): void {
+  emit(output: RoleOutput | JobOutput): void {
     this.outputs.push(output)
   }
 
-  poll(): RoleOutput | undefined {
+  poll(): RoleOutput | JobOutput | undefined {
     return this.outputs.shift()
   }
 
@@ -85,7 +86,7 @@ export class Effects {
   }
 
   /** Starts the wait for a commit where none is under way. */
-  gatherUntil(now: Millis): void {
+  private gatherUntil(now: Millis): void {
     this.dueAt ??= now + GATHER_MS
   }
 }

@@ -1,17 +1,20 @@
 /**
- * Copies as they come in: gathered for a tick, opened in one batch under each sealing key that could fit, judged,
- * stored, and answered once durable (PROTOCOL.md sections 4, 5, 7 and 9.5). Every copy is answered, also junk and
- * decoys, so a proxy learns nothing from being answered.
+ * Copies as they come in: gathered for a turn of the event loop, opened in batches as jobs, judged, stored, and answered
+ * once durable (PROTOCOL.md sections 4, 5, 7 and 9.5). Every copy is answered, also junk and decoys, so a proxy learns
+ * nothing from being answered. Batches may overtake each other: a copy is judged, alone and whole, when it is open.
  */
-import { wipe } from '../../base/bytes.js'
+import { concat, wipe } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
-import type { ServerLimits } from '../../base/limits.js'
+import { limits, type ServerLimits } from '../../base/limits.js'
 import { type Millis, slotWindow } from '../../base/time.js'
-import type { OpenedCopy, Verdict } from '../../crypto/crypto.js'
+import type { Verdict } from '../../crypto/crypto.js'
 import type { LinkEndpoint, MessageNumber, SessionId } from '../../link/link.js'
+import { Queue } from '../../link/queue.js'
 import { encodeMessage, type MessageOf } from '../../wire/message.js'
+import { type OpenedCopies, type OpenedCopyWithToken, openedCopies } from '../jobs.js'
 import type { RoleContext } from '../role.js'
 import type { SealingKeys } from '../sealing-keys.js'
+import type { Work } from '../work.js'
 import type { Deliveries } from './deliveries.js'
 import type { Devices, Found } from './devices.js'
 import type { Effects } from './effects.js'
@@ -24,30 +27,47 @@ export interface IntakeOptions extends RoleContext {
   readonly bounds: ServerLimits
   readonly endpoint: LinkEndpoint
   readonly effects: Effects
+  readonly work: Work
   readonly sealingKeys: SealingKeys
   readonly devices: Devices
   readonly slots: SlotRecord
   readonly mailboxes: Mailboxes
   readonly deliveries: Deliveries
+  /** Jobs that are done at one time. */
+  readonly threads?: number
+}
+
+/** Where a copy came from, for the answer. */
+interface Origin {
+  readonly from: Proven
+  readonly number: MessageNumber
+  readonly reference: number
 }
 
 interface Gathered {
-  readonly from: Proven
-  readonly reference: number
+  readonly origin: Origin
   readonly sealed: Uint8Array
+}
+
+/** Copies that are being opened. */
+interface Batch {
+  readonly origins: readonly Origin[]
+  readonly sealedBytes: number
 }
 
 type Answer = MessageOf<'copyAnswers'>['value']['answers'][number]
 
-const BATCH_COPIES = 64
-const BATCH_BYTES = 4 * 1024 * 1024
 const TOKEN_BYTES = 4
+/** For each thread a batch under way and one ready: what comes meanwhile makes the next one larger, which opens cheaper. */
+const BATCHES_A_THREAD = 2
 const dropOf = { decoy: 'COPY_DECOY', wrongCode: 'ACCESS_CODE', unknown: 'COPY_RECIPIENT' } as const
 
 export class Intake {
   private readonly options: IntakeOptions
-  private gathered: Gathered[] = []
+  private readonly gathered = new Queue<Gathered>()
   private gatheredBytes = 0
+  private gatheredAt: Millis | undefined
+  private batchesUnderWay = 0
   /** Copies and bytes taken in and not yet durable. */
   private pendingCopies = 0
   private pendingBytes = 0
@@ -62,41 +82,92 @@ export class Intake {
     return this.storedCopies
   }
 
-  /** Takes a copy in; past what can wait for the disk, the proxy is told to try later. */
+  /** Takes a copy in; past what can wait for threads and disk, the proxy is told to try later. */
   take(now: Millis, from: Proven, number: MessageNumber, copy: MessageOf<'copy'>['value']): DropCode | undefined {
-    const { bounds, effects, endpoint } = this.options
+    const { bounds } = this.options
     const bytes = copy.sealed.length
     if (this.pendingCopies >= bounds.intakeCopies || this.pendingBytes + bytes > bounds.intakeBytes) {
-      endpoint.send(now, from.session, encodeMessage('busy', { message: number }))
+      this.putOff(now, from, number)
       return 'COPY_FULL'
     }
     this.pendingCopies++
     this.pendingBytes += bytes
-    this.gathered.push({ from, reference: copy.reference, sealed: copy.sealed.slice() })
+    this.gathered.push({ origin: { from, number, reference: copy.reference }, sealed: concat(copy.sealed) })
     this.gatheredBytes += bytes
-    effects.gatherUntil(now)
-    if (this.gathered.length >= BATCH_COPIES || this.gatheredBytes >= BATCH_BYTES) this.judgeGathered(now)
+    this.gatheredAt ??= now
+    if (this.hasThread() && this.isBatch()) this.openNext(now)
     return undefined
   }
 
-  /** Opens and judges what was gathered; answers follow once that is durable. */
-  judgeGathered(now: Millis): void {
-    if (this.gathered.length === 0) return
-    const batch = this.gathered
-    const batchBytes = this.gatheredBytes
-    this.gathered = []
-    this.gatheredBytes = 0
-    const opened = this.open(now, batch)
+  /** At once where something is gathered and a thread is free: by then the event loop has handed over what had come. */
+  deadline(): Millis | undefined {
+    return this.hasThread() ? this.gatheredAt : undefined
+  }
+
+  timeout(now: Millis): void {
+    while (this.gathered.length > 0 && this.hasThread()) this.openNext(now)
+  }
+
+  /** Hands out all that is gathered, for the end. */
+  openAll(now: Millis): void {
+    while (this.gathered.length > 0) this.openNext(now)
+  }
+
+  private hasThread(): boolean {
+    return this.batchesUnderWay < BATCHES_A_THREAD * (this.options.threads ?? 1)
+  }
+
+  private isBatch(): boolean {
+    return this.gathered.length >= limits.openStepCopies || this.gatheredBytes >= limits.openStepBytes
+  }
+
+  /** Has the oldest copies opened, under each sealing key and in each window that could fit. */
+  private openNext(now: Millis): void {
+    const { sealingKeys, work } = this.options
+    const gathered = this.nextGathered()
+    const sealed = concat(...gathered.map((each) => each.sealed))
+    const lengths = gathered.map((each) => each.sealed.length)
+    const secrets = concat(...sealingKeys.secrets(now).map(({ secret }) => secret))
+    const window = slotWindow(now)
+    const windows = [window, window - 1, window + 1]
+    // While the job is under way nothing is held but what the answers need.
+    const batch = { origins: gathered.map(({ origin }) => origin), sealedBytes: sealed.length }
+    this.batchesUnderWay++
+    work.issue({ type: 'openCopies', secrets, windows, sealed, lengths }, (then, result) => {
+      this.batchesUnderWay--
+      if (result.type === 'failed') this.failed(then, batch)
+      else this.judgeAll(then, batch, result, windows.length)
+    })
+  }
+
+  private nextGathered(): Gathered[] {
+    const taken: Gathered[] = []
+    let bytes = 0
+    for (let next = this.gathered.peek(); next !== undefined; next = this.gathered.peek()) {
+      const full = taken.length === limits.openStepCopies || bytes + next.sealed.length > limits.openStepBytes
+      if (full && taken.length > 0) break
+      bytes += next.sealed.length
+      taken.push(next)
+      this.gathered.shift()
+    }
+    this.gatheredBytes -= bytes
+    if (this.gathered.length === 0) this.gatheredAt = undefined
+    return taken
+  }
+
+  /** Judges a batch that was opened; its answers follow once that is durable. */
+  private judgeAll(now: Millis, batch: Batch, result: OpenedCopies, windows: number): void {
+    const opened = openedCopies(result, windows)
     const answers = new Map<SessionId, Answer[]>()
-    for (const [index, { from, reference }] of batch.entries()) {
+    for (const [index, { from, reference }] of batch.origins.entries()) {
       const token = this.judge(now, from, opened[index])
       const ofSession = answers.get(from.session) ?? []
       ofSession.push({ reference, token })
       answers.set(from.session, ofSession)
     }
+    wipe(result.records)
     this.options.effects.whenDurable(now, (then) => {
-      this.pendingCopies -= batch.length
-      this.pendingBytes -= batchBytes
+      this.release(batch)
       // An answer that a link has no room for is lost: the sender takes the copy for unanswered and sends again.
       for (const [session, list] of answers) {
         this.options.endpoint.send(then, session, encodeMessage('copyAnswers', { answers: list }))
@@ -104,24 +175,24 @@ export class Intake {
     })
   }
 
-  /** One call a sealing key: what the first does not open is tried with the next. */
-  private open(now: Millis, batch: readonly Gathered[]): (OpenedCopy | undefined)[] {
-    const { crypto, sealingKeys } = this.options
-    const window = slotWindow(now)
-    const opened: (OpenedCopy | undefined)[] = new Array(batch.length).fill(undefined)
-    let closed = batch.map((_, index) => index)
-    for (const { secret } of sealingKeys.secrets(now)) {
-      if (closed.length === 0) break
-      const sealed = closed.map((index) => (batch[index] as Gathered).sealed)
-      const copies = crypto.openCopies(secret, [window, window - 1, window + 1], sealed)
-      for (const [position, index] of closed.entries()) opened[index] = copies[position]
-      closed = closed.filter((index) => opened[index] === undefined)
-    }
-    return opened
+  /** What was not opened was not judged either: it is offered again. */
+  private failed(now: Millis, batch: Batch): void {
+    this.options.effects.drop('JOB_FAILED')
+    this.release(batch)
+    for (const { from, number } of batch.origins) this.putOff(now, from, number)
+  }
+
+  private putOff(now: Millis, from: Proven, number: MessageNumber): void {
+    this.options.endpoint.send(now, from.session, encodeMessage('busy', { message: number }))
+  }
+
+  private release({ origins, sealedBytes }: Batch): void {
+    this.pendingCopies -= origins.length
+    this.pendingBytes -= sealedBytes
   }
 
   /** The 4 bytes to answer with. */
-  private judge(now: Millis, from: Proven, opened: OpenedCopy | undefined): Uint8Array {
+  private judge(now: Millis, from: Proven, opened: OpenedCopyWithToken | undefined): Uint8Array {
     const { effects, random, slots } = this.options
     if (opened === undefined) {
       effects.drop('COPY_OPEN')
@@ -132,7 +203,6 @@ export class Intake {
     const given = slots.answerTo(name)
     if (given !== undefined) {
       effects.drop('COPY_REPLAY')
-      wipe(opened.receiptKey)
       return given
     }
     if (!slots.hasRoom(now)) return this.answer(opened, 'refused', 'COPY_FULL')
@@ -141,7 +211,7 @@ export class Intake {
     return token
   }
 
-  private store(now: Millis, from: Proven, opened: OpenedCopy): Uint8Array {
+  private store(now: Millis, from: Proven, opened: OpenedCopyWithToken): Uint8Array {
     const { effects, devices, mailboxes, deliveries, observe } = this.options
     const found: Found = devices.find(opened.recipients)
     if (found.type !== 'device')
@@ -151,7 +221,7 @@ export class Intake {
     if (mail === undefined) return this.answer(opened, 'refused', 'MAILBOX_FULL')
     const value = mailRecord.encode({ arrivedAt: mail.arrivedAt, payload: opened.payload })
     effects.write(now, { key: storeKeys.mail(mail.owner, mail.number), value })
-    // The end of the record: what was opened may stand in memory that is used again.
+    // The end of the record: what was opened stands in the memory of its whole batch.
     deliveries.hold(mail, value.subarray(value.length - opened.payload.length))
     effects.whenDurable(now, (then) => {
       mail.durable = true
@@ -161,15 +231,14 @@ export class Intake {
     return this.answer(opened, 'stored')
   }
 
-  private answer(opened: OpenedCopy, verdict: Verdict, code?: DropCode): Uint8Array {
+  private answer(opened: OpenedCopyWithToken, verdict: Verdict, code?: DropCode): Uint8Array {
     if (code !== undefined) this.options.effects.drop(code)
-    const token = this.options.crypto.receiptToken(opened.receiptKey, verdict, opened.copy)
-    wipe(opened.receiptKey)
-    return token
+    if (verdict === 'stored') return opened.storedToken.slice()
+    return this.options.crypto.receiptToken(opened.receiptKey, verdict, opened.copy)
   }
 
   /** What the server reads in a copy once it is open, and the link it came by. */
-  private report(from: Proven, opened: OpenedCopy): void {
+  private report(from: Proven, opened: OpenedCopyWithToken): void {
     const { observe } = this.options
     observe?.('copy opened', 'source', from.idBytes)
     observe?.('copy opened', 'ephemeral', opened.ephemeral)

@@ -10,10 +10,12 @@ import { nodeIdOf } from '../../group/identity.js'
 import { createEndpoint } from '../../link/endpoint.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
 import { type Message, parseMessage } from '../../wire/message.js'
+import type { JobInput, JobOutput } from '../jobs.js'
 import { LinkTotals } from '../link-totals.js'
 import type { RoleInput, RoleOutput } from '../role.js'
 import { createSealingKeys, type SealingKeys } from '../sealing-keys.js'
 import type { Server, ServerOptions, ServerStatus } from '../server.js'
+import { Work } from '../work.js'
 import { Admission } from './admission.js'
 import { Deliveries } from './deliveries.js'
 import { Devices } from './devices.js'
@@ -36,6 +38,7 @@ type Closed = Extract<LinkOutput, { type: 'closed' }>
 class ServerMachine implements Server {
   private readonly options: ServerOptions
   private readonly effects = new Effects()
+  private readonly work = new Work((output) => this.effects.emit(output))
   private readonly endpoint: LinkEndpoint
   private readonly totals: LinkTotals<'proxies' | 'devices' | 'others'>
   private readonly sessions = new Sessions()
@@ -62,7 +65,7 @@ class ServerMachine implements Server {
     this.admission = new Admission(options, this.sessions, this.devices)
     this.proxies = new Proxies(crypto, bounds.proxies)
     this.slots = new SlotRecord(crypto, bounds.slotReplays)
-    const { effects, endpoint, sealingKeys, devices, slots, mailboxes } = this
+    const { effects, work, endpoint, sealingKeys, devices, slots, mailboxes } = this
     this.deliveries = new Deliveries(bounds, endpoint, effects, mailboxes)
     const { deliveries } = this
     this.intake = new Intake({
@@ -70,6 +73,7 @@ class ServerMachine implements Server {
       bounds,
       endpoint,
       effects,
+      work,
       sealingKeys,
       devices,
       slots,
@@ -100,19 +104,24 @@ class ServerMachine implements Server {
     this.effects.commit()
   }
 
-  handle(now: Millis, input: RoleInput): void {
+  handle(now: Millis, input: RoleInput | JobInput): void {
     switch (input.type) {
       case 'datagram':
         if (!this.stopped) this.endpoint.datagram(now, input.from, input.bytes)
         break
       case 'timeout':
-        if (!this.stopped) this.endpoint.timeout(now)
+        if (!this.stopped) this.timeout(now)
         break
       case 'persisted':
         this.effects.persisted(now, input.reference)
         break
       case 'loaded':
         this.effects.loaded(now, input.reference, input.value)
+        break
+      case 'done':
+        this.work.done(now, input)
+        // What was taken in before a stop is written at once: nothing wakes this machine any more.
+        if (this.stopped) this.effects.commit()
         break
       case 'stop':
         this.stop(now)
@@ -126,7 +135,7 @@ class ServerMachine implements Server {
     this.settle(now)
   }
 
-  poll(): RoleOutput | undefined {
+  poll(): RoleOutput | JobOutput | undefined {
     return this.effects.poll()
   }
 
@@ -134,6 +143,7 @@ class ServerMachine implements Server {
     if (this.stopped) return undefined
     const parts = [
       this.effects,
+      this.intake,
       this.endpoint,
       this.sessions,
       this.proxies,
@@ -163,13 +173,18 @@ class ServerMachine implements Server {
     }
   }
 
-  /** What is gathered is judged and written; who sent it hears nothing and sends again. */
+  /** What is gathered is opened, judged and written; who sent it hears nothing and sends again. */
   private stop(now: Millis): void {
     if (this.stopped) return
     this.stopped = true
-    this.intake.judgeGathered(now)
+    this.intake.openAll(now)
     this.effects.commit()
     for (const session of this.totals.sessions()) this.endpoint.close(now, session, 'goingAway')
+  }
+
+  private timeout(now: Millis): void {
+    this.endpoint.timeout(now)
+    this.intake.timeout(now)
   }
 
   private settle(now: Millis): void {
@@ -186,9 +201,7 @@ class ServerMachine implements Server {
     for (const mail of this.mailboxes.expired(now)) this.deliveries.expire(now, mail)
     this.publication.timeout(now)
     const dueAt = this.effects.deadline()
-    if (dueAt === undefined || now < dueAt) return
-    this.intake.judgeGathered(now)
-    this.effects.commit()
+    if (dueAt !== undefined && now >= dueAt) this.effects.commit()
   }
 
   private linkOutput(now: Millis, output: LinkOutput): void {

@@ -1,0 +1,132 @@
+/**
+ * What P2 does with a request from its arrival to its copies: unsealed and split as jobs, refused, remembered, and room made for
+ * its copies in between (PROTOCOL.md section 5). Requests overtake each other, so whether one was seen before is asked
+ * when it comes, to save the work, and again when it is open, which is what counts.
+ */
+import { concat, wipe } from '../../base/bytes.js'
+import type { DropCode } from '../../base/errors.js'
+import type { ProxyLimits } from '../../base/limits.js'
+import type { Millis } from '../../base/time.js'
+import type { MessageOf } from '../../wire/message.js'
+import type { Reference, RoleContext, Write } from '../role.js'
+import type { ResultOf, Work } from '../work.js'
+import type { Copies } from './copies.js'
+import { type OpenedRequest, type OpeningKeys, openingJob, readRequest } from './open-request.js'
+import type { RequestReplays } from './replays.js'
+import { Splitter } from './splitter.js'
+
+export interface RequestsOptions extends RoleContext {
+  readonly bounds: ProxyLimits
+  readonly work: Work
+  readonly replays: RequestReplays
+  readonly copies: Copies
+  readonly keys: (now: Millis) => OpeningKeys
+  readonly persist: (writes: readonly Write[]) => Reference
+  readonly drop: (code: DropCode) => void
+  /** Jobs that are done at one time. */
+  readonly threads?: number
+}
+
+/** Told what became of a request: `undefined` once it is accepted, else why it is not. */
+type Answer = (now: Millis, code: DropCode | undefined) => void
+
+const ENTROPY_BYTES = 32
+/** For each thread a slice under way and one ready. */
+const SLICES_A_THREAD = 2
+
+export class Requests {
+  private readonly options: RequestsOptions
+  private readonly splitter: Splitter
+  private acceptedRequests = 0
+  private opening = 0
+  private openingBytes = 0
+  private stopped = false
+
+  constructor(options: RequestsOptions) {
+    const { work, copies, drop, threads = 1 } = options
+    this.options = options
+    this.splitter = new Splitter({
+      work,
+      slicesAhead: SLICES_A_THREAD * threads,
+      made: (now, sealed) => copies.add(now, sealed),
+      failed: (count, bytesEach, code) => {
+        copies.release(count, bytesEach)
+        if (code !== undefined) drop(code)
+      },
+    })
+  }
+
+  /** Requests accepted in this run. */
+  get accepted(): number {
+    return this.acceptedRequests
+  }
+
+  /** Takes a request in. Past what may be opened at one time it is refused at once: the sender tries another proxy. */
+  take(now: Millis, request: MessageOf<'request'>['value'], answer: Answer): void {
+    const { work, keys } = this.options
+    const refused = this.refusal(request)
+    if (refused !== undefined) {
+      answer(now, refused)
+      return
+    }
+    const bytes = request.sealed.length
+    const ephemeral = concat(request.ephemeral)
+    this.opening++
+    this.openingBytes += bytes
+    work.issue(openingJob(keys(now), now, request), (then, result) => {
+      this.opening--
+      this.openingBytes -= bytes
+      if (this.stopped) wipeResult(result)
+      else answer(then, this.unsealed(ephemeral, result))
+    })
+  }
+
+  /** The record written under `reference` is durable. */
+  recorded(reference: Reference): void {
+    this.splitter.recorded(reference)
+  }
+
+  stop(): void {
+    this.stopped = true
+    this.splitter.stop()
+  }
+
+  /** Why a request is not even opened. */
+  private refusal({ ephemeral, sealed }: MessageOf<'request'>['value']): DropCode | undefined {
+    const { bounds, replays } = this.options
+    if (replays.has(ephemeral)) return 'REQUEST_REPLAY'
+    const fits = this.opening < bounds.openingRequests && this.openingBytes + sealed.length <= bounds.openingBytes
+    return fits ? undefined : 'REQUEST_FULL'
+  }
+
+  private unsealed(ephemeral: Uint8Array, result: ResultOf<'openRequest'>): DropCode | undefined {
+    const { random, observe, persist } = this.options
+    if (result.type === 'failed') return 'JOB_FAILED'
+    if (result.unsealed === undefined) return 'REQUEST_OPEN'
+    const read = readRequest(ephemeral, result.unsealed, observe)
+    if (!read.ok) return read.code
+    const admitted = this.admit(ephemeral, read.request)
+    if (typeof admitted === 'string') {
+      wipe(read.request.split.requestKey)
+      return admitted
+    }
+    this.splitter.accept(persist([admitted]), read.request, random(ENTROPY_BYTES))
+    this.acceptedRequests++
+    return undefined
+  }
+
+  /** Reserves room for the copies and remembers the request; else the reason why not. */
+  private admit(ephemeral: Uint8Array, { window, count, sealedCopyBytes }: OpenedRequest): Write | DropCode {
+    const { replays, copies } = this.options
+    if (replays.has(ephemeral)) return 'REQUEST_REPLAY'
+    if (!copies.reserve(count, sealedCopyBytes)) return 'REQUEST_FULL'
+    const record = replays.remember(window, ephemeral)
+    if (record !== undefined) return record
+    copies.release(count, sealedCopyBytes)
+    return 'REQUEST_FULL'
+  }
+}
+
+function wipeResult(result: ResultOf<'openRequest'>): void {
+  if (result.type === 'openRequest' && result.unsealed !== undefined) wipe(result.unsealed.requestKey)
+}
