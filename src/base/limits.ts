@@ -36,11 +36,28 @@ export const limits = {
   /** Sessions of one endpoint, and those whose initiator has not yet proved its address. */
   sessions: 8192,
   halfOpenSessions: 1024,
+  /** Accepted sessions of one address, and of one network (/24 of IPv4, /48 of IPv6). */
+  addressSessions: 2048,
+  networkSessions: 4096,
+  /** Inits waiting to be answered, and how many are answered a second, with a burst of a quarter of it. */
+  handshakeQueue: 256,
+  handshakesPerSecond: 1000,
+  /** A responder is under load from so many unanswered inits, or half-open sessions, on. */
+  handshakeQueueLoad: 32,
+  halfOpenLoad: 128,
+  /** Under load: handshakes a second of one address and of one network, with a burst of two seconds; sources remembered. */
+  addressHandshakesPerSecond: 100,
+  networkHandshakesPerSecond: 200,
+  handshakeSources: 4096,
+  /** Age at which the secret behind cookies is replaced; a cookie counts for once to twice as long. */
+  cookieSecretMs: 2 * MINUTE_MS,
   /** Silence after which a session is closed, and after which a keepalive is due. */
   sessionIdleMs: 60 * SECOND_MS,
   keepaliveMs: 15 * SECOND_MS,
-  /** Handshake: first retry, and giving up. */
+  /** Handshake: first retry, longest wait for another, when a further address is tried as well, and giving up. */
   handshakeRetryMs: 500,
+  handshakeRetryMaxMs: SECOND_MS,
+  handshakeStaggerMs: 250,
   handshakeTimeoutMs: 5 * SECOND_MS,
   /** Probes of one packet without any answer, after which the session is closed. */
   unansweredProbes: 8,
@@ -207,9 +224,20 @@ export type LinkLimits = {
     | 'sendQueueBytes'
     | 'sessions'
     | 'halfOpenSessions'
+    | 'addressSessions'
+    | 'networkSessions'
+    | 'handshakeQueue'
+    | 'handshakesPerSecond'
+    | 'handshakeQueueLoad'
+    | 'halfOpenLoad'
+    | 'addressHandshakesPerSecond'
+    | 'networkHandshakesPerSecond'
+    | 'handshakeSources'
     | 'sessionIdleMs'
     | 'keepaliveMs'
     | 'handshakeRetryMs'
+    | 'handshakeRetryMaxMs'
+    | 'handshakeStaggerMs'
     | 'handshakeTimeoutMs'
     | 'unansweredProbes']: number
 }

@@ -7,7 +7,7 @@ import type { Key } from '../base/bytes.js'
 import { type DropCode, ProtocolError } from '../base/errors.js'
 import { type LinkLimits, limits } from '../base/limits.js'
 import { type RandomBytes, randomBelow } from '../base/random.js'
-import type { Millis } from '../base/time.js'
+import { earliest, type Millis } from '../base/time.js'
 import type { FormatValue } from '../wire/codec.js'
 import {
   type cookieReply,
@@ -36,6 +36,7 @@ import { type Answered, Responder } from './responder.js'
 import { Session } from './session.js'
 import { SessionHub } from './session-hub.js'
 import type { SessionTable } from './session-table.js'
+import { sourceOf } from './sources.js'
 
 /**
  * Makes an endpoint. `random` gives ephemeral keys and session indexes; `bounds` replaces bounds of limits.ts, for tests of
@@ -70,12 +71,13 @@ class Endpoint implements LinkEndpoint {
     this.responder = linkSecret && new Responder(linkSecret, crypto, random, bounds, this.sessions)
   }
 
-  connect(now: Millis, linkKey: Key, to: PeerAddress): SessionId {
+  connect(now: Millis, linkKey: Key, to: PeerAddress | readonly [PeerAddress, ...PeerAddress[]]): SessionId {
     this.hub.now = now
     const id = this.sessions.freshId()
     const index = this.sessions.freshIndex()
     const keys = { linkKey, ephemeralSecret: this.random(EPHEMERAL_BYTES), index: index.bytes }
-    const initiation = new Initiation(this.crypto, this.bounds, keys, now)
+    const addresses = 'host' in to ? ([to] as const) : to
+    const initiation = new Initiation(this.crypto, this.bounds, keys, addresses, now)
     const init = initiation.datagram()
     if (init === undefined || this.sessions.full()) {
       initiation.wipe()
@@ -83,7 +85,7 @@ class Endpoint implements LinkEndpoint {
       return id
     }
     const outgoing = new Outgoing(this.bounds.sendQueueBytes)
-    const session = new Session({ id, index: index.number }, to, outgoing, { name: 'initiating', initiation })
+    const session = new Session({ id, index: index.number }, addresses[0], outgoing, { name: 'initiating', initiation })
     this.sessions.add(session)
     this.hub.transmit(session, init, 'handshake')
     return id
@@ -151,9 +153,9 @@ class Endpoint implements LinkEndpoint {
       case 'handshakeInit':
         return this.onInit(from, datagram.value, bytes)
       case 'handshakeResponse':
-        return this.onResponse(datagram.value, bytes.length)
+        return this.onResponse(from, datagram.value, bytes.length)
       case 'cookieReply':
-        return this.onCookieReply(datagram.value)
+        return this.onCookieReply(from, datagram.value)
       case 'statelessReset':
         // Its token cannot be told from a made-up one yet, so it ends nothing (section 10.6).
         return this.sessions.named(datagram.value.receiverIndex) !== undefined
@@ -174,7 +176,7 @@ class Endpoint implements LinkEndpoint {
     if (!opened.ok) return opened.code
     session.counters.onReceived(sizeBytes)
     if (opened.newest) this.follow(session, phase.channel, from)
-    if (phase.name === 'answering') this.accept(session, phase.channel, from)
+    if (phase.name === 'answering' && !this.accept(session, phase.channel, from)) return 'LINK_SHARE'
     const ending = phase.channel.onFrames(this.hub.now, opened.number, opened.frames)
     if (ending === undefined) this.hub.markReady(session)
     else this.hub.end(session, ending.reason, ending.tellPeer ? ending.reason : undefined)
@@ -188,22 +190,31 @@ class Endpoint implements LinkEndpoint {
     channel.onMoved(1 + randomBelow(this.random, limits.leftOutPackets))
   }
 
-  private accept(session: Session, channel: Channel, from: PeerAddress): void {
-    this.sessions.onProved()
+  /** The initiator has proved its keys and address: from now on its session counts for where it is. */
+  private accept(session: Session, channel: Channel, from: PeerAddress): boolean {
+    const source = sourceOf(from.host)
+    if (!this.sessions.shareAllows(source)) {
+      this.hub.leave(session)
+      return false
+    }
+    this.sessions.onProved(session, source)
     session.phase = { name: 'open', channel }
     this.hub.outputs.push({ type: 'accepted', session: session.id, from })
+    return true
   }
 
   private onInit(from: PeerAddress, init: FormatValue<typeof handshakeInit>, bytes: Uint8Array): DropCode | undefined {
     if (this.responder === undefined) return 'LINK_UNEXPECTED'
-    const taken = this.responder.take(from, init, bytes)
+    const taken = this.responder.take(this.hub.now, from, init, bytes)
     switch (taken.type) {
       case 'drop':
         return taken.code
       case 'repeated':
         return this.onRepeatedInit(taken.session, bytes.length)
-      case 'answered':
-        this.answer(from, taken.answered, bytes.length)
+      case 'cookie':
+        this.hub.transmitAlone(from, taken.reply)
+        return 'LINK_COOKIE'
+      case 'queued':
         return undefined
       default:
         return taken satisfies never
@@ -217,18 +228,22 @@ class Endpoint implements LinkEndpoint {
     return undefined
   }
 
-  private answer(from: PeerAddress, { established, response, ...names }: Answered, sizeBytes: number): void {
+  private begin({ from, established, response, initBytes, ...names }: Answered): void {
     const id = this.sessions.freshId()
     const outgoing = new Outgoing(this.bounds.sendQueueBytes)
     const channel = this.hub.channel(id, established, outgoing, false)
     const expiresAt = this.hub.now + this.bounds.handshakeTimeoutMs
     const session = new Session({ id, ...names }, from, outgoing, { name: 'answering', channel, response, expiresAt })
     this.sessions.add(session)
-    session.counters.onReceived(sizeBytes)
+    session.counters.onReceived(initBytes)
     this.hub.transmit(session, response, 'handshake')
   }
 
-  private onResponse(response: FormatValue<typeof handshakeResponse>, sizeBytes: number): DropCode | undefined {
+  private onResponse(
+    from: PeerAddress,
+    response: FormatValue<typeof handshakeResponse>,
+    sizeBytes: number,
+  ): DropCode | undefined {
     const session = this.sessions.named(response.receiverIndex)
     if (session === undefined) return 'LINK_UNKNOWN_SESSION'
     const { phase } = session
@@ -236,6 +251,7 @@ class Endpoint implements LinkEndpoint {
     const established = phase.initiation.onResponse(response)
     if (established === undefined) return 'LINK_HANDSHAKE'
     session.counters.onReceived(sizeBytes)
+    session.address = phase.initiation.answeredFrom(from)
     const channel = this.hub.channel(session.id, established, session.outgoing, true)
     const roundTripMs = phase.initiation.roundTripMs(this.hub.now)
     if (roundTripMs !== undefined) channel.recovery.onRoundTrip(roundTripMs, 0)
@@ -246,21 +262,24 @@ class Endpoint implements LinkEndpoint {
     return undefined
   }
 
-  private onCookieReply(reply: FormatValue<typeof cookieReply>): DropCode | undefined {
+  private onCookieReply(from: PeerAddress, reply: FormatValue<typeof cookieReply>): DropCode | undefined {
     const session = this.sessions.named(reply.receiverIndex)
     if (session === undefined) return 'LINK_UNKNOWN_SESSION'
     const { phase } = session
     if (phase.name !== 'initiating') return 'LINK_UNEXPECTED'
     const taken = phase.initiation.onCookie(reply)
     if (taken === 'refused') return 'LINK_HANDSHAKE'
-    if (taken === 'resend') this.sendInit(session, phase.initiation)
+    if (taken === 'resend') this.sendInit(session, phase.initiation, [from])
     return undefined
   }
 
-  private sendInit(session: Session, initiation: Initiation): void {
+  private sendInit(session: Session, initiation: Initiation, to: readonly PeerAddress[]): void {
     const init = initiation.datagram()
     assert(init !== undefined, 'an initiation that has begun')
-    this.hub.transmit(session, init, 'handshake')
+    for (const address of to) {
+      session.address = address
+      this.hub.transmit(session, init, 'handshake')
+    }
   }
 
   timeout(now: Millis): void {
@@ -275,9 +294,9 @@ class Endpoint implements LinkEndpoint {
     const { phase } = session
     switch (phase.name) {
       case 'initiating': {
-        const step = phase.initiation.timeout(this.hub.now)
-        if (step === 'retry') this.sendInit(session, phase.initiation)
-        else if (step === 'fail') this.hub.end(session, 'failed')
+        const due = phase.initiation.timeout(this.hub.now)
+        if (due === 'fail') this.hub.end(session, 'failed')
+        else this.sendInit(session, phase.initiation, due)
         return
       }
       case 'answering':
@@ -298,11 +317,20 @@ class Endpoint implements LinkEndpoint {
     do {
       const output = this.hub.outputs.shift()
       if (output !== undefined) return output
-    } while (this.hub.takeTurn())
+    } while (this.answerNext() || this.hub.takeTurn())
     return undefined
   }
 
+  /** One handshake at a time, so that a queue of them does not hold up what is ready to be handed over. */
+  private answerNext(): boolean {
+    const answered = this.responder?.next(this.hub.now)
+    if (answered === undefined) return false
+    if ('dropped' in answered) this.hub.drop(answered.dropped, answered.from)
+    else this.begin(answered)
+    return true
+  }
+
   deadline(): Millis | undefined {
-    return this.sessions.deadlines.next()
+    return earliest(this.sessions.deadlines.next(), this.responder?.deadline())
   }
 }

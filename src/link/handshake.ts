@@ -8,6 +8,7 @@ import type { LinkLimits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
 import type { FormatValue } from '../wire/codec.js'
 import { type cookieReply, handshakeInit, handshakeResponse, headByte } from '../wire/datagram.js'
+import type { PeerAddress } from './link.js'
 import { type LinkCrypto, NoiseInitiator, NoiseResponder, type SessionSecrets } from './noise.js'
 import { PacketOpener, PacketSealer } from './protection.js'
 
@@ -37,8 +38,12 @@ export class Initiation {
   private readonly begunAt: Millis
   private readonly init: Init | undefined
   private cookie: Uint8Array | undefined
+  /** Where the init goes: the first from the beginning, each other one after the one before it went unanswered for a while. */
+  private readonly addresses: readonly PeerAddress[]
+  private begunAddresses = 1
   private retryMs: number
   private retryAt: Millis
+  private staggerAt: Millis
   private sends = 1
   private sentAt: Millis
 
@@ -47,14 +52,17 @@ export class Initiation {
     crypto: LinkCrypto,
     bounds: LinkLimits,
     keys: { readonly linkKey: Key; readonly ephemeralSecret: Uint8Array; readonly index: Uint8Array },
+    addresses: readonly PeerAddress[],
     now: Millis,
   ) {
     this.crypto = crypto
     this.bounds = bounds
     this.linkKey = keys.linkKey
     this.index = keys.index
+    this.addresses = addresses
     this.begunAt = now
     this.sentAt = now
+    this.staggerAt = now + bounds.handshakeStaggerMs
     this.retryMs = bounds.handshakeRetryMs
     this.retryAt = now + this.retryMs
     this.noise = new NoiseInitiator(crypto, PROLOGUE, keys.linkKey, keys.ephemeralSecret)
@@ -68,7 +76,7 @@ export class Initiation {
       mac: NO_MAC,
       cookieMac: NO_MAC,
     }
-    this.init = { ...unproved, mac: macOf(crypto, keys.linkKey, handshakeInit.encode(unproved)) }
+    this.init = { ...unproved, mac: macOf(crypto, macKeyOf(crypto, keys.linkKey), handshakeInit.encode(unproved)) }
   }
 
   /** The init as it now is, or `undefined` where the responder's key is worthless. */
@@ -83,17 +91,32 @@ export class Initiation {
   }
 
   deadline(): Millis {
-    return Math.min(this.retryAt, this.begunAt + this.bounds.handshakeTimeoutMs)
+    const staggerAt = this.begunAddresses < this.addresses.length ? this.staggerAt : Number.POSITIVE_INFINITY
+    return Math.min(this.retryAt, staggerAt, this.begunAt + this.bounds.handshakeTimeoutMs)
   }
 
-  /** What to do once the deadline has come. */
-  timeout(now: Millis): 'wait' | 'retry' | 'fail' {
+  /** Once the deadline has come: the addresses that the init goes to now, or that all is over. */
+  timeout(now: Millis): readonly PeerAddress[] | 'fail' {
     if (now >= this.begunAt + this.bounds.handshakeTimeoutMs) return 'fail'
-    if (now < this.retryAt) return 'wait'
-    this.retryMs *= 2
-    this.retryAt = now + this.retryMs
-    this.sends++
-    return 'retry'
+    let from = this.begunAddresses
+    if (this.begunAddresses < this.addresses.length && now >= this.staggerAt) {
+      this.begunAddresses++
+      this.staggerAt = now + this.bounds.handshakeStaggerMs
+    }
+    if (now >= this.retryAt) {
+      from = 0
+      this.retryMs = Math.min(2 * this.retryMs, this.bounds.handshakeRetryMaxMs)
+      this.retryAt = now + this.retryMs
+    }
+    const addresses = this.addresses.slice(from, this.begunAddresses)
+    if (addresses.length > 0) this.sends++
+    return addresses
+  }
+
+  /** Where the session is, given where its response came from: that is where the peer reads, if it was asked there. */
+  answeredFrom(from: PeerAddress): PeerAddress {
+    const asked = this.addresses.find(({ host, port }) => host === from.host && port === from.port)
+    return asked ?? (this.addresses[0] as PeerAddress)
   }
 
   /** Round trip of the handshake; `undefined` where a repeat leaves open which init was answered. */
@@ -133,13 +156,17 @@ export class Initiation {
   }
 }
 
-/** Whether an init's MAC was made by someone who knows the responder's link key. `received` is the whole datagram. */
-export function macFits(crypto: LinkCrypto, linkKey: Key, init: Init, received: Uint8Array): boolean {
-  return equalConstantTime(macOf(crypto, linkKey, received), init.mac)
+/** The key under which inits to the holder of `linkKey` carry their MAC. */
+export function macKeyOf(crypto: LinkCrypto, linkKey: Key): Uint8Array {
+  return crypto.hash(labels.linkMac, linkKey)
 }
 
-function macOf(crypto: LinkCrypto, linkKey: Key, encodedInit: Uint8Array): Uint8Array {
-  const macKey = crypto.hash(labels.linkMac, linkKey)
+/** Whether an init's MAC was made by someone who knows the responder's link key. `received` is the whole datagram. */
+export function macFits(crypto: LinkCrypto, macKey: Uint8Array, init: Init, received: Uint8Array): boolean {
+  return equalConstantTime(macOf(crypto, macKey, received), init.mac)
+}
+
+function macOf(crypto: LinkCrypto, macKey: Uint8Array, encodedInit: Uint8Array): Uint8Array {
   return crypto.hmac(macKey, encodedInit.subarray(0, INIT_BYTES - 2 * MAC_BYTES)).slice(0, MAC_BYTES)
 }
 

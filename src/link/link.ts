@@ -78,8 +78,11 @@ export interface LinkCounters {
 }
 
 export interface LinkEndpoint {
-  /** Begins a handshake with the holder of `linkKey` (X25519) at `to`. Throws nothing; failure comes as `closed`. */
-  connect(now: Millis, linkKey: Key, to: PeerAddress): SessionId
+  /**
+   * Begins a handshake with the holder of `linkKey` (X25519) at `to`; of several addresses, each is tried as well once those
+   * before it have not answered for a moment, and the first to answer is it. Throws nothing; failure comes as `closed`.
+   */
+  connect(now: Millis, linkKey: Key, to: PeerAddress | readonly [PeerAddress, ...PeerAddress[]]): SessionId
   /**
    * Queues a message of at most `limits.messageBytes`; allowed before `connected`. Returns its number, or `undefined` where the
    * session is gone or its queue (`limits.sendQueueBytes`) has no room. Throws `BODY_TOO_LARGE` past the limit. The bytes are

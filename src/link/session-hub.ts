@@ -41,6 +41,12 @@ export class SessionHub {
     this.outputs.push({ type: 'drop', code, from })
   }
 
+  /** Sends a datagram that belongs to no session. */
+  transmitAlone(to: PeerAddress, bytes: Uint8Array): void {
+    this.total.onSent(bytes.length, 'handshake')
+    this.outputs.push({ type: 'transmit', to, bytes })
+  }
+
   transmit(session: Session, bytes: Uint8Array, purpose: Purpose): void {
     session.counters.onSent(bytes.length, purpose)
     this.total.onSent(bytes.length, purpose)

@@ -7,6 +7,7 @@ import type { RandomBytes } from '../base/random.js'
 import { Deadlines } from './deadlines.js'
 import type { SessionId } from './link.js'
 import type { Session } from './session.js'
+import { Shares, type Source } from './sources.js'
 
 const INDEX_BYTES = 4
 
@@ -23,12 +24,15 @@ export class SessionTable {
   private readonly byId = new Map<SessionId, Session>()
   private readonly byIndex = new Map<number, Session>()
   private readonly byInit = new Map<string, Session>()
+  /** Sessions that others began, by where they were begun from. */
+  private readonly shares: Shares
   private halfOpen = 0
   private nextId = 0
 
   constructor(bounds: LinkLimits, random: RandomBytes) {
     this.bounds = bounds
     this.random = random
+    this.shares = new Shares(bounds.addressSessions, bounds.networkSessions)
   }
 
   get(id: SessionId): Session | undefined {
@@ -48,9 +52,18 @@ export class SessionTable {
     return this.byId.size >= this.bounds.sessions
   }
 
-  /** Whether no stranger's session may begin. */
-  closedToStrangers(): boolean {
-    return this.full() || this.halfOpen >= this.bounds.halfOpenSessions
+  /** Sessions whose initiator has proved nothing. */
+  get halfOpenCount(): number {
+    return this.halfOpen
+  }
+
+  halfOpenFull(): boolean {
+    return this.halfOpen >= this.bounds.halfOpenSessions
+  }
+
+  /** Whether a source may have one more session. Only proved ones count: who forges a source takes nothing of its share. */
+  shareAllows(source: Source): boolean {
+    return this.shares.allows(source)
   }
 
   add(session: Session): void {
@@ -61,13 +74,16 @@ export class SessionTable {
     this.deadlines.update(session)
   }
 
-  /** A session leaves the phase in which its initiator has proved nothing. */
-  onProved(): void {
+  /** A session leaves the phase in which its initiator has proved nothing, and counts for its source from now on. */
+  onProved(session: Session, source: Source): void {
     this.halfOpen--
+    session.source = source
+    this.shares.add(source)
   }
 
   remove(session: Session): void {
     if (session.phase.name === 'answering') this.halfOpen--
+    if (session.source !== undefined) this.shares.remove(session.source)
     this.byId.delete(session.id)
     this.byIndex.delete(session.index)
     if (session.initKey !== undefined) this.byInit.delete(session.initKey)

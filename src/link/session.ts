@@ -9,6 +9,7 @@ import type { Timed } from './deadlines.js'
 import type { Initiation } from './handshake.js'
 import type { PeerAddress, SessionId } from './link.js'
 import type { Outgoing } from './outgoing.js'
+import type { Source } from './sources.js'
 
 export type Phase =
   | { readonly name: 'initiating'; readonly initiation: Initiation }
@@ -32,6 +33,8 @@ export class Session implements Timed {
   /** Under which a repeated init finds its session; the responder's alone. */
   readonly initKey: string | undefined
   address: PeerAddress
+  /** Where its initiator proved to be; the session counts for it, wherever it moves. */
+  source: Source | undefined
   phase: Phase
   /** Waits in the endpoint's queue of those that may have something to send. */
   queued = false

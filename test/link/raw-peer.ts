@@ -5,7 +5,7 @@ import { concat, key } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { type Established, Initiation } from '../../src/link/handshake.js'
 import type { PeerAddress } from '../../src/link/link.js'
-import { handshakeResponse, packet } from '../../src/wire/datagram.js'
+import { cookieReply, handshakeResponse, packet } from '../../src/wire/datagram.js'
 import { encodeFrame, type Frame, parseFrames } from '../../src/wire/frame.js'
 import { type Network, type Node, SERVER_KEY } from './pair.js'
 import { crypto, parsed, present } from './support.js'
@@ -19,13 +19,19 @@ export class RawPeer {
   private readonly initiation: Initiation
   private established: Established | undefined
 
-  constructor(network: Network, server: Node, number = 0) {
+  constructor(network: Network, server: Node, number = 0, host = '198.51.100.9') {
     this.network = network
     this.server = server
-    this.address = { host: '198.51.100.9', port: 1024 + number }
+    this.address = { host, port: 1024 + number }
     const ephemeralSecret = key(crypto.hash(Uint8Array.of(number >> 8, number & 0xff)))
     const index = Uint8Array.of(9, 9, number >> 8, number & 0xff)
-    this.initiation = new Initiation(crypto, limits, { linkKey: SERVER_KEY, ephemeralSecret, index }, network.now)
+    this.initiation = new Initiation(
+      crypto,
+      limits,
+      { linkKey: SERVER_KEY, ephemeralSecret, index },
+      [server.address],
+      network.now,
+    )
     this.init = present(this.initiation.datagram())
   }
 
@@ -36,6 +42,12 @@ export class RawPeer {
     if (response === undefined) return false
     this.established = present(this.initiation.onResponse(parsed(handshakeResponse.parse(response))))
     return true
+  }
+
+  /** Takes the cookie in a reply and returns the init that carries it. */
+  initWithCookie(reply: Uint8Array): Uint8Array {
+    if (this.initiation.onCookie(parsed(cookieReply.parse(reply))) === 'refused') throw new Error('no cookie of ours')
+    return present(this.initiation.datagram())
   }
 
   /** Hands raw bytes over and returns the datagrams that come back at once. */
@@ -69,8 +81,8 @@ export class RawPeer {
 }
 
 /** A raw peer whose session a server has accepted. */
-export function acceptedPeer(network: Network, server: Node, number = 0): RawPeer {
-  const peer = new RawPeer(network, server, number)
+export function acceptedPeer(network: Network, server: Node, number = 0, host?: string): RawPeer {
+  const peer = new RawPeer(network, server, number, host)
   if (!peer.shakeHands()) throw new Error('no response')
   peer.say({ kind: 'ping', value: {} })
   return peer
