@@ -50,19 +50,22 @@ export const RESULT_BYTES: usize = 512
 // Scratch, all of it wiped by seal.ts:wipe. Each file takes its own room, so that no two calls on one path meet.
 export const SCRATCH: usize = START + 0x800
 export const AEAD_SCRATCH: usize = SCRATCH
-export const AEAD_SCRATCH_BYTES: usize = 0x200
-export const HASH_SCRATCH: usize = SCRATCH + 0x200
-export const FIELD_SCRATCH: usize = SCRATCH + 0x400
-export const EDWARDS_SCRATCH: usize = SCRATCH + 0x600
-export const RISTRETTO_SCRATCH: usize = SCRATCH + 0x900
-export const ROOT_SCRATCH: usize = SCRATCH + 0xc00
-export const SCALAR_SCRATCH: usize = SCRATCH + 0xe00
-export const MULTIPLY_SCRATCH: usize = SCRATCH + 0x1000
-export const SEAL_SCRATCH: usize = SCRATCH + 0x1400
-export const SLOT_SCRATCH: usize = SCRATCH + 0x1800
-export const SPLIT_SCRATCH: usize = SCRATCH + 0x1a00
-export const WINDOW_SCRATCH: usize = SCRATCH + 0x2000
-const SCRATCH_END: usize = WINDOW_SCRATCH + WINDOW_BYTES
+export const AEAD_SCRATCH_BYTES: usize = 0x900
+export const HASH_SCRATCH: usize = SCRATCH + 0x900
+export const FIELD_SCRATCH: usize = SCRATCH + 0xb00
+export const EDWARDS_SCRATCH: usize = SCRATCH + 0xd00
+export const RISTRETTO_SCRATCH: usize = SCRATCH + 0x1000
+export const ROOT_SCRATCH: usize = SCRATCH + 0x1300
+export const SCALAR_SCRATCH: usize = SCRATCH + 0x1500
+export const MULTIPLY_SCRATCH: usize = SCRATCH + 0x1700
+export const SEAL_SCRATCH: usize = SCRATCH + 0x1b00
+export const SLOT_SCRATCH: usize = SCRATCH + 0x1f00
+export const SPLIT_SCRATCH: usize = SCRATCH + 0x2100
+export const WINDOW_SCRATCH: usize = SCRATCH + 0x2700
+/** Schedule and state of four hashes at once. */
+export const LANES_SCRATCH: usize = WINDOW_SCRATCH + WINDOW_BYTES
+export const LANES_SCRATCH_BYTES: usize = 0x480
+const SCRATCH_END: usize = LANES_SCRATCH + LANES_SCRATCH_BYTES
 export const SCRATCH_BYTES: usize = SCRATCH_END - SCRATCH
 
 // Combs: the generator's for good, the others for the points prepared last.
