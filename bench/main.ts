@@ -20,13 +20,16 @@ const program = new Command('bench')
   .option('--quick', 'fewer rows, shorter measurements')
   .action(async (names: string[], { json = false, quick = false }: RunOptions) => {
     for (const name of names.length === 0 ? subjectNames : names) {
-      const { text, ...run } = await runSubject(name, { quick })
+      const { text, problem, ...run } = await runSubject(name, { quick })
       const { notes, machine, node, v8, fieldBuild } = run
       if (json) process.stdout.write(`${JSON.stringify(run)}\n`)
       else {
         const where = `${name}: ${machine}, Node ${node}, V8 ${v8}, core ${fieldBuild}`
         process.stdout.write(`${[text, ...notes.map((note) => `(${note})`), '', where].join('\n')}\n\n`)
       }
+      if (problem === undefined) continue
+      process.stderr.write(`${name}: ${problem}\n`)
+      process.exitCode = 1
     }
   })
 

@@ -9,6 +9,7 @@ import { primitives } from './primitives.js'
 import { slots } from './slots.js'
 import { split } from './split.js'
 import type { BenchOptions, BenchReport, SubjectRun } from './subject.js'
+import { timing } from './timing.js'
 
 const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   overhead,
@@ -17,16 +18,20 @@ const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<Bench
   open,
   slots,
   link,
+  timing,
 }
 
 export const subjectNames: readonly string[] = Object.keys(subjects)
 
-export async function runSubject(name: string, options: BenchOptions): Promise<SubjectRun & { readonly text: string }> {
+export async function runSubject(
+  name: string,
+  options: BenchOptions,
+): Promise<SubjectRun & Pick<BenchReport, 'text' | 'problem'>> {
   const subject = subjects[name]
   if (subject === undefined)
     throw new ProtocolError('USAGE', `there is no subject ${name}; choose from ${subjectNames.join(', ')}`)
-  const { results, text, notes = [] } = await subject(options)
-  return { subject: name, ...(await where()), results, notes, text }
+  const { results, notes = [], ...rest } = await subject(options)
+  return { subject: name, ...(await where()), results, notes, ...rest }
 }
 
 async function where(): Promise<Pick<SubjectRun, 'machine' | 'node' | 'v8' | 'fieldBuild'>> {

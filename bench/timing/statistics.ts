@@ -30,12 +30,13 @@ export interface Judgement {
   readonly verdict: Verdict
   /** Index of the crop in which the repetitions agree most. */
   readonly crop: number
-  /** The weakest t of that crop, with its sign; 0 where the repetitions contradict each other in every crop. */
+  /** The weakest t of that crop, one dissenter aside; 0 where the repetitions contradict each other in every crop. */
   readonly t: number
 }
 
 /** How much of the sorted times each crop keeps: everything first, then closer and closer from a third up. */
 const CROPS = 20
+const DISSENTERS = 1
 const cropShares = [1, ...Array.from({ length: CROPS }, (_, i) => 1 - 0.5 ** ((10 * (i + 1)) / CROPS))]
 /** Fewer measurements in either class say nothing. */
 const LEAST_IN_CLASS = 50
@@ -52,17 +53,28 @@ export function compareClasses(sample: Sample): Comparison[] {
 }
 
 /**
- * What the repetitions say together. Each must show the same difference, in the same crop and with the same sign, past the
- * same threshold: a disturbance of the machine that happens to meet one class does not meet it each time.
+ * What the repetitions say together. All but one must show the same difference, in the same crop and with the same sign, past
+ * the same threshold: what disturbs the machine may happen to meet one class, but not time and again. One may dissent, or a
+ * single disturbed repetition would hide a leak.
  */
 export function judge(repetitions: readonly (readonly Comparison[])[]): Judgement {
   let strongest = { crop: 0, t: 0 }
   for (let crop = 0; crop < cropShares.length; crop++) {
-    const t = weakest(repetitions.map((comparisons) => comparisons[crop]?.t ?? 0))
+    const t = agreed(repetitions.map((comparisons) => comparisons[crop]?.t ?? 0))
     if (Math.abs(t) > Math.abs(strongest.t)) strongest = { crop, t }
   }
   const size = Math.abs(strongest.t)
   return { ...strongest, verdict: size > DEFINITE ? 'leak' : size > SUSPICIOUS ? 'suspicious' : 'clean' }
+}
+
+/** The crop in which the least difference shows, and the standard error there, one dissenter aside. */
+export function sharpestCrop(repetitions: readonly (readonly Comparison[])[]): { crop: number; standardError: number } {
+  const errors = cropShares.map((_, crop) => {
+    const ofCrop = repetitions.map((comparisons) => comparisons[crop]?.standardError ?? Number.POSITIVE_INFINITY)
+    return ofCrop.sort((a, b) => b - a)[DISSENTERS] ?? Number.POSITIVE_INFINITY
+  })
+  const standardError = Math.min(...errors)
+  return { crop: errors.indexOf(standardError), standardError }
 }
 
 /** Welch's t of two classes given by count, mean and variance (with n - 1). */
@@ -108,8 +120,9 @@ function standardErrorOf(a: Moments, b: Moments): number {
   return Math.sqrt(a.variance / a.count + b.variance / b.count)
 }
 
-/** The t nearest to 0 where all have one sign, else 0. */
-function weakest(ts: readonly number[]): number {
-  const sign = Math.sign(ts[0] ?? 0)
-  return ts.every((t) => Math.sign(t) === sign) ? sign * Math.min(...ts.map(Math.abs)) : 0
+/** The t nearest to 0 where all have one sign, one dissenter aside; else 0. */
+function agreed(ts: readonly number[]): number {
+  const sorted = [...ts].sort((a, b) => a - b)
+  const [least, greatest] = [sorted[DISSENTERS] ?? 0, sorted[sorted.length - 1 - DISSENTERS] ?? 0]
+  return least > 0 ? least : Math.min(greatest, 0)
 }

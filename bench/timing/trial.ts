@@ -27,9 +27,9 @@ export interface Bench {
 }
 
 /** A measurement takes at least as long, or the clock's own steps would show. */
-const LEAST_MEASUREMENT_US = 10
+const LEAST_MEASUREMENT_US = 4
 const MAX_BATCH = 256
-const LEAST_MEASUREMENTS = 400
+const LEAST_MEASUREMENTS = 256
 /** Inputs to choose from in each class. */
 const STOCK = 256
 /** Measurements that are lined up at a time. */

@@ -11,6 +11,7 @@ import { cut, keyPair, makeFixture, slotPlan, splitAll } from '../fixtures.js'
 import type { InputClass, Trial } from './trial.js'
 
 const SCALAR_BYTES = 32
+export const TAG_BYTES = 16
 const MAC_BYTES = 16
 const TEXT_BYTES = 64
 const BODY_BYTES = 64
@@ -42,7 +43,7 @@ export function trials(crypto: Crypto): Trial[] {
 }
 
 /** A tag that is wrong in its last byte only, or anywhere. */
-export function wrongTag(right: Uint8Array, kind: InputClass): Uint8Array {
+function wrongTag(right: Uint8Array, kind: InputClass): Uint8Array {
   const last = right.length - 1
   const wrong = Uint8Array.from(kind === 'random' ? randomBytes(right.length) : right)
   wrong[last] = (right[last] as number) ^ 1
@@ -55,7 +56,7 @@ function drawScalar(crypto: Crypto, kind: InputClass): Scalar {
 
 function fixedBase(crypto: Crypto): Trial {
   return {
-    name: 'fixed base multiplied, by secret',
+    name: 'fixed base, by secret',
     inputBytes: SCALAR_BYTES,
     draw: (kind) => drawScalar(crypto, kind),
     bind: (secret) => () => crypto.publicPoint(secret as Scalar)[0] as number,
@@ -65,21 +66,23 @@ function fixedBase(crypto: Crypto): Trial {
 function variableBase(crypto: Crypto): Trial {
   const { point } = keyPair(crypto)
   return {
-    name: 'variable base multiplied, by secret',
+    name: 'variable base, by secret',
     inputBytes: SCALAR_BYTES,
     draw: (kind) => drawScalar(crypto, kind),
     bind: (secret) => () => crypto.multiply(secret as Scalar, point)?.[0] as number,
   }
 }
 
-/** Packets that do not open. */
-function packetTag(crypto: Crypto): Trial {
+/** Packets that do not open, and the tag with which they would. */
+export function packetTag(crypto: Crypto): Trial & { readonly right: Uint8Array } {
   const [key, nonce] = [randomBytes(32), randomBytes(12)]
   const sealed = crypto.aeadSeal(key, nonce, NOTHING, randomBytes(TEXT_BYTES))
+  const right = sealed.subarray(-TAG_BYTES)
   return {
-    name: 'packet refused, by where its tag is wrong',
+    name: 'packet tag, by where it is wrong',
+    right,
     inputBytes: sealed.length,
-    draw: (kind) => concat(sealed.subarray(0, TEXT_BYTES), wrongTag(sealed.subarray(TEXT_BYTES), kind)),
+    draw: (kind) => concat(sealed.subarray(0, TEXT_BYTES), wrongTag(right, kind)),
     bind: (packet) => () => (crypto.aeadOpen(key, nonce, NOTHING, packet) === undefined ? 1 : 0),
   }
 }
@@ -87,7 +90,7 @@ function packetTag(crypto: Crypto): Trial {
 function handshakeMac(): Trial {
   const right = randomBytes(MAC_BYTES)
   return {
-    name: 'handshake MAC compared, by where it is wrong',
+    name: 'handshake MAC, by where it is wrong',
     inputBytes: MAC_BYTES,
     draw: (kind) => wrongTag(right, kind),
     bind: (mac) => () => (equalConstantTime(right, mac) ? 1 : 0),
