@@ -52,15 +52,6 @@ export const ORDER = memory.data<u8>(
   16,
 )
 
-/** l in limbs of 21 bits, 32 bits each in memory. */
-export const ORDER_LIMBS = memory.data<i32>(
-  [1430509, 1626855, 1442968, 997804, 1960495, 683900, 0, 0, 0, 0, 0, 0, 1],
-  16,
-)
-
-/** 2^252 - l in balanced limbs of 21 bits: 2^252 = the sum of FOLD[i] 2^(21 i), mod l. */
-export const FOLD = memory.data<i32>([666643, 470296, 654183, -997805, 136657, -683901], 16)
-
 /** Whether the equations above hold, and the generator lies on the curve. Debug build, once at start. */
 export function constantsHold(): bool {
   const a: usize = EDWARDS_SCRATCH
