@@ -24,6 +24,11 @@ export const limits = {
   /** Bytes of half-arrived messages held for one session, and for all of an endpoint. */
   reassemblySessionBytes: 8 * MIB,
   reassemblyTotalBytes: 64 * MIB,
+  /** Of these, at most so many from one address, and from one network (/24 of IPv4, /48 of IPv6). */
+  reassemblyAddressBytes: 16 * MIB,
+  reassemblyNetworkBytes: 32 * MIB,
+  /** Age from which the oldest half-arrived message makes way for another. */
+  reassemblyEvictMs: 10 * SECOND_MS,
   /** What a half-arrived message, and each separate part or gap, occupies and is charged beside its bytes. */
   reassemblyMessageChargeBytes: 512,
   reassemblyPartChargeBytes: 64,
@@ -219,6 +224,9 @@ export type LinkLimits = {
     | 'packetsPerKey'
     | 'reassemblySessionBytes'
     | 'reassemblyTotalBytes'
+    | 'reassemblyAddressBytes'
+    | 'reassemblyNetworkBytes'
+    | 'reassemblyEvictMs'
     | 'reassemblySessionMessages'
     | 'reassemblyParts'
     | 'sendQueueBytes'

@@ -17,14 +17,18 @@ import { type Chunk, charge, type Delivered, type Outgoing } from './outgoing.js
 import { Packer } from './packer.js'
 import { type Opened, PACKET_OVERHEAD_BYTES } from './protection.js'
 import { type Range, RangeSet } from './ranges.js'
-import { type Part, Reassembly, type ReassemblyRoom } from './reassembly.js'
+import { type Part, Reassembly } from './reassembly.js'
+import type { ReassemblyRoom } from './reassembly-room.js'
 import { Recovery } from './recovery.js'
+import type { Source } from './sources.js'
 
 /** What the channel tells its session while it takes a packet. */
 export interface ChannelSink {
   message(number: number, message: Uint8Array): void
   delivered(delivered: Delivered): void
   drop(code: DropCode): void
+  /** Room was needed that messages of this session held: it has to end. */
+  evicted(): void
 }
 
 /** Why a session must end: what the peer said, or what it did wrong and has to be told. */
@@ -72,6 +76,7 @@ export class Channel {
     outgoing: Outgoing,
     shared: Shared,
     sink: ChannelSink,
+    source: Source | undefined,
     initiated: boolean,
     now: Millis,
   ) {
@@ -81,7 +86,7 @@ export class Channel {
     this.bounds = shared.bounds
     this.sink = sink
     this.packer = new Packer(shared.writer, this.acks, outgoing)
-    this.reassembly = new Reassembly(shared.bounds, shared.room)
+    this.reassembly = new Reassembly(shared.bounds, shared.room, source, () => sink.evicted())
     this.liveness = new Liveness(shared.bounds, initiated, now)
     // The responder holds its session for unproved until it has had a packet.
     this.packer.pingDue = initiated
@@ -119,10 +124,10 @@ export class Channel {
       case 'ack':
         return this.onAck(now, frame.value)
       case 'fragment':
-        return this.onPart(frame.value)
+        return this.onPart(now, frame.value)
       case 'whole': {
         const { message, data } = frame.value
-        return this.onPart({ message, data, offset: 0, totalBytes: data.length })
+        return this.onPart(now, { message, data, offset: 0, totalBytes: data.length })
       }
       case 'close':
         return { reason: reasonByNumber.get(frame.value.reason) ?? 'goingAway', tellPeer: false }
@@ -174,8 +179,8 @@ export class Channel {
     this.recovery.onMoved(sealer.next)
   }
 
-  private onPart(part: Part): Ending | 'refused' | undefined {
-    const accepted = this.reassembly.accept(part)
+  private onPart(now: Millis, part: Part): Ending | 'refused' | undefined {
+    const accepted = this.reassembly.accept(now, part)
     switch (accepted.type) {
       case 'held':
         return undefined

@@ -231,7 +231,7 @@ class Endpoint implements LinkEndpoint {
   private begin({ from, established, response, initBytes, ...names }: Answered): void {
     const id = this.sessions.freshId()
     const outgoing = new Outgoing(this.bounds.sendQueueBytes)
-    const channel = this.hub.channel(id, established, outgoing, false)
+    const channel = this.hub.channel(id, established, outgoing, sourceOf(from.host))
     const expiresAt = this.hub.now + this.bounds.handshakeTimeoutMs
     const session = new Session({ id, ...names }, from, outgoing, { name: 'answering', channel, response, expiresAt })
     this.sessions.add(session)
@@ -252,7 +252,7 @@ class Endpoint implements LinkEndpoint {
     if (established === undefined) return 'LINK_HANDSHAKE'
     session.counters.onReceived(sizeBytes)
     session.address = phase.initiation.answeredFrom(from)
-    const channel = this.hub.channel(session.id, established, session.outgoing, true)
+    const channel = this.hub.channel(session.id, established, session.outgoing)
     const roundTripMs = phase.initiation.roundTripMs(this.hub.now)
     if (roundTripMs !== undefined) channel.recovery.onRoundTrip(roundTripMs, 0)
     phase.initiation.wipe()

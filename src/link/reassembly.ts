@@ -7,7 +7,10 @@
 import { equal } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { type LinkLimits, limits } from '../base/limits.js'
+import type { Millis } from '../base/time.js'
 import { RangeSet } from './ranges.js'
+import type { Held, ReassemblyRoom, Tenant } from './reassembly-room.js'
+import type { Source } from './sources.js'
 
 /** A part of a message, or all of it. */
 export interface Part {
@@ -23,46 +26,34 @@ export type Accepted =
   | { readonly type: 'complete'; readonly message: Uint8Array }
   | { readonly type: 'refused'; readonly code: DropCode }
 
-interface HalfArrived {
+interface HalfArrived extends Held {
   readonly bytes: Uint8Array
   readonly arrived: RangeSet
   missingBytes: number
 }
 
-/** Room for half-arrived messages of all sessions of an endpoint. */
-export class ReassemblyRoom {
-  private freeBytes: number
-
-  constructor(totalBytes: number) {
-    this.freeBytes = totalBytes
-  }
-
-  reserve(bytes: number): boolean {
-    if (bytes > this.freeBytes) return false
-    this.freeBytes -= bytes
-    return true
-  }
-
-  release(bytes: number): void {
-    this.freeBytes += bytes
-  }
-}
-
 const HELD: Accepted = { type: 'held' }
 
-export class Reassembly {
+export class Reassembly implements Tenant {
+  readonly source: Source | undefined
   private readonly bounds: LinkLimits
   private readonly room: ReassemblyRoom
+  private readonly onEvicted: () => void
   private readonly halfArrived = new Map<number, HalfArrived>()
   private readonly complete = new RangeSet()
   private heldBytes = 0
+  private now: Millis = 0
 
-  constructor(bounds: LinkLimits, room: ReassemblyRoom) {
+  /** `onEvicted` has to end the session: what was acknowledged of a message that had to go is not there any more. */
+  constructor(bounds: LinkLimits, room: ReassemblyRoom, source: Source | undefined, onEvicted: () => void) {
     this.bounds = bounds
     this.room = room
+    this.source = source
+    this.onEvicted = onEvicted
   }
 
-  accept(part: Part): Accepted {
+  accept(now: Millis, part: Part): Accepted {
+    this.now = now
     if (this.complete.has(part.message)) return HELD
     const started = this.halfArrived.get(part.message)
     if (started !== undefined) return this.add(started, part)
@@ -78,9 +69,14 @@ export class Reassembly {
 
   /** Gives the room of everything half-arrived back. */
   clear(): void {
-    this.room.release(this.heldBytes)
+    this.room.release(this, this.heldBytes)
     this.heldBytes = 0
+    for (const held of this.halfArrived.values()) this.room.leave(held)
     this.halfArrived.clear()
+  }
+
+  evict(): void {
+    this.onEvicted()
   }
 
   /** Each gap in the numbers completed costs memory: so many and no more. The lowest missing one is always taken. */
@@ -91,8 +87,15 @@ export class Reassembly {
   private begin({ message, totalBytes }: Part): HalfArrived | undefined {
     if (this.halfArrived.size >= this.bounds.reassemblySessionMessages) return undefined
     if (!this.reserve(totalBytes + limits.reassemblyMessageChargeBytes)) return undefined
-    const begun = { bytes: new Uint8Array(totalBytes), arrived: new RangeSet(), missingBytes: totalBytes }
+    const begun = {
+      tenant: this,
+      begunAt: this.now,
+      bytes: new Uint8Array(totalBytes),
+      arrived: new RangeSet(),
+      missingBytes: totalBytes,
+    }
     this.halfArrived.set(message, begun)
+    this.room.enter(begun)
     return begun
   }
 
@@ -120,6 +123,7 @@ export class Reassembly {
   /** One that began with room to complete completes, so the gaps may be twice their bound and no more. */
   private finish(message: number, held: HalfArrived): Accepted {
     this.halfArrived.delete(message)
+    this.room.leave(held)
     this.release(held.bytes.length + limits.reassemblyMessageChargeBytes)
     this.addRange(this.complete, message, message)
     return { type: 'complete', message: held.bytes }
@@ -136,14 +140,15 @@ export class Reassembly {
   }
 
   private reserve(bytes: number): boolean {
-    if (this.heldBytes + bytes > this.bounds.reassemblySessionBytes || !this.room.reserve(bytes)) return false
+    if (this.heldBytes + bytes > this.bounds.reassemblySessionBytes || !this.room.reserve(this.now, this, bytes))
+      return false
     this.heldBytes += bytes
     return true
   }
 
   private release(bytes: number): void {
     this.heldBytes -= bytes
-    this.room.release(bytes)
+    this.room.release(this, bytes)
   }
 }
 

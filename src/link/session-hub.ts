@@ -15,9 +15,10 @@ import type { Established } from './handshake.js'
 import type { LinkOutput, PeerAddress, SessionId } from './link.js'
 import type { Outgoing } from './outgoing.js'
 import { Queue } from './queue.js'
-import { ReassemblyRoom } from './reassembly.js'
+import { ReassemblyRoom } from './reassembly-room.js'
 import type { Session } from './session.js'
 import { SessionTable } from './session-table.js'
+import type { Source } from './sources.js'
 
 export class SessionHub {
   readonly sessions: SessionTable
@@ -32,7 +33,7 @@ export class SessionHub {
     this.sessions = new SessionTable(bounds, random)
     this.shared = {
       bounds,
-      room: new ReassemblyRoom(bounds.reassemblyTotalBytes),
+      room: new ReassemblyRoom(bounds),
       writer: new Writer(limits.datagramBytes),
     }
   }
@@ -101,8 +102,8 @@ export class SessionHub {
     session.end()
   }
 
-  /** The channel of a session whose handshake is done. */
-  channel(id: SessionId, established: Established, outgoing: Outgoing, initiated: boolean): Channel {
+  /** The channel of a session whose handshake is done; `source` is where it was begun from, unless by this end. */
+  channel(id: SessionId, established: Established, outgoing: Outgoing, source?: Source): Channel {
     const sink: ChannelSink = {
       message: (number, message) => this.outputs.push({ type: 'received', session: id, number, message }),
       delivered: ({ number, cost }) => this.outputs.push({ type: 'delivered', session: id, number, cost }),
@@ -110,7 +111,13 @@ export class SessionHub {
         const session = this.sessions.get(id)
         if (session !== undefined) this.drop(code, session.address)
       },
+      evicted: () => {
+        const session = this.sessions.get(id)
+        if (session === undefined) return
+        this.drop('LINK_REASSEMBLY_EVICTED', session.address)
+        this.end(session, 'limit', 'limit')
+      },
     }
-    return new Channel(established, outgoing, this.shared, sink, initiated, this.now)
+    return new Channel(established, outgoing, this.shared, sink, source, source === undefined, this.now)
   }
 }

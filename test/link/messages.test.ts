@@ -311,6 +311,40 @@ t.test('reassembly', (t) => {
     t.end()
   })
 
+  t.test('holds so many bytes for one address, and for one network', (t) => {
+    const shares = { reassemblyAddressBytes: 2 * each, reassemblyNetworkBytes: 3 * each }
+    const { network, server, peer } = rawPair(shares)
+    const beside = acceptedPeer(network, server, 1)
+    const neighbour = acceptedPeer(network, server, 2, '198.51.100.10')
+    const far = acceptedPeer(network, server, 3, '203.0.113.1')
+    t.ok(isAcknowledged(network, peer, fragment(0, whole, 0, 10)))
+    t.ok(isAcknowledged(network, beside, fragment(0, whole, 0, 10)), 'at the bound')
+    t.notOk(isAcknowledged(network, beside, fragment(1, pattern(2), 0, 1)), 'one past')
+    t.ok(isAcknowledged(network, neighbour, fragment(0, whole, 0, 10)), 'another address of the network')
+    t.notOk(isAcknowledged(network, neighbour, fragment(1, pattern(2), 0, 1)), 'one past')
+    t.ok(isAcknowledged(network, far, fragment(0, whole, 0, 10)))
+    peer.say({ kind: 'close', value: { reason: 0 } })
+    t.ok(isAcknowledged(network, beside, fragment(1, pattern(2), 0, 1)), 'room again')
+    t.end()
+  })
+
+  t.test('lets the oldest make way once it has had its time, and ends its session', (t) => {
+    const { network, server, peer } = rawPair({ reassemblyTotalBytes: 2 * each })
+    const other = acceptedPeer(network, server, 1)
+    t.ok(isAcknowledged(network, peer, fragment(0, whole, 0, 10)))
+    network.run(limits.reassemblyEvictMs - 1)
+    t.ok(isAcknowledged(network, other, fragment(0, whole, 0, 10)))
+    t.notOk(isAcknowledged(network, other, fragment(1, whole, 0, 10)), 'too early')
+    network.run(1)
+    t.ok(isAcknowledged(network, other, fragment(1, whole, 0, 10)))
+    t.strictSame(server.drops(), ['LINK_REASSEMBLY_FULL', 'LINK_REASSEMBLY_EVICTED'])
+    t.match(server.all('closed'), [{ reason: 'limit' }])
+    t.strictSame(peer.exchange(peer.seal({ kind: 'ping', value: {} })), [], 'its own session is the one that ended')
+    network.run(limits.reassemblyEvictMs)
+    t.notOk(isAcknowledged(network, other, fragment(2, whole, 0, 10)), 'nobody makes way for itself')
+    t.end()
+  })
+
   t.test('holds so many messages', (t) => {
     const { network, peer } = rawPair(bounds)
     for (const message of [0, 1, 2, 3]) t.ok(isAcknowledged(network, peer, fragment(message, pattern(2), 0, 1)))

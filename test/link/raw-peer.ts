@@ -50,11 +50,12 @@ export class RawPeer {
     return present(this.initiation.datagram())
   }
 
-  /** Hands raw bytes over and returns the datagrams that come back at once. */
+  /** Hands raw bytes over and returns the datagrams that come back at once, those to others left out. */
   exchange(bytes: Uint8Array, from = this.address): Uint8Array[] {
     const before = this.network.sent.length
     this.network.deliver(this.server, from, bytes)
-    return this.network.sent.slice(before).map((sent) => sent.bytes)
+    const back = this.network.sent.slice(before).filter(({ to }) => same(to, from) || same(to, this.address))
+    return back.map(({ bytes }) => bytes)
   }
 
   seal(...frames: readonly (Frame | Uint8Array)[]): Uint8Array {
@@ -86,4 +87,8 @@ export function acceptedPeer(network: Network, server: Node, number = 0, host?: 
   if (!peer.shakeHands()) throw new Error('no response')
   peer.say({ kind: 'ping', value: {} })
   return peer
+}
+
+function same(a: PeerAddress, b: PeerAddress): boolean {
+  return a.host === b.host && a.port === b.port
 }
