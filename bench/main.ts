@@ -5,7 +5,9 @@
 import { Command } from 'commander'
 import { ProtocolError } from '../src/base/errors.js'
 import { reportError } from '../src/cli/output.js'
-import { runSubject, subjectNames } from './subjects.js'
+import { type CompareOptions, compare } from './compare.js'
+import { type ReportOptions, report } from './report.js'
+import { runSubject, subjectNames, usualSubjects } from './subjects.js'
 
 interface RunOptions {
   readonly json?: boolean
@@ -15,11 +17,11 @@ interface RunOptions {
 const program = new Command('bench')
   .exitOverride()
   .enablePositionalOptions()
-  .argument('[subjects...]', `${subjectNames.join(', ')}; all of them where none is named`)
+  .argument('[subjects...]', `${subjectNames.join(', ')}; where none is named, all but timing`)
   .option('--json', 'print one JSON object a subject on standard output, each on a line')
   .option('--quick', 'fewer rows, shorter measurements')
   .action(async (names: string[], { json = false, quick = false }: RunOptions) => {
-    for (const name of names.length === 0 ? subjectNames : names) {
+    for (const name of names.length === 0 ? usualSubjects : names) {
       const { text, problem, ...run } = await runSubject(name, { quick })
       const { notes, machine, node, v8, fieldBuild } = run
       if (json) process.stdout.write(`${JSON.stringify(run)}\n`)
@@ -31,6 +33,22 @@ const program = new Command('bench')
       process.stderr.write(`${name}: ${problem}\n`)
       process.exitCode = 1
     }
+  })
+
+program
+  .command('report')
+  .description('write one HTML page with tables and plots')
+  .option('--from <file...>', 'use runs kept with --json instead of measuring')
+  .option('--out <file>', 'where to', 'bench-report.html')
+  .option('--quick', 'fewer rows, shorter measurements')
+  .action((options: ReportOptions) => report(options))
+
+program
+  .command('compare')
+  .description('fail where a ratio of bench/baseline.json got worse')
+  .option('--update', 'measure and write the baseline for this version of Node')
+  .action(async (options: CompareOptions) => {
+    if (!(await compare(options))) process.exitCode = 1
   })
 
 try {

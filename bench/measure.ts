@@ -33,7 +33,7 @@ const SAMPLES = 3
 let sink = 0
 
 export function effort(quick: boolean): Effort {
-  return quick ? { rounds: 3, seconds: 0.06 } : { rounds: 7, seconds: 0.15 }
+  return quick ? { rounds: 3, seconds: 0.06 } : { rounds: 5, seconds: 0.12 }
 }
 
 /** A contestant that runs in this process; `run` hands back a byte of its result. */

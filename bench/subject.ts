@@ -25,3 +25,26 @@ export interface SubjectRun {
   readonly results: readonly object[]
   readonly notes: readonly string[]
 }
+
+/** A row of `throughput`: what one role, or the network as a whole, reached. */
+export interface ThroughputRow {
+  /** Whose figure it is: `P2 alone`, `end to end`, ... */
+  readonly role: string
+  readonly workers: number
+  readonly copiesPerSecond: number
+  /** CPU time of the role for one copy. */
+  readonly usPerCopyCpu: number
+}
+
+/** A row of `latency`: from send to delivery, a copy. */
+export interface LatencyRow {
+  readonly members: number
+  readonly mixing: 'off' | 'rollercoaster'
+  readonly p50Ms: number
+  readonly p90Ms: number
+  readonly p99Ms: number
+  /** From send to the last member's delivery, median over the messages. */
+  readonly lastMemberMs: number
+  /** All copies, or an even choice of them. */
+  readonly samplesMs: readonly number[]
+}

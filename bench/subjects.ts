@@ -22,6 +22,10 @@ const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<Bench
 }
 
 export const subjectNames: readonly string[] = Object.keys(subjects)
+/** It takes minutes, and judges instead of measuring: it is run only by name. */
+const APART = 'timing'
+/** What is run where none is named. */
+export const usualSubjects = subjectNames.filter((name) => name !== APART)
 
 export async function runSubject(
   name: string,

@@ -28,8 +28,8 @@ const SERVER_WIDTH = 8
 
 let serverPoint: { readonly hex: string; readonly point: RistrettoPoint } | undefined
 
-/** Beyond it a message takes seconds, and its copies cost what they do here. */
-const MOST_COPIES = 256
+/** Beyond it a message takes a good part of a second or more, and each of its copies what it does here. */
+const MOST_COPIES = 64
 
 export const nobleContestant: Contestant = {
   name: '@noble/curves',
