@@ -28,6 +28,8 @@ export interface ProxyOptions {
   readonly advertise?: string
   /** Mean of the random wait of each copy, in milliseconds; default 50. */
   readonly meanWaitMs?: number
+  /** Mean of the random wait of each request on its way to the proxy that splits it, in milliseconds; default 0, none. */
+  readonly meanForwardWaitMs?: number
   readonly signal?: AbortSignal
   readonly log?: Log
   readonly observe?: FieldObserver
@@ -65,6 +67,7 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
         server,
         advertised: [await advertisedAddress(options.advertise, at)],
         meanWaitMs: options.meanWaitMs ?? DEFAULT_MEAN_WAIT_MS,
+        meanForwardWaitMs: options.meanForwardWaitMs ?? 0,
         threads: workers.threads,
         ...(options.observe && { observe: options.observe }),
       }),

@@ -14,6 +14,8 @@ export interface ProxyOptions extends RoleContext {
   readonly advertised: readonly PeerAddress[]
   /** Mean of the random wait of each copy. */
   readonly meanWaitMs: number
+  /** Mean of the random wait of each request that is passed on to the proxy it is for; default 0, which is none. */
+  readonly meanForwardWaitMs?: number
   /** Jobs that are done at one time; default 1. */
   readonly threads?: number
 }

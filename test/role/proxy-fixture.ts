@@ -57,11 +57,16 @@ export interface Surroundings {
 
 export interface SurroundingsOptions {
   readonly meanWaitMs?: number
+  readonly meanForwardWaitMs?: number
   readonly bounds?: Partial<ProxyLimits>
 }
 
 /** A proxy that is connected and listed. */
-export function surroundings({ meanWaitMs = 20, bounds = {} }: SurroundingsOptions = {}): Surroundings {
+export function surroundings({
+  meanWaitMs = 20,
+  meanForwardWaitMs = 0,
+  bounds = {},
+}: SurroundingsOptions = {}): Surroundings {
   const network = new VirtualNetwork(seed, calm)
   const identities = { server: newIdentity(), proxy: newIdentity(), next: newIdentity() }
   const serverKeys = createSealingKeys(crypto, random)
@@ -120,6 +125,7 @@ export function surroundings({ meanWaitMs = 20, bounds = {} }: SurroundingsOptio
           server: { identityKey: identities.server.identityKey, addresses: [addresses.server] },
           advertised: [addresses.proxy],
           meanWaitMs,
+          meanForwardWaitMs,
         },
         bounds,
       ),

@@ -14,7 +14,7 @@ import { NextHops } from '../../src/role/proxy/next-hops.js'
 import type { OpenedRequest } from '../../src/role/proxy/open-request.js'
 import { RequestReplays } from '../../src/role/proxy/replays.js'
 import { Splitter } from '../../src/role/proxy/splitter.js'
-import { WaitingCopies } from '../../src/role/proxy/waiting.js'
+import { Waiting } from '../../src/role/proxy/waiting.js'
 import type { ListedProxy } from '../../src/role/server-link.js'
 import { Work } from '../../src/role/work.js'
 import { encodeMessage } from '../../src/wire/message.js'
@@ -157,6 +157,39 @@ t.test('as the hop before another proxy', (t) => {
     const [taken] = around.next.machine.of('request')
     t.strictSame(taken && encodeMessage('request', taken), request)
     t.equal(around.proxy.machine.status().forwardedMessages, 1)
+    t.end()
+  })
+
+  t.test('keeps each request for an exponential time where it is set to, copies for the server not', (t) => {
+    const meanMs = 300
+    const around = surroundings({ meanForwardWaitMs: meanMs })
+    const { network, next } = around
+    const waits: number[] = []
+    for (let i = 0; i < 400; i++) {
+      const sentAt = network.now
+      const request = encodeMessage('request', { ephemeral: random(32) as Point, sealed: random(30) })
+      around.toProxy(forward(around.identities.next, request))
+      const count = next.machine.received.length
+      t.ok(network.runUntil(() => next.machine.received.length > count, 20 * meanMs))
+      waits.push(network.now - sentAt)
+    }
+    const quickest = Math.min(...waits)
+    // What the network takes is the same for all; an exponential time is hardly ever much above 0 at its least.
+    const times = waits.map((wait) => wait - quickest).sort((a, b) => a - b)
+    const mean = times.reduce((sum, each) => sum + each, 0) / times.length
+    // Of 400 draws each of these lies five deviations inside: a run in a million fails for no reason.
+    t.ok(Math.abs(mean / meanMs - 1) < 0.25, `mean ${mean}`)
+    t.ok(Math.abs((times[200] as number) / (Math.LN2 * meanMs) - 1) < 0.35, `median ${times[200]}`)
+    t.ok((times[395] as number) > 2.5 * meanMs && (times[395] as number) < 8 * meanMs, `99th part ${times[395]}`)
+    const before = around.server.machine.of('copy').length
+    around.toProxy(
+      forward(
+        around.identities.server,
+        encodeMessage('copy', { reference: 1, extension: noExtension, sealed: random(300) }),
+      ),
+    )
+    network.runFor(Math.ceil(quickest) + 60)
+    t.equal(around.server.machine.of('copy').length, before + 1)
     t.end()
   })
 
@@ -825,6 +858,20 @@ t.test('bounds', (t) => {
     t.end()
   })
 
+  t.test('messages that wait are among those held, and fail where no link is free when their time comes', (t) => {
+    const hops = new NextHops(endpoint(), random, 10)
+    let taken = 0
+    while (taken <= limits.forwardMessages && hops.forwardToProxy(START, listed(), Uint8Array.of(1))) taken++
+    t.equal(taken, limits.forwardMessages)
+    t.notOk(hops.forwardToProxy(START, listed(), Uint8Array.of(1)))
+    t.equal(hops.held, limits.forwardMessages)
+    t.ok((hops.deadline() ?? 0) > START)
+    hops.timeout(START + 100)
+    t.equal(hops.held, limits.nextHops)
+    t.equal(hops.counts.failed, limits.forwardMessages - limits.nextHops)
+    t.end()
+  })
+
   t.test('links to next hops, of which an idle one makes room', (t) => {
     const own = endpoint()
     const hops = new NextHops(own, random)
@@ -839,8 +886,8 @@ t.test('bounds', (t) => {
 })
 
 t.test('copies leave by their due times, equal ones in random order', (t) => {
-  const waiting = new WaitingCopies(random)
-  const copy = (name: number) => ({ sealed: Uint8Array.of(name), heldUntil: START })
+  const waiting = new Waiting<{ readonly sealed: Uint8Array }>(random)
+  const copy = (name: number) => ({ sealed: Uint8Array.of(name) })
   const dues = Array.from({ length: 200 }, (_, i) => (i * 37) % 100)
   for (const [name, due] of dues.entries()) waiting.add(due, copy(name))
   const order: number[] = []

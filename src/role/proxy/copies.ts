@@ -9,12 +9,19 @@ import { exponentialMs, type RandomBytes } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
 import type { LinkEndpoint, MessageNumber, SessionId } from '../../link/link.js'
 import { encodeMessage } from '../../wire/message.js'
-import { type SealedCopy, WaitingCopies } from './waiting.js'
+import { Waiting } from './waiting.js'
 
 export interface CopiesOptions {
   readonly random: RandomBytes
   readonly endpoint: LinkEndpoint
   readonly meanWaitMs: number
+}
+
+/** A copy sealed for CS, on its way there. */
+interface SealedCopy {
+  readonly sealed: Uint8Array
+  /** When it becomes worthless. */
+  readonly heldUntil: Millis
 }
 
 interface SentCopy {
@@ -32,7 +39,7 @@ const BUSY_WAIT_MS = 5_000
 export class Copies {
   readonly counts = { sent: 0, answered: 0, expired: 0 }
   private readonly options: CopiesOptions
-  private readonly waiting: WaitingCopies
+  private readonly waiting: Waiting<SealedCopy>
   /** By reference, oldest first. */
   private readonly sent = new Map<number, SentCopy>()
   private readonly references = new Map<MessageNumber, number>()
@@ -41,7 +48,7 @@ export class Copies {
 
   constructor(options: CopiesOptions) {
     this.options = options
-    this.waiting = new WaitingCopies(options.random)
+    this.waiting = new Waiting(options.random)
   }
 
   /** Copies that are held, those yet to be made and those without an answer among them. */

@@ -6,14 +6,21 @@
 import { key, toHex } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
-import { type RandomBytes, randomBelow } from '../../base/random.js'
+import { exponentialMs, type RandomBytes, randomBelow } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, PeerAddress, SessionId } from '../../link/link.js'
 import type { ListedProxy } from '../server-link.js'
+import { Waiting } from './waiting.js'
 
 export interface NextHopEvent {
   readonly type: 'drop'
   readonly code: DropCode
+}
+
+/** A message that waits its random time before anything is done about it. */
+interface Delayed {
+  readonly proxy: ListedProxy
+  readonly message: Uint8Array
 }
 
 interface Held {
@@ -46,15 +53,20 @@ export class NextHops {
   readonly counts = { passedOn: 0, failed: 0 }
   private readonly endpoint: LinkEndpoint
   private readonly random: RandomBytes
+  private readonly meanWaitMs: number
+  private readonly delayed: Waiting<Delayed>
   private readonly hops = new Map<string, Hop>()
   private readonly bySession = new Map<SessionId, Hop>()
   private readonly events: NextHopEvent[] = []
   private heldMessages = 0
   private heldBytes = 0
 
-  constructor(endpoint: LinkEndpoint, random: RandomBytes) {
+  /** `meanWaitMs` is the mean of the random time that each message for a proxy waits; 0 for none. */
+  constructor(endpoint: LinkEndpoint, random: RandomBytes, meanWaitMs = 0) {
     this.endpoint = endpoint
     this.random = random
+    this.meanWaitMs = meanWaitMs
+    this.delayed = new Waiting(random)
   }
 
   /** Messages that no next hop has acknowledged. */
@@ -64,16 +76,18 @@ export class NextHops {
 
   /** Takes a message for a listed proxy; false where there is no room for it. */
   forwardToProxy(now: Millis, proxy: ListedProxy, message: Uint8Array): boolean {
-    const name = toHex(proxy.id)
-    const hop = this.hops.get(name) ?? this.addHop(now, name)
-    if (hop === undefined) return false
-    hop.proxy = proxy
-    return this.hold(now, hop, message, limits.forwardHoldMs)
+    if (this.meanWaitMs === 0) {
+      const hop = this.hopTo(now, proxy)
+      return hop !== undefined && this.reserve(message) && this.hold(now, hop, message.slice(), limits.forwardHoldMs)
+    }
+    if (!this.reserve(message)) return false
+    this.delayed.add(now + exponentialMs(this.random, this.meanWaitMs), { proxy, message: message.slice() })
+    return true
   }
 
   /** Takes a message for CS, to be sent as soon as there is a link to it. */
   forwardToServer(now: Millis, message: Uint8Array): boolean {
-    return this.hold(now, this.serverHop(now), message, limits.copyHoldMs)
+    return this.reserve(message) && this.hold(now, this.serverHop(now), message.slice(), limits.copyHoldMs)
   }
 
   /** The link to CS is there. */
@@ -99,6 +113,7 @@ export class NextHops {
   }
 
   timeout(now: Millis): void {
+    this.releaseDue(now)
     for (const hop of this.hops.values()) {
       this.giveUp(now, hop)
       if (isIdle(hop) && now >= hop.idleAt) this.remove(now, hop)
@@ -107,7 +122,7 @@ export class NextHops {
   }
 
   deadline(): Millis | undefined {
-    let next: Millis | undefined
+    let next = this.delayed.nextDue()
     for (const hop of this.hops.values()) {
       next = earliest(next, oldestOf(hop)?.heldUntil)
       if (hop.name !== SERVER && isIdle(hop)) next = earliest(next, hop.idleAt)
@@ -157,14 +172,36 @@ export class NextHops {
     this.hops.delete(hop.name)
   }
 
-  private hold(now: Millis, hop: Hop, message: Uint8Array, holdMs: number): boolean {
+  private hopTo(now: Millis, proxy: ListedProxy): Hop | undefined {
+    const name = toHex(proxy.id)
+    const hop = this.hops.get(name) ?? this.addHop(now, name)
+    if (hop !== undefined) hop.proxy = proxy
+    return hop
+  }
+
+  /** Makes room for a message; false where there is none. */
+  private reserve({ length }: Uint8Array): boolean {
     if (this.heldMessages >= limits.forwardMessages) return false
-    if (this.heldBytes + message.length > limits.forwardBytes) return false
+    if (this.heldBytes + length > limits.forwardBytes) return false
     this.heldMessages++
-    this.heldBytes += message.length
-    hop.unsent.push({ message: message.slice(), heldUntil: now + holdMs })
+    this.heldBytes += length
+    return true
+  }
+
+  /** Takes a message for which room was reserved, and keeps its bytes. */
+  private hold(now: Millis, hop: Hop, message: Uint8Array, holdMs: number): true {
+    hop.unsent.push({ message, heldUntil: now + holdMs })
     this.flush(now, hop)
     return true
+  }
+
+  private releaseDue(now: Millis): void {
+    while ((this.delayed.nextDue() ?? Number.POSITIVE_INFINITY) <= now) {
+      const { proxy, message } = this.delayed.take() as Delayed
+      const hop = this.hopTo(now, proxy)
+      if (hop === undefined) this.failed(message)
+      else this.hold(now, hop, message, limits.forwardHoldMs)
+    }
   }
 
   /** Hands the link as much as it takes; opens it where there is something to send. */
@@ -196,7 +233,7 @@ export class NextHops {
     const held = hop.sent.get(number)
     if (held !== undefined) {
       hop.sent.delete(number)
-      this.letGo(held)
+      this.letGo(held.message)
       this.counts.passedOn++
     }
     hop.attempts = 0
@@ -221,24 +258,24 @@ export class NextHops {
   private giveUp(now: Millis, hop: Hop): void {
     const oldest = oldestOf(hop)
     if (oldest === undefined || oldest.heldUntil > now) return
-    for (const held of hop.unsent) if (held.heldUntil <= now) this.failed(held)
+    for (const held of hop.unsent) if (held.heldUntil <= now) this.failed(held.message)
     hop.unsent = hop.unsent.filter(({ heldUntil }) => heldUntil > now)
     for (const [number, held] of hop.sent) {
       if (held.heldUntil > now) continue
       hop.sent.delete(number)
-      this.failed(held)
+      this.failed(held.message)
     }
   }
 
-  private failed(held: Held): void {
-    this.letGo(held)
+  private failed(message: Uint8Array): void {
+    this.letGo(message)
     this.counts.failed++
     this.events.push({ type: 'drop', code: 'FORWARD_FAILED' })
   }
 
-  private letGo(held: Held): void {
+  private letGo({ length }: Uint8Array): void {
     this.heldMessages--
-    this.heldBytes -= held.message.length
+    this.heldBytes -= length
   }
 }
 

@@ -85,7 +85,7 @@ class ProxyMachine implements ProxyRole {
     this.sealingKeys = createSealingKeys(crypto, random)
     this.replays = new RequestReplays(crypto)
     this.copies = new Copies({ random, endpoint: this.endpoint, meanWaitMs: options.meanWaitMs })
-    this.nextHops = new NextHops(this.endpoint, random)
+    this.nextHops = new NextHops(this.endpoint, random, options.meanForwardWaitMs)
     this.requests = new Requests({
       ...options,
       bounds,

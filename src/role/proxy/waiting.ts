@@ -1,27 +1,20 @@
 /**
- * Copies that wait for their time, those of all requests in one heap: they leave in the order of their due times, and
- * equal ones in random order, so that nothing of the order in which they were made is left (PROTOCOL.md section 5).
+ * What waits for its random time, copies of all requests in one heap or messages for next hops: they leave in the order of
+ * their due times, and equal ones in random order, so that nothing of the order in which they came is left (PROTOCOL.md section 5).
  */
 import { type RandomBytes, randomBelow } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
 
-/** A copy sealed for CS, on its way there. */
-export interface SealedCopy {
-  readonly sealed: Uint8Array
-  /** When it becomes worthless. */
-  readonly heldUntil: Millis
-}
-
-interface Entry {
+interface Entry<T> {
   readonly due: Millis
   readonly tie: number
-  readonly copy: SealedCopy
+  readonly item: T
 }
 
-export class WaitingCopies {
+export class Waiting<T> {
   private readonly random: RandomBytes
   /** A binary heap: no entry stands before one that it comes after. */
-  private readonly heap: Entry[] = []
+  private readonly heap: Entry<T>[] = []
 
   constructor(random: RandomBytes) {
     this.random = random
@@ -35,12 +28,12 @@ export class WaitingCopies {
     return this.heap[0]?.due
   }
 
-  add(due: Millis, copy: SealedCopy): void {
-    const entry = { due, tie: randomBelow(this.random, 2 ** 32), copy }
+  add(due: Millis, item: T): void {
+    const entry = { due, tie: randomBelow(this.random, 2 ** 32), item }
     let at = this.heap.push(entry) - 1
     while (at > 0) {
       const parent = (at - 1) >> 1
-      const above = this.heap[parent] as Entry
+      const above = this.heap[parent] as Entry<T>
       if (!comesBefore(entry, above)) break
       this.heap[at] = above
       at = parent
@@ -48,25 +41,25 @@ export class WaitingCopies {
     this.heap[at] = entry
   }
 
-  peek(): SealedCopy | undefined {
-    return this.heap[0]?.copy
+  peek(): T | undefined {
+    return this.heap[0]?.item
   }
 
-  /** Removes the copy that is due first. */
-  take(): SealedCopy | undefined {
+  /** Removes what is due first. */
+  take(): T | undefined {
     const first = this.heap[0]
     const last = this.heap.pop()
     if (first === undefined || last === undefined) return undefined
     if (this.heap.length > 0) this.sink(last)
-    return first.copy
+    return first.item
   }
 
-  private sink(entry: Entry): void {
+  private sink(entry: Entry<T>): void {
     let at = 0
     for (;;) {
       let child = 2 * at + 1
       const right = this.heap[child + 1]
-      if (right !== undefined && comesBefore(right, this.heap[child] as Entry)) child++
+      if (right !== undefined && comesBefore(right, this.heap[child] as Entry<T>)) child++
       const below = this.heap[child]
       if (below === undefined || !comesBefore(below, entry)) break
       this.heap[at] = below
@@ -76,6 +69,6 @@ export class WaitingCopies {
   }
 }
 
-function comesBefore(a: Entry, b: Entry): boolean {
+function comesBefore(a: Entry<unknown>, b: Entry<unknown>): boolean {
   return a.due === b.due ? a.tie < b.tie : a.due < b.due
 }
