@@ -37,7 +37,7 @@ const LINE = 64
 const WARM_UP_MS = 60
 
 /** Every result ends here, so that no run can be left out as useless. */
-export let sink = 0
+let sink = 0
 
 export function prepare(trial: Trial): Bench {
   // The first goes to the compilers, the second tells how long a run takes, the third brings the batch to rest.
@@ -59,6 +59,7 @@ function sampleOf(trial: Trial, batch: number, milliseconds: number, least: numb
     random.push(...line.refill())
     for (let i = 0; i < LINE; i++) times.push(line.measure(i))
   }
+  if (!Number.isInteger(sink)) throw new Error(`${trial.name} gave no result`)
   return { times: Float64Array.from(times), random: Uint8Array.from(random) }
 }
 
