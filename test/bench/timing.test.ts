@@ -143,5 +143,6 @@ t.test('a trial reads each input where it stands, and ten times the work is foun
   t.equal(times.length, random.length)
   t.ok(runs >= bench.batch * times.length)
   t.match(judge(Array.from({ length: 5 }, () => compareClasses(bench.sample(0)))), { verdict: 'leak', t: /^[^-]/ })
+  t.throws(() => prepare({ ...trial, bind: () => () => Number.NaN }), /work gave no result/)
   t.end()
 })
