@@ -2,6 +2,7 @@
 import { cpus } from 'node:os'
 import { ProtocolError } from '../src/base/errors.js'
 import { loadCrypto } from '../src/driver/crypto.js'
+import { latency } from './latency.js'
 import { link } from './link.js'
 import { open } from './open.js'
 import { overhead } from './overhead.js'
@@ -9,6 +10,7 @@ import { primitives } from './primitives.js'
 import { slots } from './slots.js'
 import { split } from './split.js'
 import type { BenchOptions, BenchReport, SubjectRun } from './subject.js'
+import { throughput } from './throughput.js'
 import { timing } from './timing.js'
 
 const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
@@ -18,6 +20,8 @@ const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<Bench
   open,
   slots,
   link,
+  throughput,
+  latency,
   timing,
 }
 
