@@ -31,6 +31,7 @@ export const dropCodes = {
   LINK_FRAGMENT_OVERLAP: 'a fragment that contradicts an earlier one',
   LINK_REASSEMBLY_FULL: 'no room for another half-arrived message',
   LINK_REASSEMBLY_EVICTED: 'a half-arrived message that made way for another; its link was closed',
+  LINK_REKEY: 'an offer of new keys out of turn',
   LINK_IDENTITY: 'an identity proof that does not fit its link',
   LINK_ACK: 'an acknowledgement of packets never sent',
   // Roles

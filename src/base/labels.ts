@@ -67,6 +67,8 @@ export const labels = {
   packetKey: label('lk'),
   /** KDF: packet number mask key. */
   packetMask: label('lh'),
+  /** KDF: keys that follow the handshake's. */
+  rekey: label('lr'),
   /** Hash: keyed record of slots already accepted by CS. */
   slotReplay: label('sr'),
 } as const

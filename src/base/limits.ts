@@ -19,6 +19,10 @@ export const limits = {
   replayWindowPackets: 8192,
   /** Protocol: packets protected under one key. */
   packetsPerKey: 2 ** 31,
+  /** Time, and packets of either direction, after which a session's keys are replaced; how long old ones still open. */
+  rekeyMs: 2 * MINUTE_MS,
+  rekeyPackets: 2 ** 24,
+  rekeyOverlapMs: 10 * SECOND_MS,
   /** Ranges in one ACK frame. */
   ackRanges: 32,
   /** Bytes of half-arrived messages held for one session, and for all of an endpoint. */
@@ -222,6 +226,9 @@ export const limits = {
 export type LinkLimits = {
   readonly [Bound in
     | 'packetsPerKey'
+    | 'rekeyMs'
+    | 'rekeyPackets'
+    | 'rekeyOverlapMs'
     | 'reassemblySessionBytes'
     | 'reassemblyTotalBytes'
     | 'reassemblyAddressBytes'

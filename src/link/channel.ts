@@ -5,6 +5,7 @@
  */
 import type { DropCode } from '../base/errors.js'
 import { type LinkLimits, limits } from '../base/limits.js'
+import type { RandomBytes } from '../base/random.js'
 import { earliest, type Millis } from '../base/time.js'
 import type { FormatValue, Writer } from '../wire/codec.js'
 import type { packet } from '../wire/datagram.js'
@@ -13,17 +14,19 @@ import { AckTracker, acknowledgedRanges } from './acks.js'
 import type { Purpose } from './counters.js'
 import type { Established } from './handshake.js'
 import { Liveness } from './liveness.js'
+import type { LinkCrypto } from './noise.js'
 import { type Chunk, charge, type Delivered, type Outgoing } from './outgoing.js'
 import { Packer } from './packer.js'
 import { type Opened, PACKET_OVERHEAD_BYTES } from './protection.js'
 import { type Range, RangeSet } from './ranges.js'
 import { type Part, Reassembly } from './reassembly.js'
 import type { ReassemblyRoom } from './reassembly-room.js'
-import { Recovery } from './recovery.js'
+import { Recovery, type SentPacket } from './recovery.js'
+import { type IndexSource, type RekeyFrame, SessionKeys } from './session-keys.js'
 import type { Source } from './sources.js'
 
 /** What the channel tells its session while it takes a packet. */
-export interface ChannelSink {
+export interface ChannelSink extends IndexSource {
   message(number: number, message: Uint8Array): void
   delivered(delivered: Delivered): void
   drop(code: DropCode): void
@@ -44,6 +47,8 @@ export interface OutgoingDatagram {
 
 /** What the sessions of an endpoint share. */
 export interface Shared {
+  readonly crypto: LinkCrypto
+  readonly random: RandomBytes
   readonly bounds: LinkLimits
   readonly room: ReassemblyRoom
   /** Packets are put together one at a time, all in here. */
@@ -56,9 +61,8 @@ const reasonByNumber = new Map(
 )
 
 export class Channel {
-  readonly handshakeHash: Uint8Array
   readonly recovery = new Recovery()
-  private readonly established: Established
+  private readonly keys: SessionKeys
   private readonly outgoing: Outgoing
   private readonly bounds: LinkLimits
   private readonly sink: ChannelSink
@@ -80,8 +84,7 @@ export class Channel {
     initiated: boolean,
     now: Millis,
   ) {
-    this.established = established
-    this.handshakeHash = established.handshakeHash
+    this.keys = new SessionKeys(established, shared, sink, initiated, now)
     this.outgoing = outgoing
     this.bounds = shared.bounds
     this.sink = sink
@@ -92,8 +95,12 @@ export class Channel {
     this.packer.pingDue = initiated
   }
 
-  open(received: FormatValue<typeof packet>): Opened {
-    return this.established.opener.open(received)
+  get handshakeHash(): Uint8Array {
+    return this.keys.handshakeHash
+  }
+
+  open(now: Millis, received: FormatValue<typeof packet>): Opened {
+    return this.keys.open(now, received)
   }
 
   /** Takes the frames of an opened packet; says if the session has to end with it. */
@@ -134,6 +141,8 @@ export class Channel {
       case 'pathChallenge':
         this.onPathChallenge(frame.value.data)
         return undefined
+      case 'rekey':
+        return this.onRekey(now, frame.value)
       default:
         frame satisfies never
         return undefined
@@ -145,8 +154,17 @@ export class Channel {
     if (pathResponses.length < limits.pathResponses) pathResponses.push(data.slice())
   }
 
+  private onRekey(now: Millis, frame: RekeyFrame): Ending | undefined {
+    const taken = this.keys.onRekey(now, frame)
+    if (taken === 'LINK_REKEY') return this.violation(taken)
+    if (taken.answer !== undefined) this.packer.control.push({ kind: 'rekey', value: taken.answer })
+    // The responder stays with the old keys until a packet under the new ones has come.
+    if (taken.switched) this.packer.pingDue = true
+    return undefined
+  }
+
   private onAck(now: Millis, frame: FormatValue<typeof ack>): Ending | undefined {
-    const next = this.established.sealer.next
+    const { next } = this.keys
     const ranges = acknowledgedRanges(frame)
     if (frame.largest >= next || ranges.some((range) => this.wasLeftOut(range))) return this.violation('LINK_ACK')
     const { acknowledged, lost } = this.recovery.onAck(now, ranges, frame.delayUs / 1000, next)
@@ -157,9 +175,14 @@ export class Channel {
         if (delivered !== undefined) this.sink.delivered(delivered)
       }
     }
-    for (const packet of lost) this.outgoing.onLost(packet.chunks)
+    for (const packet of lost) this.onLost(packet)
     if (acknowledged.length > 0) this.probes = 0
     return undefined
+  }
+
+  private onLost({ chunks, control }: SentPacket): void {
+    this.outgoing.onLost(chunks)
+    this.packer.control.push(...control)
   }
 
   private wasLeftOut({ low, high }: Range): boolean {
@@ -171,12 +194,12 @@ export class Channel {
    * to somebody else by acknowledging it blindly, `count` numbers are left out, and the window begins at its least.
    */
   onMoved(count: number): void {
-    const { sealer } = this.established
-    const next = Math.min(sealer.next + count, this.bounds.packetsPerKey - 1)
-    if (next > sealer.next) this.leftOut.add(sealer.next, next - 1)
+    const { keys } = this
+    const next = Math.min(keys.next + count, this.bounds.packetsPerKey - 1)
+    if (next > keys.next) this.leftOut.add(keys.next, next - 1)
     if (this.leftOut.count > limits.leftOutRuns) this.leftOut.dropLowest()
-    sealer.next = Math.max(sealer.next, next)
-    this.recovery.onMoved(sealer.next)
+    keys.skipTo(Math.max(keys.next, next))
+    this.recovery.onMoved(keys.next)
   }
 
   private onPart(now: Millis, part: Part): Ending | 'refused' | undefined {
@@ -204,29 +227,36 @@ export class Channel {
 
   /** Whether no packet may be sent any more but the one that says so. */
   spent(): boolean {
-    return this.established.sealer.next >= this.bounds.packetsPerKey - 1
+    return this.keys.next >= this.bounds.packetsPerKey - 1
   }
 
   /** The next datagram that may leave, if any. */
   next(now: Millis): OutgoingDatagram | undefined {
     const mayElicit = this.probes > 0 || this.recovery.hasRoom()
     if (!this.acks.due(now) && !(mayElicit && this.packer.pending())) return undefined
+    if (mayElicit) this.offerKeys(now)
     const ackLargest = this.packer.begin(now)
     const chunks: Chunk[] = []
-    const purpose = mayElicit ? this.packer.content(chunks) : 'ackOnly'
+    const control: Frame[] = []
+    const purpose = mayElicit ? this.packer.content(chunks, control) : 'ackOnly'
     const frames = this.packer.frames()
-    return frames.length === 0 ? undefined : this.emit(now, frames, purpose, chunks, ackLargest)
+    return frames.length === 0 ? undefined : this.emit(now, frames, purpose, { chunks, control, ackLargest })
+  }
+
+  /** New keys go out with the next packet that something else wants sent: silence needs none. */
+  private offerKeys(now: Millis): void {
+    const offer = this.keys.takeOffer(now)
+    if (offer !== undefined) this.packer.control.push({ kind: 'rekey', value: offer })
   }
 
   private emit(
     now: Millis,
     frames: Uint8Array,
     purpose: Purpose,
-    chunks: readonly Chunk[],
-    ackLargest: number | undefined,
+    { chunks, control, ackLargest }: Pick<SentPacket, 'chunks' | 'control' | 'ackLargest'>,
   ): OutgoingDatagram {
-    const number = this.established.sealer.next
-    const bytes = this.established.sealer.seal(frames)
+    const number = this.keys.next
+    const bytes = this.keys.seal(frames)
     this.liveness.onSent(now)
     if (ackLargest !== undefined) this.acks.onSent()
     if (purpose !== 'ackOnly') {
@@ -237,6 +267,7 @@ export class Channel {
         sentAt: now,
         bytes: bytes.length,
         chunks,
+        control,
         ackLargest,
         state: 'inFlight',
         retiredAt: now,
@@ -252,12 +283,15 @@ export class Channel {
   closeDatagram(now: Millis, reason: CloseReason): Uint8Array {
     this.packer.begin(now)
     this.packer.close(closeReasons[reason])
-    return this.established.sealer.seal(this.packer.frames())
+    return this.keys.seal(this.packer.frames())
   }
 
   deadline(): Millis {
     const idleAt = this.liveness.idleAt()
-    const dueAt = earliest(earliest(this.acks.deadline(), this.recovery.deadline()), this.keepaliveAt())
+    const dueAt = earliest(
+      earliest(this.acks.deadline(), this.recovery.deadline()),
+      earliest(this.keepaliveAt(), this.keys.deadline()),
+    )
     return Math.min(idleAt, dueAt ?? idleAt)
   }
 
@@ -274,22 +308,22 @@ export class Channel {
       if (this.recovery.unanswered >= this.bounds.unansweredProbes) return 'silent'
       this.onRecoveryTimeout(now)
     }
+    this.keys.timeout(now)
     if ((this.keepaliveAt() ?? Number.POSITIVE_INFINITY) <= now) this.packer.pingDue = true
     return undefined
   }
 
   private onRecoveryTimeout(now: Millis): void {
-    const { type, packets } = this.recovery.onTimeout(now, this.established.sealer.next)
-    for (const packet of packets) this.outgoing.onLost(packet.chunks)
+    const { type, packets } = this.recovery.onTimeout(now, this.keys.next)
+    for (const packet of packets) this.onLost(packet)
     if (type === 'lost') return
     this.probes = Math.max(1, packets.length)
-    if (packets.every((packet) => packet.chunks.length === 0)) this.packer.pingDue = true
+    if (packets.every((packet) => packet.chunks.length + packet.control.length === 0)) this.packer.pingDue = true
   }
 
   /** Wipes the keys and gives back what the session held. */
   wipe(): void {
-    this.established.sealer.wipe()
-    this.established.opener.wipe()
+    this.keys.wipe()
     this.reassembly.clear()
   }
 }

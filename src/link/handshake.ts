@@ -2,7 +2,7 @@
  * The datagrams of a handshake: an init with the MAC that only who knows the responder's key can make, repeated until it
  * is answered, and the response (PROTOCOL.md section 10.1). Cookies as in WireGuard, section 5.4.7 of its paper.
  */
-import { concat, equalConstantTime, type Key } from '../base/bytes.js'
+import { concat, equalConstantTime, type Key, wipe } from '../base/bytes.js'
 import { labels } from '../base/labels.js'
 import type { LinkLimits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
@@ -21,6 +21,10 @@ export interface Established {
   readonly sealer: PacketSealer
   readonly opener: PacketOpener
   readonly handshakeHash: Uint8Array
+  /** Secret: what the next keys are made of, besides fresh ones. */
+  readonly rekeySecret: Uint8Array
+  /** How this end names the session. */
+  readonly index: Uint8Array
 }
 
 const PROLOGUE = concat(labels.linkPrologue, Uint8Array.of(1))
@@ -130,6 +134,8 @@ export class Initiation {
     if (read === undefined) return undefined
     const { initiatorKey, responderKey, handshakeHash } = read.secrets
     return {
+      rekeySecret: rekeySecretOf(this.crypto, read.secrets),
+      index: this.index,
       sealer: new PacketSealer(this.crypto, initiatorKey, response.senderIndex),
       opener: new PacketOpener(this.crypto, responderKey, this.index, this.bounds.packetsPerKey),
       handshakeHash,
@@ -202,6 +208,14 @@ export function answerInit(
   }
 }
 
+/** Before the keys are made use of, which wipes them. */
+function rekeySecretOf(crypto: LinkCrypto, { initiatorKey, responderKey, handshakeHash }: SessionSecrets): Uint8Array {
+  const both = concat(initiatorKey, responderKey)
+  const secret = crypto.hkdf(both, handshakeHash, labels.rekey, 32)
+  wipe(both)
+  return secret
+}
+
 function responderSession(
   crypto: LinkCrypto,
   bounds: LinkLimits,
@@ -210,6 +224,8 @@ function responderSession(
   secrets: SessionSecrets,
 ): Established {
   return {
+    rekeySecret: rekeySecretOf(crypto, secrets),
+    index,
     sealer: new PacketSealer(crypto, secrets.responderKey, init.senderIndex),
     opener: new PacketOpener(crypto, secrets.initiatorKey, index, bounds.packetsPerKey),
     handshakeHash: secrets.handshakeHash,

@@ -4,7 +4,7 @@
  */
 import type { Millis } from '../base/time.js'
 import type { Writer } from '../wire/codec.js'
-import { ack, encodeFrame, frameKinds } from '../wire/frame.js'
+import { ack, encodeFrame, type Frame, frameKinds } from '../wire/frame.js'
 import type { AckTracker } from './acks.js'
 import type { Purpose } from './counters.js'
 import { type Chunk, chunkBytes, type Outgoing, writeChunk } from './outgoing.js'
@@ -15,6 +15,8 @@ export class Packer {
   pingDue = false
   /** Path challenges to be answered, the oldest first. */
   readonly pathResponses: Uint8Array[] = []
+  /** Frames of the session itself, sent again until one of their packets has arrived. */
+  readonly control: Frame[] = []
   private readonly writer: Writer
   private readonly acks: AckTracker
   private readonly outgoing: Outgoing
@@ -27,7 +29,7 @@ export class Packer {
 
   /** Whether anything waits that asks for an acknowledgement. */
   pending(): boolean {
-    return this.pingDue || this.pathResponses.length > 0 || this.outgoing.pending()
+    return this.pingDue || this.pathResponses.length > 0 || this.control.length > 0 || this.outgoing.pending()
   }
 
   /** What has been written, valid until more is. */
@@ -49,12 +51,17 @@ export class Packer {
    * Writes what asks for an acknowledgement. Lost chunks, new chunks and the rest never share a packet, so that each
    * datagram is a first transmission or is not.
    */
-  content(chunks: Chunk[]): Purpose {
+  content(chunks: Chunk[], control: Frame[]): Purpose {
     const response = this.pathResponses.shift()
     if (response !== undefined) {
       this.writer.bytes(encodeFrame({ kind: 'pathResponse', value: { data: response } }))
       return 'data'
     }
+    for (let frame = this.control.shift(); frame !== undefined; frame = this.control.shift()) {
+      this.writer.bytes(encodeFrame(frame))
+      control.push(frame)
+    }
+    if (control.length > 0) return 'data'
     this.chunks(chunks, (room) => this.outgoing.takeLost(room))
     if (chunks.length > 0) return 'retransmission'
     this.chunks(chunks, (room, first) => this.outgoing.takeNew(room, first))

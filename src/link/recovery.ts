@@ -5,6 +5,7 @@
  */
 import { limits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
+import type { Frame } from '../wire/frame.js'
 import { type CongestionController, Reno } from './congestion.js'
 import type { Chunk } from './outgoing.js'
 import { Queue } from './queue.js'
@@ -16,6 +17,7 @@ export interface SentPacket {
   readonly sentAt: Millis
   readonly bytes: number
   readonly chunks: readonly Chunk[]
+  readonly control: readonly Frame[]
   /** Largest number that an ACK frame in it acknowledged. */
   readonly ackLargest: number | undefined
   state: 'inFlight' | 'acknowledged' | 'lost' | 'probed'

@@ -13,6 +13,7 @@ import { Channel, type ChannelSink, type Shared } from './channel.js'
 import { Counters, type Purpose } from './counters.js'
 import type { Established } from './handshake.js'
 import type { LinkOutput, PeerAddress, SessionId } from './link.js'
+import type { LinkCrypto } from './noise.js'
 import type { Outgoing } from './outgoing.js'
 import { Queue } from './queue.js'
 import { ReassemblyRoom } from './reassembly-room.js'
@@ -29,9 +30,11 @@ export class SessionHub {
   private readonly shared: Shared
   private readonly ready = new Queue<Session>()
 
-  constructor(bounds: LinkLimits, random: RandomBytes) {
+  constructor(crypto: LinkCrypto, random: RandomBytes, bounds: LinkLimits) {
     this.sessions = new SessionTable(bounds, random)
     this.shared = {
+      crypto,
+      random,
       bounds,
       room: new ReassemblyRoom(bounds),
       writer: new Writer(limits.datagramBytes),
@@ -110,6 +113,11 @@ export class SessionHub {
       drop: (code) => {
         const session = this.sessions.get(id)
         if (session !== undefined) this.drop(code, session.address)
+      },
+      freshIndex: () => this.sessions.addIndex(this.sessions.get(id) as Session),
+      releaseIndex: (index) => {
+        const session = this.sessions.get(id)
+        if (session !== undefined) this.sessions.dropIndex(session, index)
       },
       evicted: () => {
         const session = this.sessions.get(id)

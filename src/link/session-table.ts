@@ -7,15 +7,8 @@ import type { RandomBytes } from '../base/random.js'
 import { Deadlines } from './deadlines.js'
 import type { SessionId } from './link.js'
 import type { Session } from './session.js'
+import { INDEX_BYTES, indexNumber, type SessionIndex } from './session-index.js'
 import { Shares, type Source } from './sources.js'
-
-const INDEX_BYTES = 4
-
-/** A session's index as it stands in packets, and as the number that it is found by. */
-export interface SessionIndex {
-  readonly bytes: Uint8Array
-  readonly number: number
-}
 
 export class SessionTable {
   readonly deadlines = new Deadlines<Session>()
@@ -68,7 +61,7 @@ export class SessionTable {
 
   add(session: Session): void {
     this.byId.set(session.id, session)
-    this.byIndex.set(session.index, session)
+    for (const index of session.indexes) this.byIndex.set(index, session)
     if (session.initKey !== undefined) this.byInit.set(session.initKey, session)
     if (session.phase.name === 'answering') this.halfOpen++
     this.deadlines.update(session)
@@ -85,9 +78,22 @@ export class SessionTable {
     if (session.phase.name === 'answering') this.halfOpen--
     if (session.source !== undefined) this.shares.remove(session.source)
     this.byId.delete(session.id)
-    this.byIndex.delete(session.index)
+    for (const index of session.indexes) this.byIndex.delete(index)
     if (session.initKey !== undefined) this.byInit.delete(session.initKey)
     this.deadlines.remove(session)
+  }
+
+  /** One more index for a session: its next keys go by it. */
+  addIndex(session: Session): SessionIndex {
+    const index = this.freshIndex()
+    session.indexes.add(index.number)
+    this.byIndex.set(index.number, session)
+    return index
+  }
+
+  dropIndex(session: Session, index: number): void {
+    session.indexes.delete(index)
+    this.byIndex.delete(index)
   }
 
   freshId(): SessionId {
@@ -101,8 +107,4 @@ export class SessionTable {
       if (!this.byIndex.has(number)) return { bytes, number }
     }
   }
-}
-
-function indexNumber(index: Uint8Array): number {
-  return new DataView(index.buffer, index.byteOffset, INDEX_BYTES).getUint32(0)
 }

@@ -25,8 +25,8 @@ export type Phase =
 
 export class Session implements Timed {
   readonly id: SessionId
-  /** The 4 bytes by which the peer names this session, as a number. */
-  readonly index: number
+  /** The numbers of the indexes by which the peer names this session: two while its keys are being replaced. */
+  readonly indexes: Set<number>
   readonly initiated: boolean
   readonly outgoing: Outgoing
   readonly counters = new Counters()
@@ -48,7 +48,7 @@ export class Session implements Timed {
     phase: Phase,
   ) {
     this.id = names.id
-    this.index = names.index
+    this.indexes = new Set([names.index])
     this.initKey = names.initKey
     this.address = address
     this.outgoing = outgoing

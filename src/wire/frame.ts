@@ -73,7 +73,12 @@ export const pathResponse = format('path response', 'Answers a path challenge, w
   ['data', bytes(8), 'as challenged'],
 ])
 
-export const frames = { ping, ack, fragment, whole, close, pathChallenge, pathResponse } as const
+export const rekey = format('rekey', 'Offers new packet keys, or answers such an offer (PROTOCOL.md section 10.2).', [
+  ['index', bytes(4), 'random; names the session in packets towards the sender under the new keys'],
+  ['ephemeral', bytes(32), 'fresh X25519 public key'],
+])
+
+export const frames = { ping, ack, fragment, whole, close, pathChallenge, pathResponse, rekey } as const
 
 export const frameKinds = {
   ping: 0x01,
@@ -83,6 +88,7 @@ export const frameKinds = {
   close: 0x05,
   pathChallenge: 0x06,
   pathResponse: 0x07,
+  rekey: 0x08,
 } as const
 export type FrameKind = keyof typeof frameKinds
 

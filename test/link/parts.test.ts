@@ -162,7 +162,16 @@ t.test('the window', (t) => {
 })
 
 function packet(number: number, sentAt: number): SentPacket {
-  return { number, sentAt, bytes: 1200, chunks: [], ackLargest: undefined, state: 'inFlight', retiredAt: sentAt }
+  return {
+    number,
+    sentAt,
+    bytes: 1200,
+    chunks: [],
+    control: [],
+    ackLargest: undefined,
+    state: 'inFlight',
+    retiredAt: sentAt,
+  }
 }
 
 function sending(count: number, everyMs = 0): Recovery {
