@@ -38,6 +38,7 @@ export {
   WINDOWS_CAPACITY,
 } from './layout'
 export { openCopies, RECORD_BYTES } from './open'
+export { openPacket, PACKET_HEAD_BYTES, sealPacket } from './packets'
 export { addPoints, addScalars, identityPoint, multiplyPoint, publicPoint, reduceWide } from './points'
 export { aeadOpen, aeadSeal, chachaBlock, openAny, requestKey, seal } from './seal'
 export { makeSlots } from './slots'

@@ -2,11 +2,12 @@
  * Exports of the debug build only: single parts of the core, so that tests can hold each against its published vectors
  * and against exact arithmetic at the limb bounds. Operands and results at the addresses named, lengths unchecked.
  */
+import { blocks4 } from './aead/chacha20'
 import { absorb, finish, start } from './aead/poly1305'
 import * as field from './curve/field'
 import { squareRootOfRatio } from './curve/root'
-import { hash, hmac } from './hash/sha256'
-import { ELEMENT_BYTES, KEY, OUTPUT, POINT, RESULT, SECOND_POINT, TEXT } from './layout'
+import { hash, hash64x4, hmac } from './hash/sha256'
+import { ELEMENT_BYTES, KEY, NONCE, OUTPUT, POINT, RESULT, SECOND_POINT, TEXT } from './layout'
 
 const A: usize = OUTPUT
 const B: usize = OUTPUT + ELEMENT_BYTES
@@ -15,6 +16,16 @@ const PRODUCT: usize = OUTPUT + 2 * ELEMENT_BYTES
 /** RESULT = SHA-256 of TEXT. */
 export function probeHash(textBytes: i32): void {
   hash(RESULT, TEXT, textBytes)
+}
+
+/** RESULT = the digests of the four 64-byte messages at TEXT. */
+export function probeHashLanes(): void {
+  hash64x4(RESULT, TEXT)
+}
+
+/** RESULT = four blocks of key stream under KEY and NONCE. */
+export function probeBlocks(counter: u32): void {
+  blocks4(RESULT, KEY, counter, NONCE)
 }
 
 /** RESULT = HMAC-SHA256 of TEXT under KEY. */

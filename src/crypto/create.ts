@@ -4,6 +4,7 @@
 import sodium from 'libsodium-wrappers-sumo'
 import type { Crypto } from './crypto.js'
 import { createHashing } from './hash.js'
+import { createPackets } from './packets.js'
 import { createPassphrases } from './passphrase.js'
 import { createAead, createGroup255, createSealing } from './sealing.js'
 import { createAgreement, createSigning } from './signing.js'
@@ -22,6 +23,7 @@ export async function createCrypto(wasm: Uint8Array): Promise<Crypto> {
     build: 'wasm',
     ...hashing,
     ...createAead(core),
+    ...createPackets(core),
     ...createSigning(core, group.reduce),
     ...createAgreement(),
     ...group,

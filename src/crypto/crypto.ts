@@ -24,6 +24,31 @@ export interface Aead {
   chachaBlock(key: Uint8Array, counter: number, nonce: Uint8Array): Uint8Array
 }
 
+/** What a packet held, and its number in its direction. */
+export interface OpenedPacket {
+  readonly number: number
+  readonly frames: Uint8Array
+}
+
+/**
+ * Whole link packets (PROTOCOL.md sections 10.2 and 10.3). `keys` is the packet key of one direction and its mask key behind
+ * it, 64 bytes; `receiverIndex` is 4 bytes.
+ */
+export interface Packets {
+  /** The datagram that carries `frames` under this number, 25 bytes more. No number may be used twice under a key. */
+  sealPacket(keys: Uint8Array, receiverIndex: Uint8Array, number: number, frames: Uint8Array): Uint8Array
+  /**
+   * What the fields of a packet hold, or `undefined` where the tag does not fit or the number is 2^31 or more; nothing of
+   * a bad packet is released. Whether the number was seen before is the caller's to tell.
+   */
+  openPacket(
+    keys: Uint8Array,
+    receiverIndex: Uint8Array,
+    maskedNumber: Uint8Array,
+    sealedFrames: Uint8Array,
+  ): OpenedPacket | undefined
+}
+
 /** The secret half of an identity; `wipe` it when the device is forgotten. */
 export interface Identity {
   /** 32 bytes: the RFC 8032 private key, the only part that is stored. */
@@ -218,7 +243,7 @@ export interface Passphrases {
   argon2id(passphrase: Uint8Array, salt: Uint8Array, cost: PassphraseCost): Uint8Array
 }
 
-export interface Crypto extends Hashing, Aead, Signing, Agreement, Group255, Sealing, Splitting, Passphrases {
+export interface Crypto extends Hashing, Aead, Packets, Signing, Agreement, Group255, Sealing, Splitting, Passphrases {
   /** Names the build, e.g. `wasm`, for people and benchmarks. */
   readonly build: string
 }

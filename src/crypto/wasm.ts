@@ -30,6 +30,8 @@ interface Calls {
   tokens(from: number, count: number, partBytes: number, contentBytes: number, verdict: number): number
   payloadPoints(from: number, count: number): number
   openCopies(count: number, windows: number): number
+  sealPacket(index: number, number: number, framesBytes: number): number
+  openPacket(index: number, maskedNumber: number, sealedBytes: number): number
 }
 
 /** Addresses, capacities in bytes or entries, and sizes that the core states (assembly/layout.ts). */
@@ -46,6 +48,7 @@ const numberNames = [
   'NONCE',
   'OUTPUT',
   'OUTPUT_CAPACITY',
+  'PACKET_HEAD_BYTES',
   'PARTS',
   'POINT',
   'RECEIPT_KEYS',

@@ -4,10 +4,10 @@
  * PROTOCOL.md section 10.1.
  */
 import { type Key, key, utf8, wipe } from '../base/bytes.js'
-import type { Aead, Agreement, Hashing } from '../crypto/crypto.js'
+import type { Aead, Agreement, Hashing, Packets } from '../crypto/crypto.js'
 
 /** What a link asks of cryptography. */
-export type LinkCrypto = Hashing & Aead & Agreement
+export type LinkCrypto = Hashing & Aead & Agreement & Packets
 
 /** What both ends hold after the handshake; the keys are secret. */
 export interface SessionSecrets {

@@ -12,6 +12,7 @@ type Clause = (t: Test, crypto: Crypto, random: RandomBytes) => void
 const clauses: Readonly<Record<string, Clause>> = {
   'hashes, HMAC and HKDF': primitives.hashing,
   'packet protection opens what was sealed and nothing else': primitives.aead,
+  'link packets open as what was sealed and nothing else': primitives.packets,
   'identities, signatures and their refusals': primitives.identities,
   'refuses identity keys that are not of prime order': primitives.refusedIdentities,
   'agrees on secrets, and refuses an empty one': primitives.agreement,

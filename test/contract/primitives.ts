@@ -59,6 +59,32 @@ export function aead(t: Test, crypto: Crypto, random: RandomBytes): void {
   t.not(toHex(crypto.chachaBlock(secret, 2 ** 32 - 1, nonce)), toHex(crypto.chachaBlock(secret, 0, nonce)))
 }
 
+export function packets(t: Test, crypto: Crypto, random: RandomBytes): void {
+  const [keys, index, frames] = [random(64), random(4), random(40)]
+  // The sealed frames begin behind head, index and masked number.
+  const open = (datagram: Uint8Array) => crypto.openPacket(keys, index, datagram.slice(5, 9), datagram.slice(9))
+  for (const number of [0, 1, 0x01020304, 2 ** 31 - 1]) {
+    for (const framesBytes of [0, 1, 15, 16, 63, 64, 65, 447, 448, 449, 1175]) {
+      const text = random(framesBytes)
+      const datagram = crypto.sealPacket(keys, index, number, text)
+      t.equal(datagram.length, framesBytes + 25)
+      t.strictSame(datagram.slice(0, 5), concat(Uint8Array.of(0x14), index))
+      t.strictSame(open(datagram), { number, frames: text }, `${framesBytes} bytes under ${number}`)
+    }
+  }
+  const datagram = crypto.sealPacket(keys, index, 77, frames)
+  const survivors = bits(datagram).filter((bit) => bit >= 40 && open(flipped(datagram, bit)) !== undefined)
+  t.strictSame(survivors, [], 'no bit of number and sealed frames may turn')
+  const [masked, sealed] = [datagram.slice(5, 9), datagram.slice(9)]
+  t.equal(crypto.openPacket(keys, flipped(index, 9), masked, sealed), undefined, 'under another index')
+  for (const bit of [3, 300]) t.equal(crypto.openPacket(flipped(keys, bit), index, masked, sealed), undefined)
+  for (let length = 0; length < sealed.length; length++) {
+    t.equal(crypto.openPacket(keys, index, masked, sealed.slice(0, length)), undefined, `cut to ${length}`)
+  }
+  t.equal(open(crypto.sealPacket(keys, index, 2 ** 31, frames)), undefined, 'a number past all limits')
+  t.throws(() => crypto.sealPacket(random(63), index, 0, frames))
+}
+
 export function identities(t: Test, crypto: Crypto, random: RandomBytes): void {
   const identity = crypto.identity(random(32))
   const other = crypto.identity(random(32))

@@ -8,12 +8,13 @@ import { limits } from '../../src/base/limits.js'
 import { createCrypto } from '../../src/crypto/create.js'
 import type { SplitRequest } from '../../src/crypto/crypto.js'
 import { createHashing } from '../../src/crypto/hash.js'
+import { createPackets } from '../../src/crypto/packets.js'
 import { createAead, createGroup255, createSealing } from '../../src/crypto/sealing.js'
 import { createSigning } from '../../src/crypto/signing.js'
 import { createSplitting } from '../../src/crypto/splitting.js'
 import { instantiate, status } from '../../src/crypto/wasm.js'
 import { seed, seeded } from '../base/seeded.js'
-import { context, nothing, pair, pieces, window, world } from '../contract/fixtures.js'
+import { context, flipped, nothing, pair, pieces, window, world } from '../contract/fixtures.js'
 import { wasmBytes } from './builds.js'
 import { createProbes, type Limbs } from './probes.js'
 
@@ -86,6 +87,8 @@ t.test('every call refuses what is past its capacity', async (t) => {
     aeadSeal: [full - 15, full + 1, -1, -16, -(2 ** 31)].map((bytes) => calls.aeadSeal(bytes, 0)),
     aeadOpen: [full + 1, -1].map((bytes) => calls.aeadOpen(bytes, 0)),
     associated: [at.ASSOCIATED_CAPACITY + 1, -1].map((bytes) => calls.aeadSeal(0, bytes)),
+    sealPacket: [full - 24, -1, -(2 ** 31)].map((bytes) => calls.sealPacket(0, 0, bytes)),
+    openPacket: [full - 8, -1, -(2 ** 31)].map((bytes) => calls.openPacket(0, 0, bytes)),
     seal: [full - 47, -1].map((bytes) => calls.seal(bytes, 0, false)),
     openAny: [full + 1, -1].map((bytes) => calls.openAny(1, bytes, 0, false)),
     secrets: [at.SECRETS_CAPACITY + 1, -1].map((count) => calls.openAny(count, 48, 0, false)),
@@ -122,6 +125,10 @@ t.test('lengths that a call cannot take are errors, or no answer where they come
   const error = { code: 'BYTES_LENGTH' }
   t.equal(crypto.aeadSeal(random(32), random(12), nothing, long.subarray(16)).length, long.length)
   t.throws(() => crypto.aeadSeal(random(32), random(12), nothing, long.subarray(15)), error)
+  t.equal(crypto.sealPacket(random(64), random(4), 0, long.subarray(25)).length, long.length)
+  t.throws(() => crypto.sealPacket(random(64), random(4), 0, long.subarray(24)), error)
+  t.throws(() => crypto.openPacket(random(63), random(4), random(4), random(40)), error)
+  t.equal(crypto.openPacket(random(64), random(4), random(4), long.subarray(8)), undefined)
   t.throws(() => crypto.seal(point, context('copy'), long, random(64)), error)
   t.throws(() => crypto.seal(point, context('copy'), nothing, random(63)), error)
   t.throws(() => crypto.seal(point, context('copy', long), nothing, random(64)), error)
@@ -197,6 +204,20 @@ t.test('packet protection, points and sealing leave no secret in memory', async 
   const sealedPacket = aead.aeadSeal(aeadKey, random(12), nothing, secret('packet', random(100)))
   aead.aeadOpen(aeadKey, random(12), nothing, sealedPacket)
   secret('key stream', aead.chachaBlock(aeadKey, 0, random(12)))
+  const packets = createPackets(core)
+  const keys = random(64)
+  secret('packet and mask key', keys)
+  const [index, frames] = [random(4), secret('frames', random(1000))]
+  const nonce = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9)
+  for (const counter of [0, 1, 7, 8, 15]) {
+    secret(`block ${counter} of its key stream`, aead.chachaBlock(keys.slice(0, 32), counter, nonce))
+  }
+  const datagram = packets.sealPacket(keys, index, 9, frames)
+  // What seals and opens last must not hide what the one before it left.
+  t.strictSame(left(), [], 'sealing a packet')
+  t.strictSame(packets.openPacket(keys, index, datagram.slice(5, 9), datagram.slice(9))?.frames, frames)
+  t.strictSame(left(), [], 'opening a packet')
+  packets.openPacket(keys, index, datagram.slice(5, 9), flipped(datagram.slice(9), 80))
   t.strictSame(left(), [], 'packet protection')
 
   const identity = createSigning(core, group.reduce).identity(random(32))

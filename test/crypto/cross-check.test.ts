@@ -30,6 +30,8 @@ t.test('hashing and packet protection', async (t) => {
     t.strictSame(...both((crypto) => crypto.aeadSeal(secret, nonce, associated, text)))
     const counter = below(2 ** 32)
     t.strictSame(...both((crypto) => crypto.chachaBlock(secret, counter, nonce)))
+    const [keys, index] = [random(64), random(4)]
+    t.strictSame(...both((crypto) => crypto.sealPacket(keys, index, counter >>> 1, text)))
     const sealed = twin.aeadSeal(secret, nonce, associated, text)
     t.strictSame(core.aeadOpen(secret, nonce, associated, sealed), text)
     t.equal(core.aeadOpen(secret, nonce, associated, flipped(sealed, below(8 * sealed.length))), undefined)

@@ -42,6 +42,19 @@ export async function createProbes(wasm: Uint8Array) {
       call('probeHash', text.length)
       return take(at.RESULT, 32)
     },
+    /** The digests of four messages of 64 bytes. */
+    hashLanes(messages: Uint8Array): Uint8Array {
+      memory.set(messages, at.TEXT)
+      call('probeHashLanes')
+      return take(at.RESULT, 128)
+    },
+    /** Blocks `counter` to `counter` + 3. */
+    blocks4(key: Uint8Array, counter: number, nonce: Uint8Array): Uint8Array {
+      memory.set(key, at.KEY)
+      memory.set(nonce, at.NONCE)
+      call('probeBlocks', counter)
+      return take(at.RESULT, 256)
+    },
     hmac(key: Uint8Array, text: Uint8Array): Uint8Array {
       memory.set(key, at.KEY)
       memory.set(text, at.TEXT)

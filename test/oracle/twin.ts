@@ -6,6 +6,7 @@
 import { ed25519, ristretto255 } from '@noble/curves/ed25519.js'
 import sodium from 'libsodium-wrappers-sumo'
 import {
+  bigEndian,
   concat,
   type Digest,
   digest,
@@ -16,6 +17,7 @@ import {
   type Scalar,
   scalar,
   signature,
+  toHex,
 } from '../../src/base/bytes.js'
 import type { Crypto, SealContext } from '../../src/crypto/crypto.js'
 import { chachaBlock } from './chacha.js'
@@ -29,6 +31,7 @@ export async function createTwin(): Promise<Crypto> {
     build: 'libsodium twin',
     ...hashing,
     ...aead,
+    ...packets,
     ...signing,
     ...agreement,
     ...group,
@@ -63,6 +66,32 @@ const aead: Pick<Crypto, 'aeadSeal' | 'aeadOpen' | 'chachaBlock'> = {
   aeadOpen: (aeadKey, nonce, associated, sealed) =>
     attempt(() => sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, associated, nonce, aeadKey)),
   chachaBlock,
+}
+
+const packets: Pick<Crypto, 'sealPacket' | 'openPacket'> = {
+  sealPacket(keys, receiverIndex, number, frames) {
+    const associated = concat(Uint8Array.of(0x14), receiverIndex)
+    const sealed = aead.aeadSeal(keys.subarray(0, 32), packetNonce(number), associated, frames)
+    return concat(associated, masked(keys, bigEndian(number, 4), sealed), sealed)
+  },
+  openPacket(keys, receiverIndex, maskedNumber, sealed) {
+    if (sealed.length < 16) return undefined
+    const number = Number(`0x${toHex(masked(keys, maskedNumber, sealed))}`)
+    const associated = concat(Uint8Array.of(0x14), receiverIndex)
+    const frames = aead.aeadOpen(keys.subarray(0, 32), packetNonce(number), associated, sealed)
+    return frames === undefined || number >= 2 ** 31 ? undefined : { number, frames }
+  },
+}
+
+function packetNonce(number: number): Uint8Array {
+  return concat(new Uint8Array(8), bigEndian(number, 4))
+}
+
+/** A packet's number with the mask that its sealed frames select put on, or taken off. */
+function masked(keys: Uint8Array, number: Uint8Array, sealed: Uint8Array): Uint8Array {
+  const counter = new DataView(sealed.buffer, sealed.byteOffset).getUint32(0, true)
+  const block = chachaBlock(keys.slice(32), counter, sealed.slice(4, 16))
+  return number.map((byte, i) => byte ^ (block[i] as number))
 }
 
 const signing: Pick<Crypto, 'identity' | 'sign' | 'verify' | 'identityPoint' | 'linkPublicKey'> = {
