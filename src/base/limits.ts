@@ -195,6 +195,10 @@ export const limits = {
   /** Copies opened in one job, and their bytes. */
   openStepCopies: 64,
   openStepBytes: 4 * MIB,
+  /** Jobs of a node that wait for a worker thread; its role's own bounds keep it below. */
+  jobsWaiting: 1024,
+  /** Worker threads of a node. */
+  workers: 64,
   /** Payloads kept in memory between the disk and a connected device. */
   deliveryCacheBytes: 64 * MIB,
   /** Slot points remembered per window, against replay. */

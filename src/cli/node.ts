@@ -21,6 +21,7 @@ import {
   proxyModes,
   reachableAddress,
   wholeNumber,
+  workersOption,
 } from './options.js'
 
 interface Options {
@@ -30,6 +31,8 @@ interface Options {
   readonly advertise?: string
   readonly proxy: (typeof proxyModes)[number]
   readonly meanWait?: number
+  readonly meanForwardWait?: number
+  readonly workers?: number
   readonly padding: PaddingMode
   readonly readyFile?: string
   readonly logLevel: LogLevel
@@ -40,7 +43,7 @@ const MAX_MEAN_WAIT_MS = 60_000
 const LISTED_POLL_MS = 50
 
 export function addNode(program: Command): void {
-  dataOption(program.command('node'))
+  workersOption(dataOption(program.command('node')))
     .description('run a device, a proxy or both; the other commands talk to it')
     .option('--network <card|file>', 'network card of the server, or a file that holds it; remembered in DIR', nonEmpty)
     .option('--listen <host:port>', 'UDP address of the proxy, or of the device where there is no proxy', listenAddress)
@@ -55,6 +58,11 @@ export function addNode(program: Command): void {
       '--mean-wait <ms>',
       'mean of the random wait of each copy at this proxy',
       wholeNumber('--mean-wait', 0, MAX_MEAN_WAIT_MS),
+    )
+    .option(
+      '--mean-forward-wait <ms>',
+      'mean of the random wait of each request that this proxy passes on',
+      wholeNumber('--mean-forward-wait', 0, MAX_MEAN_WAIT_MS),
     )
     .option('--padding <mode>', `how sizes are hidden: ${paddingModes.join(', ')}`, oneOf(paddingModes), 'classes')
     .option('--ready-file <file>', 'write the ready line there as well', nonEmpty)
@@ -96,12 +104,18 @@ async function runNode(options: Options): Promise<void> {
   })
 }
 
-function checkOptions({ proxy, listen, advertise, meanWait }: Options): void {
+function checkOptions({ proxy, listen, advertise, meanWait, meanForwardWait, workers }: Options): void {
   if (proxy === 'on') {
     if (listen !== undefined) return
     throw new ProtocolError('USAGE', 'a proxy needs an address that others reach: add --listen HOST:PORT')
   }
-  const option = advertise !== undefined ? '--advertise' : meanWait !== undefined ? '--mean-wait' : undefined
+  const given = {
+    '--advertise': advertise,
+    '--mean-wait': meanWait,
+    '--mean-forward-wait': meanForwardWait,
+    '--workers': workers,
+  }
+  const option = Object.entries(given).find(([, value]) => value !== undefined)?.[0]
   if (option !== undefined)
     throw new ProtocolError('USAGE', `${option} is for proxies: add --proxy on, or leave it out`)
 }
@@ -131,6 +145,8 @@ async function proxyOf(options: Options, data: string, network: string, daemon: 
     log: createLog(options.logLevel),
     ...(options.advertise !== undefined && { advertise: options.advertise }),
     ...(options.meanWait !== undefined && { meanWaitMs: options.meanWait }),
+    ...(options.meanForwardWait !== undefined && { meanForwardWaitMs: options.meanForwardWait }),
+    ...(options.workers !== undefined && { workers: options.workers }),
   })
   daemon.defer(() => proxy.close())
   return proxy

@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander'
 import { ProtocolError } from '../base/errors.js'
+import { limits } from '../base/limits.js'
 import { defaultDataPath } from '../driver/data-directory.js'
 import type { LogLevel } from '../driver/log.js'
 import type { PaddingMode } from '../group/group.js'
@@ -50,6 +51,15 @@ export function wholeNumber(name: string, least: number, most: number): (text: s
     }
     return value
   }
+}
+
+/** What the commands take that do a lot for others. */
+export function workersOption(command: Command): Command {
+  return command.option(
+    '--workers <n>',
+    'worker threads for the work on points, 0 for none (default: the cores less one, at least one)',
+    wholeNumber('--workers', 0, limits.workers),
+  )
 }
 
 /** Seconds, fractions allowed; returns milliseconds. */

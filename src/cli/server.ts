@@ -6,13 +6,24 @@ import { ProtocolError } from '../base/errors.js'
 import type { LogLevel } from '../driver/log.js'
 import { controlPath } from './control/path.js'
 import { announce, forgetReadyFile, runDaemon } from './daemon.js'
-import { dataOf, dataOption, listenAddress, logLevels, nonEmpty, oneOf, reachableAddress, repeated } from './options.js'
+import {
+  dataOf,
+  dataOption,
+  listenAddress,
+  logLevels,
+  nonEmpty,
+  oneOf,
+  reachableAddress,
+  repeated,
+  workersOption,
+} from './options.js'
 
 interface Options {
   readonly listen: string
   readonly advertise?: string[]
   readonly data?: string
   readonly proxies: string
+  readonly workers?: number
   readonly readyFile?: string
   readonly logLevel: LogLevel
 }
@@ -20,7 +31,7 @@ interface Options {
 const NODE_ID_BYTES = 8
 
 export function addServer(program: Command): void {
-  dataOption(program.command('server'))
+  workersOption(dataOption(program.command('server')))
     .description('run a central server, and print the network card that nodes need to join it')
     .requiredOption('--listen <host:port>', 'UDP address to listen on; port 0 takes a free one', listenAddress)
     .option(
@@ -58,6 +69,7 @@ async function runServer(options: Options): Promise<void> {
       admitted,
       log: createLog(options.logLevel),
       ...(options.advertise && { advertise: options.advertise }),
+      ...(options.workers !== undefined && { workers: options.workers }),
     })
     defer(() => server.close())
     control(await serveServerControl(data, server, shutdown.request))

@@ -100,7 +100,8 @@ export interface Core {
 }
 
 // The part of the WebAssembly JavaScript interface that is used: this layer knows neither a browser nor Node.
-interface WasmModule {
+/** Compiled code; it can be sent to other threads. */
+export interface WasmModule {
   readonly compiled: never
 }
 interface WasmInstance {
@@ -114,13 +115,16 @@ declare const WebAssembly: {
 /** Modules by the bytes they were compiled from: instances are cheap, compiling is not. */
 const modules = new WeakMap<Uint8Array, Promise<WasmModule>>()
 
-export async function instantiate(wasm: Uint8Array): Promise<Core> {
-  let module = modules.get(wasm)
-  if (module === undefined) {
-    module = WebAssembly.compile(wasm)
-    modules.set(wasm, module)
-  }
-  const { exports } = await WebAssembly.instantiate(await module, {})
+/** Compiles the core, once for one and the same Uint8Array. */
+export function compile(wasm: Uint8Array): Promise<WasmModule> {
+  const module = modules.get(wasm) ?? WebAssembly.compile(wasm)
+  modules.set(wasm, module)
+  return module
+}
+
+export async function instantiate(wasm: Uint8Array | WasmModule): Promise<Core> {
+  const module = wasm instanceof Uint8Array ? await compile(wasm) : wasm
+  const { exports } = await WebAssembly.instantiate(module, {})
   const memory = new Uint8Array((exports['memory'] as { buffer: ArrayBuffer }).buffer)
   const at = readNumbers(exports)
   coreLabels.forEach((name, i) => {

@@ -12,7 +12,7 @@ import { createLog, type Log } from './log.js'
 import { resolveCard, resolveEndpoint } from './network.js'
 import { systemRandom } from './random.js'
 import { startNode } from './start.js'
-import { ownThread } from './workers.js'
+import { startWorkers, threadCount } from './workers.js'
 
 /** Mean of the random wait of each copy at P2 (PROTOCOL.md section 5). */
 const DEFAULT_MEAN_WAIT_MS = 50
@@ -30,6 +30,8 @@ export interface ProxyOptions {
   readonly meanWaitMs?: number
   /** Mean of the random wait of each request on its way to the proxy that splits it, in milliseconds; default 0, none. */
   readonly meanForwardWaitMs?: number
+  /** Worker threads for requests and copies, 0 for none; by default the cores less one, at least one. */
+  readonly workers?: number
   readonly signal?: AbortSignal
   readonly log?: Log
   readonly observe?: FieldObserver
@@ -48,11 +50,12 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
   const log = options.log ?? createLog('silent')
   const crypto = await loadCrypto()
   const server = await resolveCard(options.network)
+  const threads = threadCount(options.workers)
   // Before any keys are made: a directory that a mistake leaves behind is a puzzle later.
   if (options.advertise === undefined) checkReachable(await resolveEndpoint(options.listen))
   const directory = await openDataDirectory(options.data, 'node')
   const identity = crypto.identity(directory.identity.proxySeed)
-  const workers = ownThread(crypto, log)
+  const workers = await startWorkers(threads, crypto, log)
   const { address, machine, running } = await startNode<never, never, ProxyMachine>({
     listen: options.listen,
     signal: options.signal,

@@ -15,7 +15,7 @@ import { createLog, type Log } from './log.js'
 import { resolveEndpoint } from './network.js'
 import { systemRandom } from './random.js'
 import { startNode } from './start.js'
-import { ownThread } from './workers.js'
+import { startWorkers, threadCount } from './workers.js'
 
 export interface ServerOptions {
   /** Directory for keys and mailboxes; made where it is missing. */
@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly advertise?: readonly string[]
   /** Which proxies it admits: any, or these ids (hex). */
   readonly admitted?: 'open' | ReadonlySet<string>
+  /** Worker threads for requests and copies, 0 for none; by default the cores less one, at least one. */
+  readonly workers?: number
   readonly signal?: AbortSignal
   readonly log?: Log
   readonly observe?: FieldObserver
@@ -45,12 +47,13 @@ export interface ServerNode extends AsyncDisposable {
 export async function openServer(options: ServerOptions): Promise<ServerNode> {
   const log = options.log ?? createLog('silent')
   const crypto = await loadCrypto()
+  const threads = threadCount(options.workers)
   // Before any keys are made: a directory that a mistake leaves behind is a puzzle later.
   if (!options.advertise?.length) checkReachable(await resolveEndpoint(options.listen))
   const directory = await openDataDirectory(options.data, 'server')
   const identity = crypto.identity(directory.identity.seed)
   let card = ''
-  const workers = ownThread(crypto, log)
+  const workers = await startWorkers(threads, crypto, log)
   const { address, machine, running } = await startNode<never, never, Server>({
     listen: options.listen,
     signal: options.signal,

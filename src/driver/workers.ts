@@ -2,7 +2,11 @@
  * Where the jobs of a node are done: on its own thread, one a turn of the event loop so that datagrams get their turns in
  * between, or on threads of their own (pool.ts).
  */
+import { availableParallelism } from 'node:os'
+import { ProtocolError } from '../base/errors.js'
+import { limits } from '../base/limits.js'
 import type { Crypto } from '../crypto/crypto.js'
+import { Queue } from '../link/queue.js'
 import { type Job, type JobResult, runJob } from '../role/jobs.js'
 import type { Log } from './log.js'
 
@@ -15,9 +19,29 @@ export interface Workers {
   close(): Promise<void>
 }
 
+/**
+ * How many threads a node has: what was asked for, by default the cores less the one that its own thread keeps busy.
+ * Throws `USAGE` for what is no number of threads.
+ */
+export function threadCount(asked: number | undefined): number {
+  if (asked === undefined) return Math.min(Math.max(1, availableParallelism() - 1), limits.workers)
+  if (Number.isInteger(asked) && asked >= 0 && asked <= limits.workers) return asked
+  throw new ProtocolError('USAGE', `workers is a whole number from 0 to ${limits.workers}, not ${asked}`)
+}
+
+/** Starts so many threads, none for 0. */
+export async function startWorkers(count: number, crypto: Crypto, log: Log): Promise<Workers> {
+  if (count === 0) return ownThread(crypto, log)
+  // Loaded by those who need it.
+  const { startPool } = await import('./pool.js')
+  return await startPool({ threads: count, log })
+}
+
 /** Workers that have no threads. */
-export function ownThread(crypto: Crypto, log: Log): Workers {
-  let waiting: NodeJS.Immediate[] = []
+function ownThread(crypto: Crypto, log: Log): Workers {
+  const waiting = new Queue<{ readonly job: Job; readonly done: (result: JobResult) => void }>()
+  let turn: NodeJS.Immediate | undefined
+  let closed = false
 
   function perform(job: Job): JobResult {
     try {
@@ -28,19 +52,23 @@ export function ownThread(crypto: Crypto, log: Log): Workers {
     }
   }
 
+  /** One at a time: all immediates that stand when a turn begins run in that turn. */
+  function next(): void {
+    const first = waiting.shift()
+    turn = waiting.length > 0 ? setImmediate(next) : undefined
+    first?.done(perform(first.job))
+  }
+
   return {
     threads: 1,
     run(job, done) {
-      waiting.push(
-        setImmediate(() => {
-          waiting.shift()
-          done(perform(job))
-        }),
-      )
+      if (closed) return
+      waiting.push({ job, done })
+      turn ??= setImmediate(next)
     },
     async close() {
-      for (const immediate of waiting) clearImmediate(immediate)
-      waiting = []
+      closed = true
+      clearImmediate(turn)
     },
   }
 }

@@ -22,18 +22,21 @@ interface Hosted {
   readonly reading: AbortController
 }
 
+/** The demo's processes outnumber the cores already. */
+const WORKERS = 0
+
 const hosted = new Map<number, Hosted>()
 
 const handlers: Handlers<Call, Results> = {
   openServer: async ({ node, data, listen }) => {
     const learnt = new LearntCollector('server', node)
-    const server = await openServer({ data, listen, observe: learnt.observe })
+    const server = await openServer({ data, listen, workers: WORKERS, observe: learnt.observe })
     hosted.set(node, { learnt, node: server, data, reading: new AbortController() })
     return { card: server.card }
   },
   openProxy: async ({ node, data, network, listen }) => {
     const learnt = new LearntCollector('proxy', node)
-    const proxy = await openProxy({ data, network, listen, observe: learnt.observe })
+    const proxy = await openProxy({ data, network, listen, workers: WORKERS, observe: learnt.observe })
     hosted.set(node, { learnt, node: proxy, data, reading: new AbortController() })
     return { id: toHex(proxy.status().id), localAddress: addressText(proxy.address) }
   },

@@ -1,0 +1,23 @@
+/** The thread that pool.ts starts: its own instance of the core, one task at a time, in the order they come. */
+import { move, transferableSymbol, valueSymbol, workerData } from 'piscina'
+import { createWorkerCrypto, type WasmModule } from '../crypto/create-worker.js'
+import { type Job, runJob } from '../role/jobs.js'
+import type { Outcome } from './pool.js'
+import { buffersOf } from './transfer.js'
+
+const crypto = await createWorkerCrypto(workerData as WasmModule)
+
+/** Does the jobs of a task. */
+export default function work(jobs: readonly Job[]): unknown {
+  const outcomes = jobs.map(attempt)
+  return move({ [valueSymbol]: outcomes, [transferableSymbol]: buffersOf(outcomes) })
+}
+
+/** One that fails leaves the others be. */
+function attempt(job: Job): Outcome {
+  try {
+    return { result: runJob(crypto, job) }
+  } catch (error) {
+    return { error: String(error) }
+  }
+}
