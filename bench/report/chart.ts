@@ -26,10 +26,13 @@ export interface ChartSpec {
   readonly description: string
   readonly x: Axis
   readonly y: Axis
-  /** Drawn in this order; the first is ours, and stands out. */
+  /** Drawn in this order; a series whose name begins with ours stands out. */
   readonly points: readonly Point[]
 }
 
+const OURS = 'splitcast'
+/** More of them would hide the lines. */
+const MOST_DOTS = 60
 const WIDTH = 480
 const HEIGHT = 300
 const MARGIN = { top: 24, right: 168, bottom: 44, left: 52 }
@@ -55,9 +58,9 @@ export function chart(spec: ChartSpec): Markup {
         x: 'x',
         y: 'y',
         stroke: 'series',
-        strokeWidth: (d: Point) => (d.series === series[0] ? 3 : 1.5),
+        strokeWidth: (d: Point) => (d.series.startsWith(OURS) ? 3 : 1.5),
       }),
-      Plot.dot(spec.points, { x: 'x', y: 'y', fill: 'series', r: 2.5 }),
+      Plot.dot(spec.points.length > MOST_DOTS ? [] : spec.points, { x: 'x', y: 'y', fill: 'series', r: 2.5 }),
       Plot.text(labels(spec, [low, high]), {
         x: 'x',
         y: 'y',
@@ -105,22 +108,23 @@ function yDomain({ points, y }: ChartSpec): [number, number] {
   return [10 ** Math.floor(Math.log10(Math.min(...values))), 10 ** Math.ceil(Math.log10(Math.max(...values)))]
 }
 
-/** The last point of each series, moved up where two names would stand on each other. */
+/** The last point of each series, moved apart where names would stand on each other. */
 export function labels(
   { points, y }: Pick<ChartSpec, 'points' | 'y'>,
   [low, high]: readonly [number, number],
 ): Point[] {
-  const scale = y.type === 'log' ? Math.log10 : (value: number) => value
+  const scaled = y.type === 'log' ? Math.log10 : (value: number) => value
   const back = y.type === 'log' ? (value: number) => 10 ** value : (value: number) => value
-  const gap = (LABEL_HEIGHT * (scale(high) - scale(low))) / (HEIGHT - MARGIN.top - MARGIN.bottom)
+  const gap = (LABEL_HEIGHT * (scaled(high) - scaled(low))) / (HEIGHT - MARGIN.top - MARGIN.bottom)
   const right = Math.max(...points.map(({ x }) => x))
-  const ends = new Map(points.map((point) => [point.series, point]))
-  let free = -Infinity
-  return [...ends.values()]
-    .sort((a, b) => a.y - b.y)
-    .map(({ series, y: value }) => {
-      const at = Math.max(scale(value), free)
-      free = at + gap
-      return { series, x: right, y: back(at) }
-    })
+  const ends = [...new Map(points.map((point) => [point.series, point])).values()].sort((a, b) => a.y - b.y)
+  const heights = ends.map((end) => scaled(end.y))
+  // Up from the lowest, and down again from the top of the picture where that went beyond it.
+  for (let i = 1; i < heights.length; i++) heights[i] = Math.max(heights[i] as number, (heights[i - 1] as number) + gap)
+  let ceiling = scaled(high)
+  for (let i = heights.length - 1; i >= 0; i--) {
+    heights[i] = Math.min(heights[i] as number, ceiling)
+    ceiling = (heights[i] as number) - gap
+  }
+  return ends.map(({ series }, i) => ({ series, x: right, y: back(heights[i] as number) }))
 }

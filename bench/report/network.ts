@@ -1,21 +1,23 @@
 /** What the report says of the subjects that run a network: throughput against workers, and how long messages take. */
 import type { z } from 'zod'
 import type { SubjectRun } from '../subject.js'
-import { chart, type Point } from './chart.js'
+import { type Axis, chart, type Point } from './chart.js'
 import { type Column, html, type Markup, numberText, table } from './html.js'
-import { latencyRow, rowsOf, throughputRow } from './rows.js'
+import { latencyRow, memoryRow, rowsOf, throughputRow } from './rows.js'
 
 type Throughput = z.infer<typeof throughputRow>
 type Latency = z.infer<typeof latencyRow>
 
+const linear = (label: string): Axis => ({ label, type: 'linear' })
 /** So many points draw a distribution. */
 const QUANTILES = 50
+const LAST_SHARE = 0.99
 
 export function throughput(run: SubjectRun): Markup {
   const found = rowsOf(run, throughputRow)
   const nameOf = ({ role, contentBytes }: Throughput) =>
     contentBytes === undefined ? role : `${role}, ${contentBytes} bytes`
-  const points = found.map((row) => ({ series: nameOf(row), x: row.workers, y: row.copiesPerSecond }))
+  const memory = rowsOf(run, memoryRow)[0]
   const columns: Column<Throughput>[] = [
     { heading: 'what', cell: nameOf },
     { heading: 'workers', cell: ({ workers }) => workers },
@@ -24,9 +26,28 @@ export function throughput(run: SubjectRun): Markup {
     { heading: 'CPU over cryptography and sends', cell: ({ ratio }) => ratio },
     { heading: 'of the limit', cell: ({ fractionOfLimit }) => fractionOfLimit },
   ]
-  return html`<p>Real processes and UDP over loopback.</p>
-${drawn('throughput', 'Copies a second against workers', 'Lines of copies a second against worker threads.', ['workers', 'copies a second'], points)}
+  return html`<p>Real processes and UDP over loopback.${memory && memoryText(memory)}</p>
+${againstWorkers(found.map((row) => ({ series: nameOf(row).replace(/:.*/, ''), x: row.workers, y: row.copiesPerSecond })))}
 ${table('Throughput', columns, found)}`
+}
+
+function memoryText({ copies, outputBytes, residentGrewBytes }: z.infer<typeof memoryRow>): Markup {
+  const [output, grew] = [outputBytes, residentGrewBytes].map((bytes) => numberText(bytes / 2 ** 20))
+  return html` Splitting ${numberText(copies)} copies, ${output} MiB of output, resident memory grew by ${grew} MiB.`
+}
+
+/** The roles of one network share its rate, and so one line; one number of workers alone is no line at all. */
+function againstWorkers(points: readonly Point[]): Markup {
+  const distinct = [...new Map(points.map((point) => [`${point.series}/${point.x}`, point])).values()]
+  const ticks = [...new Set(points.map(({ x }) => x))].sort((a, b) => a - b)
+  if (ticks.length < 2) return html``
+  return drawn(
+    'throughput',
+    'Copies a second against workers',
+    'Lines of copies a second against worker threads, for P2 alone and for a whole network. The figures are in the table.',
+    [{ label: 'worker threads', type: 'linear', ticks }, linear('copies a second')],
+    distinct,
+  )
 }
 
 export function latency(run: SubjectRun): Markup {
@@ -52,39 +73,33 @@ ${table('Milliseconds from sending to delivery', columns, found)}`
 
 function distribution(mixing: string, found: readonly Latency[]): Markup {
   const points = found.flatMap(({ members, samplesMs }) =>
-    quantiles(samplesMs).map(([share, ms]) => ({ series: `${members} members`, x: ms, y: 100 * share })),
+    quantiles(samplesMs).map(([share, ms]) => ({ series: `${members} members`, x: 100 * share, y: ms })),
   )
   return drawn(
     `latency-${mixing}`,
-    `Share of copies delivered, mixing: ${mixing}`,
-    'Lines of the share of copies that had arrived, in percent, against milliseconds since sending, one for each group size.',
-    ['ms since sending', '% delivered'],
+    `How long it took until so many copies were delivered, mixing: ${mixing}`,
+    'Lines of milliseconds since sending against the percentage of copies delivered by then, one for each group size.',
+    [linear('% delivered'), linear('ms since sending')],
     points,
   )
 }
 
-/** Shares from 0 to 1, and how long it took until so many had arrived. */
+/** Shares from 0 to 0.99, as the slowest of all says little, and how long it took until so many had arrived. */
 export function quantiles(samples: readonly number[]): [number, number][] {
   const sorted = [...samples].sort((a, b) => a - b)
   if (sorted.length === 0) return []
-  return Array.from({ length: QUANTILES + 1 }, (_, i) => [
-    i / QUANTILES,
-    sorted[Math.round((i / QUANTILES) * (sorted.length - 1))] as number,
-  ])
+  const shares = Array.from({ length: QUANTILES + 1 }, (_, i) => (LAST_SHARE * i) / QUANTILES)
+  return shares.map((share) => [share, sorted[Math.round(share * (sorted.length - 1))] as number])
 }
 
 function drawn(
   id: string,
   title: string,
   description: string,
-  [x, y]: readonly [string, string],
+  [x, y]: readonly [Axis, Axis],
   points: readonly Point[],
 ): Markup {
   if (points.length === 0) return html``
-  const picture = chart({
-    ...{ id: `figure-${id}`, title, description, points },
-    x: { label: x, type: 'linear' },
-    y: { label: y, type: 'linear' },
-  })
+  const picture = chart({ id: `figure-${id}`, title, description, x, y, points })
   return html`<figure><figcaption>${title}</figcaption>${picture}</figure>`
 }

@@ -33,6 +33,9 @@ export const throughputRow = z.object({
   // Where P2 is measured alone: beside what a copy cannot cost less than.
   ...{ contentBytes: z.optional(z.number()), ratio: z.optional(z.number()), fractionOfLimit: z.optional(z.number()) },
 })
+export const memoryRow = z.object({
+  ...{ copies: z.number(), outputBytes: z.number(), residentGrewBytes: z.number() },
+})
 export const latencyRow = z.object({
   ...{ members: z.number(), mixing: z.string(), p50Ms: z.number(), p90Ms: z.number(), p99Ms: z.number() },
   ...{ lastMemberMs: z.number(), samplesMs: z.array(z.number()) },
