@@ -1,8 +1,7 @@
 /** All commands together, and what they have in common: help, and errors in one line that ends with a code. */
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { z } from 'zod'
 import { demoCommand } from './demo/command.js'
+import { addDoctor } from './doctor.js'
 import { exitCodes, exitMeanings } from './exit-codes.js'
 import { addGroup } from './group.js'
 import { addId } from './id.js'
@@ -13,6 +12,7 @@ import { addSend } from './send.js'
 import { addServer } from './server.js'
 import { addStatus } from './status.js'
 import { addStop } from './stop.js'
+import { ownVersion } from './version.js'
 
 /** The command, ready to parse; it throws where commander would end the process. */
 export function buildProgram(): Command {
@@ -31,6 +31,7 @@ export function buildProgram(): Command {
   addSend(program)
   addListen(program)
   addPassphrase(program)
+  addDoctor(program)
   program.addCommand(demoCommand().copyInheritedSettings(program))
   program.addHelpText('after', () => `\nExit codes:\n${exitCodeLines()}\n\nEvery command has a --help with an example.`)
   return program
@@ -48,9 +49,4 @@ function commanderLine(text: string): string {
     .replace(/^error: /, '')
     .trim()
     .replaceAll('\n', ' ')} [USAGE]\n`
-}
-
-function ownVersion(): string {
-  const file = new URL('../../../package.json', import.meta.url)
-  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version
 }

@@ -85,6 +85,15 @@ export async function readDataDirectory(path: string): Promise<DataDirectory> {
   return { path, identity }
 }
 
+/**
+ * What `openDataDirectory` would find, without making or changing anything: the secrets, or undefined where it would make
+ * them. Throws as it does.
+ */
+export async function inspectDataDirectory(path: string): Promise<StoredIdentity | undefined> {
+  await refuseForeign(path)
+  return await readIdentity(path)
+}
+
 /** Before any mode is changed or key is made: a directory of something else, or one that has lost its keys. */
 async function refuseForeign(path: string): Promise<void> {
   const names = await readdir(path).catch((error: NodeJS.ErrnoException): string[] => {
