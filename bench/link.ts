@@ -1,27 +1,25 @@
 /**
- * What a link could carry if the network cost nothing: packets protected and opened a second, beside node:crypto, and
+ * What a link could carry if the network cost nothing: packets sealed and opened a second, beside node:crypto, and
  * messages a second from one endpoint to another in one process, handshake left out.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { key } from '../src/base/bytes.js'
+import { randomBytes } from 'node:crypto'
+import { equal, key } from '../src/base/bytes.js'
 import type { Crypto } from '../src/crypto/crypto.js'
 import { loadCrypto } from '../src/driver/crypto.js'
 import { systemRandom } from '../src/driver/random.js'
 import { createEndpoint } from '../src/link/endpoint.js'
 import type { LinkEndpoint, PeerAddress, SessionId } from '../src/link/link.js'
+import { nodePackets } from './contestants/node.js'
 import { effort, measure, type Timed, timed } from './measure.js'
 import { significant } from './statistics.js'
 import type { BenchOptions, BenchReport } from './subject.js'
 import { columns } from './text.js'
 
 const PACKET_BYTES = 1200
-/** Of a packet, sealed: all but head, index and masked number; and its tag. */
-const SEALED_BYTES = PACKET_BYTES - 9
-const TAG_BYTES = 16
+const FRAMES_BYTES = PACKET_BYTES - 25
+const NOTHING = new Uint8Array(0)
 const MESSAGE_BYTES = 1150
 const MESSAGES_A_RUN = 64
-const ALGORITHM = 'chacha20-poly1305'
-const OPTIONS = { authTagLength: TAG_BYTES }
 const CLIENT: PeerAddress = { host: '192.0.2.1', port: 4000 }
 const SERVER: PeerAddress = { host: '192.0.2.2', port: 4000 }
 
@@ -36,9 +34,10 @@ export interface LinkRow {
 
 export async function link({ quick }: BenchOptions): Promise<BenchReport> {
   const crypto = await loadCrypto()
+  const { sealing, opening } = packets(crypto)
   const jobs: readonly [string, readonly Timed[], number][] = [
-    ['packets sealed', sealing(crypto), 1],
-    ['packets opened', opening(crypto), 1],
+    ['packets sealed', sealing, 1],
+    ['packets opened', opening, 1],
     ['messages, end to end', [endToEnd(crypto)], MESSAGES_A_RUN],
   ]
   const results: LinkRow[] = jobs.flatMap(([job, contestants, times]) =>
@@ -52,33 +51,23 @@ export async function link({ quick }: BenchOptions): Promise<BenchReport> {
   return { results, text: columns([['job', 'contestant', 'a second', 'spread', 'time ratio'], ...lines]) }
 }
 
-function sealing(crypto: Crypto): Timed[] {
-  const [aeadKey, nonce, head] = [randomBytes(32), randomBytes(12), randomBytes(5)]
-  const frames = randomBytes(SEALED_BYTES - TAG_BYTES)
-  return [
-    timed('splitcast', () => crypto.aeadSeal(aeadKey, nonce, head, frames)[0]),
-    timed('node:crypto', () => {
-      const cipher = createCipheriv(ALGORITHM, aeadKey, nonce, OPTIONS)
-      cipher.setAAD(head, { plaintextLength: frames.length })
-      return Buffer.concat([cipher.update(frames), cipher.final(), cipher.getAuthTag()])[0]
-    }),
-  ]
-}
-
-function opening(crypto: Crypto): Timed[] {
-  const [aeadKey, nonce, head] = [randomBytes(32), randomBytes(12), randomBytes(5)]
-  const sealed = crypto.aeadSeal(aeadKey, nonce, head, randomBytes(SEALED_BYTES - TAG_BYTES))
-  return [
-    timed('splitcast', () => crypto.aeadOpen(aeadKey, nonce, head, sealed)?.[0]),
-    timed('node:crypto', () => {
-      const decipher = createDecipheriv(ALGORITHM, aeadKey, nonce, OPTIONS)
-      decipher.setAAD(head, { plaintextLength: SEALED_BYTES - TAG_BYTES })
-      decipher.setAuthTag(sealed.subarray(SEALED_BYTES - TAG_BYTES))
-      const frames = decipher.update(sealed.subarray(0, SEALED_BYTES - TAG_BYTES))
-      decipher.final()
-      return frames[0]
-    }),
-  ]
+/** Sealing and opening of whole packets. Both must make the same packets, and open them. */
+function packets(crypto: Crypto): { readonly sealing: Timed[]; readonly opening: Timed[] } {
+  const [keys, index, frames] = [randomBytes(64), randomBytes(4), randomBytes(FRAMES_BYTES)]
+  const node = nodePackets(keys, index)
+  const packet = crypto.sealPacket(keys, index, 7, frames)
+  const [masked, sealed] = [packet.subarray(5, 9), packet.subarray(9)]
+  const ours = () => crypto.openPacket(keys, index, masked, sealed)?.frames
+  const same = equal(node.seal(7, frames), packet) && equal(node.open(packet), ours() ?? NOTHING)
+  if (!same) throw new Error('node:crypto does not make or open the packets that we do')
+  let number = 0
+  return {
+    sealing: [
+      timed('splitcast', () => crypto.sealPacket(keys, index, number++, frames)[9]),
+      timed('node:crypto', () => node.seal(number++, frames)[9]),
+    ],
+    opening: [timed('splitcast', () => ours()?.[0]), timed('node:crypto', () => node.open(packet)[0])],
+  }
 }
 
 /** Each run hands messages over and pumps datagrams and acknowledgements until all are acknowledged. */

@@ -93,6 +93,7 @@ td.number { text-align: right; }
   nav { display: none; }
   .scroll { overflow: visible; }
   table { font-size: 8pt; }
+  figure { max-width: 12cm; }
   figure, tr, h2 { break-inside: avoid; }
   h2, caption { break-after: avoid; }
 }

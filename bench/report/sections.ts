@@ -103,7 +103,7 @@ function schemeColumns(slope: number | undefined): Column<RowOf<typeof rows.sche
   return [
     { heading: 'scheme', cell: ({ scheme }) => scheme },
     { heading: 'bytes', cell: ({ bytesPerMember }) => bytesPerMember },
-    { heading: 'of ours', cell: ({ bytesPerMember }) => (slope === undefined ? undefined : bytesPerMember / slope) },
+    { heading: 'times ours', cell: ({ bytesPerMember }) => (slope === undefined ? undefined : bytesPerMember / slope) },
     { heading: 'what for', cell: ({ covers }) => covers },
     { heading: 'source', cell: ({ source, url }) => html`<a href="${url}">${source}</a>` },
   ]
@@ -170,7 +170,7 @@ function primitives(run: SubjectRun): Markup {
 }
 
 const ratioColumns: Column<{ readonly ratio: number; readonly spread: number }>[] = [
-  { heading: 'of ours', cell: ({ ratio }) => ratio },
+  { heading: 'times ours', cell: ({ ratio }) => ratio },
   { heading: 'spread', cell: ({ spread }) => spread },
 ]
 
