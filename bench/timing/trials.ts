@@ -14,6 +14,8 @@ const SCALAR_BYTES = 32
 export const TAG_BYTES = 16
 const MAC_BYTES = 16
 const TEXT_BYTES = 64
+/** Kind, session and masked number (PROTOCOL.md section 10.2). */
+const PACKET_HEAD_BYTES = 9
 const BODY_BYTES = 64
 /** Copies in a call at CS, keys tried at T, recipients of a message. */
 const COPIES = 2
@@ -75,15 +77,17 @@ function variableBase(crypto: Crypto): Trial {
 
 /** Packets that do not open, and the tag with which they would. */
 export function packetTag(crypto: Crypto): Trial & { readonly right: Uint8Array } {
-  const [key, nonce] = [randomBytes(32), randomBytes(12)]
-  const sealed = crypto.aeadSeal(key, nonce, NOTHING, randomBytes(TEXT_BYTES))
+  const [keys, index] = [randomBytes(64), randomBytes(4)]
+  const datagram = crypto.sealPacket(keys, index, 1, randomBytes(TEXT_BYTES))
+  const [number, sealed] = [datagram.subarray(5, PACKET_HEAD_BYTES), datagram.subarray(PACKET_HEAD_BYTES)]
+  if (crypto.openPacket(keys, index, number, sealed) === undefined) throw new Error('the packet should open')
   const right = sealed.subarray(-TAG_BYTES)
   return {
     name: 'packet tag, by where it is wrong',
     right,
     inputBytes: sealed.length,
     draw: (kind) => concat(sealed.subarray(0, TEXT_BYTES), wrongTag(right, kind)),
-    bind: (packet) => () => (crypto.aeadOpen(key, nonce, NOTHING, packet) === undefined ? 1 : 0),
+    bind: (packet) => () => (crypto.openPacket(keys, index, number, packet) === undefined ? 1 : 0),
   }
 }
 
