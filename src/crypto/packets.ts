@@ -7,6 +7,7 @@ import type { Packets } from './crypto.js'
 import { type Core, status } from './wasm.js'
 
 const KEYS_BYTES = 64
+const SLAB_BYTES = 65_536
 const TAG_BYTES = 16
 
 export function createPackets(core: Core): Packets {
@@ -15,13 +16,15 @@ export function createPackets(core: Core): Packets {
   const overheadBytes = at.PACKET_HEAD_BYTES + TAG_BYTES
   assert(at.SYMMETRIC === at.KEY + KEYS_BYTES / 2, 'the mask key stands behind the packet key')
 
+  const copyOut = createSlab()
+
   return {
     sealPacket(keys, receiverIndex, number, plaintext) {
       core.writeWithin(frames, plaintext, at.TEXT_CAPACITY - overheadBytes)
       core.writeExactly(at.KEY, keys, KEYS_BYTES)
       const answer = calls.sealPacket(uint32(receiverIndex), number, plaintext.length)
       assert(answer === status.ok, 'lengths were checked before sealing')
-      return core.take(at.TEXT, plaintext.length + overheadBytes)
+      return copyOut(memory.subarray(at.TEXT, at.TEXT + plaintext.length + overheadBytes))
     },
     openPacket(keys, receiverIndex, maskedNumber, sealed) {
       if (sealed.length < TAG_BYTES || sealed.length > at.TEXT_CAPACITY - at.PACKET_HEAD_BYTES) return undefined
@@ -30,6 +33,26 @@ export function createPackets(core: Core): Packets {
       const number = calls.openPacket(uint32(receiverIndex), uint32(maskedNumber), sealed.length)
       return number < 0 ? undefined : { number, frames: core.takeSecret(frames, sealed.length - TAG_BYTES) }
     },
+  }
+}
+
+/**
+ * Copies short-lived bytes into a buffer that many of them share: a buffer for each datagram costs three times as much.
+ * Opened frames are kept longer, by whom and in what pieces is not known here, so they get buffers of their own.
+ */
+function createSlab(): (bytes: Uint8Array) => Uint8Array {
+  let slab = new Uint8Array(0)
+  let used = 0
+  return (bytes) => {
+    if (bytes.length > SLAB_BYTES) return bytes.slice()
+    if (used + bytes.length > slab.length) {
+      slab = new Uint8Array(SLAB_BYTES)
+      used = 0
+    }
+    const copy = slab.subarray(used, used + bytes.length)
+    copy.set(bytes)
+    used += bytes.length
+    return copy
   }
 }
 
