@@ -2,6 +2,7 @@
 import { cpus } from 'node:os'
 import { ProtocolError } from '../src/base/errors.js'
 import { loadCrypto } from '../src/driver/crypto.js'
+import { jobs } from './jobs.js'
 import { latency } from './latency.js'
 import { link } from './link.js'
 import { open } from './open.js'
@@ -20,6 +21,7 @@ const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<Bench
   open,
   slots,
   link,
+  jobs,
   throughput,
   latency,
   timing,

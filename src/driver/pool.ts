@@ -32,7 +32,7 @@ interface Waiting {
 const WORKER_URL = new URL('./pool-worker.js', import.meta.url)
 /** One under way and one ready, so that no thread waits for this one. */
 const TASKS_A_THREAD = 2
-/** What makes a task worth its message and still lets other work get its turn: about a millisecond. */
+/** What makes a task worth its message and still lets other work get its turn. */
 const TASK_COPIES = 64
 const BYTES_LIKE_A_COPY = 8192
 /** Unsealing a request costs about as much as making so many copies. */
