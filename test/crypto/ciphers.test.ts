@@ -18,10 +18,10 @@ const random = seeded()
 const probes = await createProbes(wasmBytes('debug'))
 t.comment(`seed ${seed}`)
 
-/** 0 to 300, and up to two blocks each side of the lengths at which a group of eight blocks ends. */
+/** 0 to 300, and a block each side of the lengths at which groups of blocks end. */
 const lengths = [
   ...Array.from({ length: 301 }, (_, i) => i),
-  ...[448, 960, 1472, 4096].flatMap((edge) => Array.from({ length: 259 }, (_, i) => edge - 129 + i)),
+  ...[448, 704, 960, 1472].flatMap((edge) => Array.from({ length: 131 }, (_, i) => edge - 65 + i)),
 ]
 
 for (const build of ['release', 'debug'] as const) {
