@@ -8,6 +8,14 @@ export function median(values: readonly number[]): number {
   return middle
 }
 
+/** The value that a quarter of them are below. */
+export function lowerQuartile(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const found = sorted[sorted.length >> 2]
+  if (found === undefined) throw new Error('nothing was measured')
+  return found
+}
+
 /** Largest over smallest. */
 export function spread(values: readonly number[]): number {
   return Math.max(...values) / Math.min(...values)

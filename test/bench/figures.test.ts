@@ -8,7 +8,7 @@ import { numberText } from '../../bench/report/html.js'
 import { quantiles } from '../../bench/report/network.js'
 import { page } from '../../bench/report/page.js'
 import { parseRuns } from '../../bench/report/rows.js'
-import { median, ratioOver, spread } from '../../bench/statistics.js'
+import { lowerQuartile, median, ratioOver, spread } from '../../bench/statistics.js'
 import type { SubjectRun } from '../../bench/subject.js'
 
 const where = { machine: 'a machine, 2 cores', node: 'v20.1.0', v8: '11.3', fieldBuild: 'fused', notes: [] }
@@ -63,12 +63,18 @@ const throughputRun: SubjectRun = {
   results: [1, 2].map((workers) => ({ role: 'P2 alone', workers, copiesPerSecond: 9000 * workers, usPerCopyCpu: 100 })),
 }
 
-t.test('a median is the middle, a spread the slowest over the fastest', async (t) => {
-  t.equal(median([9, 1, 5]), 5)
-  t.equal(median([4, 1, 3, 2]), 3, 'the upper of two')
-  t.equal(spread([20, 10, 15]), 2)
-  t.throws(() => median([]))
-})
+t.test(
+  'a median is the middle, a quartile what a quarter is below, a spread the slowest over the fastest',
+  async (t) => {
+    t.equal(median([9, 1, 5]), 5)
+    t.equal(median([4, 1, 3, 2]), 3, 'the upper of two')
+    t.equal(spread([20, 10, 15]), 2)
+    t.throws(() => median([]))
+    t.equal(lowerQuartile([8, 1, 7, 2, 6, 3, 5, 4]), 3)
+    t.equal(lowerQuartile([3, 2, 1]), 1)
+    t.throws(() => lowerQuartile([]))
+  },
+)
 
 t.test('ratios compare within a round, so that a slow round counts for both', async (t) => {
   t.equal(ratioOver([20, 200, 20], [10, 100, 10]), 2)
