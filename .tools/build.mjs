@@ -9,20 +9,29 @@ import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { products } from './products.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const dist = join(root, 'dist')
+const fieldBuilds = ['fused', 'integer']
 
 const steps = [
   {
     name: 'wasm',
-    reads: ['assembly', 'asconfig.json', 'package-lock.json', '.tools/build.mjs'],
-    // The debug build keeps its assertions, so the tests run the core with every capacity check on, and adds probes
-    // through which they reach its single parts.
-    writes: ['splitcast.wasm', 'splitcast.debug.wasm'],
-    run: () =>
-      runTool('assemblyscript/bin/asc.js', ['--target', 'release']) &&
-      runTool('assemblyscript/bin/asc.js', ['assembly/probes.ts', '--target', 'debug']),
+    reads: ['assembly', 'asconfig.json', 'package-lock.json', '.tools/build.mjs', '.tools/products.mjs'],
+    // Two builds of the same sources, one for each kind of field arithmetic. The debug builds keep their assertions, so
+    // the tests run the core with every bound checked, and add probes through which they reach its single parts.
+    writes: fieldBuilds.flatMap((build) => [`splitcast.${build}.wasm`, `splitcast.${build}.debug.wasm`]),
+    run: () => {
+      for (const [name, text] of Object.entries(products())) {
+        writeFileSync(join(root, 'assembly', 'curve', `${name}-products.ts`), text)
+      }
+      return fieldBuilds.every(
+        (build) =>
+          runTool('assemblyscript/bin/asc.js', ['--target', build]) &&
+          runTool('assemblyscript/bin/asc.js', ['assembly/probes.ts', '--target', `${build}-debug`]),
+      )
+    },
   },
   {
     name: 'typescript',
@@ -81,7 +90,7 @@ function makeCommandsExecutable() {
 
 function bringUpToDate(step) {
   const stamp = join(dist, `.${step.name}.stamp`)
-  const sources = step.reads.flatMap((path) => filesUnder(join(root, path)))
+  const sources = step.reads.flatMap((path) => filesUnder(join(root, path))).filter((path) => !isWritten(path))
   const digest = digestOf(sources)
   const complete = step.writes.every((name) => existsSync(join(dist, name)))
   if (complete && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return true
@@ -93,6 +102,11 @@ function bringUpToDate(step) {
   writeFileSync(stamp, digest)
   console.error(`built ${step.name} in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
   return true
+}
+
+/** Whether a source is itself written by the build. */
+function isWritten(path) {
+  return path.endsWith('-products.ts')
 }
 
 function runTool(module, args) {

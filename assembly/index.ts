@@ -3,9 +3,22 @@
  * the host needs. Every call returns a status (status.ts); what it reads and writes stands beside its definition.
  * The module imports nothing, allocates nothing, and builds the generator's comb when it starts.
  */
-import { constantsHold, GENERATOR } from './curve/constants'
-import { buildComb } from './curve/multiply'
-import { COMB_GENERATOR, PAGES, START } from './layout'
+import { buildComb, LASTING_WIDTH, LOOKUP_BYTES } from './curve/comb'
+import { CONSTANTS_BYTES, constantsHold, GENERATOR, prepareConstants } from './curve/constants'
+import { holds } from './curve/field'
+import {
+  COMB_GENERATOR,
+  CONSTANTS_CAPACITY,
+  LOOKUP_CAPACITY,
+  OPERATION_CAPACITY,
+  PAGES,
+  SEAL_SCRATCH_CAPACITY,
+  START,
+} from './layout'
+import { OPEN_SCRATCH_BYTES } from './open'
+import { SEAL_SCRATCH_BYTES } from './seal'
+import { SLOT_SCRATCH_BYTES } from './slots'
+import { SPLIT_SCRATCH_BYTES } from './split'
 
 export {
   ASSOCIATED,
@@ -44,7 +57,14 @@ export { aeadOpen, aeadSeal, chachaBlock, openAny, requestKey, seal } from './se
 export { makeSlots } from './slots'
 export { payloadPoints, prepareRequest, prepareServer, split, tokens } from './split'
 
-// The compiler lays its constants below START, and asconfig.json declares the memory: both must agree with layout.ts.
+export { holds }
+
+// The compiler lays its constants below START, and asconfig.json declares the memory: both must agree with layout.ts,
+// and so must what each file puts into the room that it has there.
 if (__heap_base > START || memory.size() < PAGES) unreachable()
-if (!ASC_NO_ASSERT) assert(constantsHold())
-buildComb(COMB_GENERATOR, GENERATOR)
+if (CONSTANTS_BYTES > CONSTANTS_CAPACITY || LOOKUP_BYTES > LOOKUP_CAPACITY) unreachable()
+if (SEAL_SCRATCH_BYTES > SEAL_SCRATCH_CAPACITY) unreachable()
+if (max(SPLIT_SCRATCH_BYTES, max(SLOT_SCRATCH_BYTES, OPEN_SCRATCH_BYTES)) > OPERATION_CAPACITY) unreachable()
+prepareConstants()
+if (!ASC_NO_ASSERT && holds()) assert(constantsHold())
+buildComb(COMB_GENERATOR, GENERATOR, LASTING_WIDTH, 1, 1)

@@ -7,16 +7,12 @@
 /** First byte not taken by memory.data segments; index.ts checks this at start. */
 export const START: usize = 0x4000
 
-/** A field element: ten 32-bit limbs and two of padding, so that it is three vectors long. */
-export const ELEMENT_BYTES: usize = 48
-/** A point: X, Y, Z, T, or the four coordinates of a table entry. */
+/** Two field elements, one in each 64-bit lane of five vectors. */
+export const ELEMENT_BYTES: usize = 80
+/** Two elements before carries: as many columns as the build with more of them has, ten. */
+export const WIDE_BYTES: usize = 160
+/** Two points: X, Y, Z, T, or the four coordinates of a table entry. */
 export const POINT_BYTES: usize = 4 * ELEMENT_BYTES
-/** Digits of a recoded scalar, one byte each. */
-export const DIGITS: i32 = 64
-/** The multiples 0..8 of one point. */
-export const WINDOW_BYTES: usize = 9 * POINT_BYTES
-/** One window for each pair of digits. */
-export const COMB_BYTES: usize = 32 * WINDOW_BYTES
 
 // Labels, written once by the host: 12 bytes each, 16 apart.
 export const LABELS: usize = START
@@ -51,36 +47,57 @@ export const RESULT_BYTES: usize = 512
 export const SCRATCH: usize = START + 0x800
 export const AEAD_SCRATCH: usize = SCRATCH
 export const AEAD_SCRATCH_BYTES: usize = 0x900
-export const HASH_SCRATCH: usize = SCRATCH + 0x900
-export const FIELD_SCRATCH: usize = SCRATCH + 0xb00
-export const EDWARDS_SCRATCH: usize = SCRATCH + 0xd00
-export const RISTRETTO_SCRATCH: usize = SCRATCH + 0x1000
-export const ROOT_SCRATCH: usize = SCRATCH + 0x1300
-export const SCALAR_SCRATCH: usize = SCRATCH + 0x1500
-export const MULTIPLY_SCRATCH: usize = SCRATCH + 0x1700
-export const SEAL_SCRATCH: usize = SCRATCH + 0x1b00
-export const SLOT_SCRATCH: usize = SCRATCH + 0x1f00
-export const SPLIT_SCRATCH: usize = SCRATCH + 0x2100
-export const WINDOW_SCRATCH: usize = SCRATCH + 0x2700
+export const HASH_SCRATCH: usize = AEAD_SCRATCH + AEAD_SCRATCH_BYTES
 /** Schedule and state of four hashes at once. */
-export const LANES_SCRATCH: usize = WINDOW_SCRATCH + WINDOW_BYTES
-export const LANES_SCRATCH_BYTES: usize = 0x480
-const SCRATCH_END: usize = LANES_SCRATCH + LANES_SCRATCH_BYTES
+export const LANES_SCRATCH: usize = HASH_SCRATCH + 0x200
+export const FIELD_SCRATCH: usize = LANES_SCRATCH + 0x480
+export const EDWARDS_SCRATCH: usize = FIELD_SCRATCH + 0x400
+export const RISTRETTO_SCRATCH: usize = EDWARDS_SCRATCH + 0x600
+export const ROOT_SCRATCH: usize = RISTRETTO_SCRATCH + 0x500
+export const SCALAR_SCRATCH: usize = ROOT_SCRATCH + 0x200
+export const DIGITS_SCRATCH: usize = SCALAR_SCRATCH + 0x200
+export const WINDOW_SCRATCH: usize = DIGITS_SCRATCH + 0x80
+export const LOOKUP_SCRATCH: usize = WINDOW_SCRATCH + 0xf00
+/** Pairs of points that are encoded at once. */
+export const ENCODE_CAPACITY: i32 = 40
+export const LOOKUP_CAPACITY: usize = 0x2c00
+export const ENCODE_SCRATCH: usize = LOOKUP_SCRATCH + LOOKUP_CAPACITY
+// Whole operations never run inside one another, but for parts of seal.ts and the slots' permutation.
+export const SEAL_SCRATCH: usize = ENCODE_SCRATCH + 7 * ELEMENT_BYTES * <usize>ENCODE_CAPACITY
+export const SEAL_SCRATCH_CAPACITY: usize = 0x1800
+export const PERMUTE_SCRATCH: usize = SEAL_SCRATCH + SEAL_SCRATCH_CAPACITY
+export const SPLIT_SCRATCH: usize = PERMUTE_SCRATCH + 0x80
+export const SLOT_SCRATCH: usize = SPLIT_SCRATCH
+export const OPEN_SCRATCH: usize = SPLIT_SCRATCH
+export const OPERATION_CAPACITY: usize = 0x6000
+const SCRATCH_END: usize = SPLIT_SCRATCH + OPERATION_CAPACITY
 export const SCRATCH_BYTES: usize = SCRATCH_END - SCRATCH
 
-// Combs: the generator's for good, the others for the points prepared last.
-export const COMB_GENERATOR: usize = (SCRATCH_END + 0xfff) & ~0xfff
-export const COMB_SERVER: usize = COMB_GENERATOR + COMB_BYTES
-export const COMB_BASE: usize = COMB_SERVER + COMB_BYTES
-export const COMB_GROUP: usize = COMB_BASE + COMB_BYTES
-export const COMB_TRIAL: usize = COMB_GROUP + COMB_BYTES
-const COMBS_END: usize = COMB_TRIAL + COMB_BYTES
+/** Constants of the curve as elements, filled at start. */
+export const CONSTANTS: usize = SCRATCH_END
+export const CONSTANTS_CAPACITY: usize = 0x400
 
-/** R of the prepared request, as a table entry. */
-export const PREPARED_ENTRY: usize = COMBS_END
+// Combs: a header, then entries of three coordinates; the generator's for good, the others for points prepared last.
+export const COMB_HEADER_BYTES: usize = 16
+/** Windows of six bits of one point, a table of 32 entries for each. */
+const LASTING_COMB_BYTES: usize = 43 * 32 * 120 + COMB_HEADER_BYTES
+/** Windows of five bits of two points, a table of 16 entries for each. */
+const MESSAGE_COMB_BYTES: usize = 51 * 16 * 240 + COMB_HEADER_BYTES
+export const COMB_GENERATOR: usize = (CONSTANTS + CONSTANTS_CAPACITY + 0xfff) & ~0xfff
+export const COMB_SERVER: usize = COMB_GENERATOR + LASTING_COMB_BYTES
+export const COMB_MESSAGE: usize = COMB_SERVER + LASTING_COMB_BYTES
+export const COMB_TRIAL: usize = COMB_MESSAGE + MESSAGE_COMB_BYTES
+/** While a comb is built: its multiples as points and a product each. */
+export const COMB_SCRATCH: usize = COMB_TRIAL + MESSAGE_COMB_BYTES
+const COMBS_END: usize = COMB_SCRATCH + 43 * 32 * (POINT_BYTES + ELEMENT_BYTES)
+
+/** R of the prepared request as an affine entry: in the first lane, and in both. */
+export const PREPARED_ONCE: usize = COMBS_END
+export const PREPARED_TWICE: usize = PREPARED_ONCE + 3 * ELEMENT_BYTES
+const PREPARED_END: usize = PREPARED_TWICE + 3 * ELEMENT_BYTES
 
 // Tables the host fills and reads.
-export const ASSOCIATED: usize = (COMBS_END + POINT_BYTES + 0xfff) & ~0xfff
+export const ASSOCIATED: usize = (PREPARED_END + 0xfff) & ~0xfff
 export const ASSOCIATED_CAPACITY: i32 = 0x10000
 /** Secrets for openAny, 32 bytes each. */
 export const SECRETS: usize = ASSOCIATED + <usize>ASSOCIATED_CAPACITY

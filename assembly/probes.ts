@@ -7,11 +7,13 @@ import { absorb, finish, start } from './aead/poly1305'
 import * as field from './curve/field'
 import { squareRootOfRatio } from './curve/root'
 import { hash, hash64x4, hmac } from './hash/sha256'
-import { ELEMENT_BYTES, KEY, NONCE, OUTPUT, POINT, RESULT, SECOND_POINT, TEXT } from './layout'
+import { ELEMENT_BYTES, KEY, NONCE, OUTPUT, POINT, RESULT, SECOND_POINT, TEXT, WIDE_BYTES } from './layout'
 
 const A: usize = OUTPUT
 const B: usize = OUTPUT + ELEMENT_BYTES
 const PRODUCT: usize = OUTPUT + 2 * ELEMENT_BYTES
+const WIDE: usize = OUTPUT + 3 * ELEMENT_BYTES
+const OTHER_WIDE: usize = WIDE + WIDE_BYTES
 
 /** RESULT = SHA-256 of TEXT. */
 export function probeHash(textBytes: i32): void {
@@ -41,33 +43,51 @@ export function probePoly1305(textBytes: i32): void {
 }
 
 /** RESULT = sqrt(POINT / SECOND_POINT) as RFC 9496 section 4.2 has it; returns whether that is a square. */
-export function probeRoot(): i32 {
-  field.fromBytes(A, POINT)
-  field.fromBytes(B, SECOND_POINT)
+export function probeRoot(): bool {
+  field.fromBytes(A, POINT, POINT)
+  field.fromBytes(B, SECOND_POINT, SECOND_POINT)
   const wasSquare = squareRootOfRatio(PRODUCT, A, B)
-  field.toBytes(RESULT, PRODUCT)
-  return wasSquare
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
+  return v128.all_true<i64>(wasSquare)
 }
 
-/** RESULT = the product of the elements at OUTPUT and one element on; reduced limbs two elements on. */
+/** RESULT = the products, one a lane, of the elements at OUTPUT and one element on; their limbs two elements on. */
 export function probeMultiply(): void {
   field.multiply(PRODUCT, A, B)
-  field.toBytes(RESULT, PRODUCT)
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
 }
 
-/** As probeMultiply, for the square of the first. */
+/** As probeMultiply, for the squares of the first. */
 export function probeSquare(): void {
   field.square(PRODUCT, A)
-  field.toBytes(RESULT, PRODUCT)
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
 }
 
-/** As probeMultiply, for twice the square of the first. */
-export function probeSquareDoubled(): void {
-  field.squareDoubled(PRODUCT, A)
-  field.toBytes(RESULT, PRODUCT)
+/** As probeMultiply, for four times the product: as much as narrowing takes. */
+export function probeWideSum(): void {
+  field.multiplyWide(WIDE, A, B)
+  field.addWide(WIDE, WIDE, WIDE)
+  field.narrowSum(PRODUCT, WIDE, WIDE)
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
 }
 
-/** RESULT = the element at OUTPUT. */
+/** As probeMultiply, for 2b - 2ab: widened and multiplied elements meet. */
+export function probeWideDifference(): void {
+  field.multiplyWide(WIDE, A, B)
+  field.addWide(WIDE, WIDE, WIDE)
+  field.widen(OTHER_WIDE, B)
+  field.addWide(OTHER_WIDE, OTHER_WIDE, OTHER_WIDE)
+  field.narrowDifference(PRODUCT, OTHER_WIDE, WIDE)
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
+}
+
+/** As probeMultiply, for the inverses of the first. */
+export function probeInvert(): void {
+  field.invert(PRODUCT, A)
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
+}
+
+/** RESULT = the elements at OUTPUT. */
 export function probeToBytes(): void {
-  field.toBytes(RESULT, A)
+  field.toBytes(RESULT, RESULT + 32, A)
 }

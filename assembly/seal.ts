@@ -4,18 +4,19 @@
  */
 import { decrypt, encrypt, TAG_BYTES } from './aead/aead'
 import { block } from './aead/chacha20'
+import { BATCH, buildComb, multiplyComb } from './curve/comb'
+import { generatorInFirstLane, pointAt } from './curve/edwards'
 import { isZeroBytes } from './curve/field'
-import { buildComb, buildWindow, multiplyComb, multiplyWindow } from './curve/multiply'
-import { decode, encode } from './curve/ristretto'
+import { BOTH, decode, encodeDoubled } from './curve/ristretto'
 import { reduce, reduceWide } from './curve/scalar'
-import { hash } from './hash/sha256'
+import { multiplyWindow } from './curve/window'
+import { hash, hash64x4 } from './hash/sha256'
 import {
   AEAD_SCRATCH,
   AEAD_SCRATCH_BYTES,
   ARGUMENTS,
   ASSOCIATED,
   ASSOCIATED_CAPACITY,
-  COMB_GENERATOR,
   COMB_TRIAL,
   ENTROPY,
   KEY,
@@ -33,34 +34,37 @@ import {
   SYMMETRIC,
   TEXT,
   TEXT_CAPACITY,
-  WINDOW_SCRATCH,
 } from './layout'
 import { CAPACITY, NOT_OPENED, OK, POINT_REFUSED } from './status'
 
 /** Bytes that sealing adds: E and the tag. */
 export const SEAL_BYTES: i32 = 48
 
-const PAIR: usize = SEAL_SCRATCH
-const SCALAR: usize = SEAL_SCRATCH + 64
-const SHARED: usize = SEAL_SCRATCH + 96
-const EPHEMERAL: usize = SEAL_SCRATCH + 160
-const PRODUCT: usize = EPHEMERAL + POINT_BYTES
+const SCALARS: usize = SEAL_SCRATCH
+const SHARED: usize = SCALARS + 32 * <usize>BATCH
+const PAIRS: usize = SHARED + 32 * <usize>BATCH
+const ENCODINGS: usize = PAIRS + 64 * <usize>BATCH
+const POINTS: usize = ENCODINGS + 32 * <usize>BATCH
+const EPHEMERAL: usize = POINTS + <usize>(BATCH >> 1) * POINT_BYTES
+export const SEAL_SCRATCH_BYTES: usize = EPHEMERAL + POINT_BYTES - SEAL_SCRATCH
 
-/** From this many trials on, a comb for the point pays. */
-const COMB_FROM_TRIALS: i32 = 4
+/** From this many trials on, a comb for the point pays; from more on, one with a table for every window. */
+const COMB_FROM_TRIALS: i32 = 8
+const FULL_COMB_FROM_TRIALS: i32 = 128
+const TRIAL_WIDTH: i32 = 5
 
-/** out = H(encoding || encoding of z), the 32-byte key of a seal. */
-export function sharedKey(out: usize, encoding: usize, z: usize): void {
-  memory.copy(PAIR, encoding, 32)
-  encode(PAIR + 32, z)
-  hash(out, PAIR, 64)
+/** Writes H(pair) for `count` pairs of encodings, 64 bytes each: the keys of seals. */
+export function hashPairs(out: usize, pairs: usize, count: i32): void {
+  let done = 0
+  for (; done + 4 <= count; done += 4) hash64x4(out + 32 * done, pairs + 64 * done)
+  for (; done < count; done++) hash(out + 32 * done, pairs + 64 * done, 64)
 }
 
-/** out = [secret]p with the window scratch, for a secret that need not be below l. */
-export function multiplyOnce(out: usize, secret: usize, p: usize): void {
-  reduce(SCALAR, secret)
-  buildWindow(WINDOW_SCRATCH, p)
-  multiplyWindow(out, SCALAR, WINDOW_SCRATCH)
+/** out = B in the first lane, the point encoded at `point` in the second, where that decodes. */
+export function decodeBesideGenerator(out: usize, point: usize): bool {
+  if (decode(out, point, point) != BOTH) return false
+  generatorInFirstLane(out)
+  return true
 }
 
 /** Overwrites every scratch byte and every secret argument. */
@@ -78,13 +82,13 @@ export function seal(textBytes: i32, associatedBytes: i32, mixed: bool): i32 {
 }
 
 function sealInPlace(textBytes: i32, associatedBytes: i32, mixed: bool): i32 {
-  reduceWide(SCALAR, ENTROPY)
-  if (!decode(PRODUCT, POINT) || isZeroBytes(SCALAR)) return POINT_REFUSED
-  multiplyComb(EPHEMERAL, SCALAR, COMB_GENERATOR)
-  encode(TEXT, EPHEMERAL)
-  buildWindow(WINDOW_SCRATCH, PRODUCT)
-  multiplyWindow(PRODUCT, SCALAR, WINDOW_SCRATCH)
-  trialKey(PRODUCT, mixed)
+  reduceWide(SCALARS, ENTROPY)
+  if (isZeroBytes(SCALARS) || !decodeBesideGenerator(POINTS, POINT)) return POINT_REFUSED
+  multiplyWindow(POINTS, SCALARS, SCALARS, POINTS, true)
+  encodeDoubled(PAIRS, POINTS, 1)
+  memory.copy(TEXT, PAIRS, 32)
+  hashPairs(SHARED, PAIRS, 1)
+  mixIn(SHARED, mixed)
   encrypt(TEXT + 32, textBytes, SHARED, NONCE, ASSOCIATED, associatedBytes)
   return OK
 }
@@ -99,26 +103,46 @@ export function openAny(count: i32, sealedBytes: i32, associatedBytes: i32, mixe
 }
 
 function tryAll(count: i32, textBytes: i32, associatedBytes: i32, mixed: bool): i32 {
-  if (!decode(EPHEMERAL, TEXT)) return NOT_OPENED
-  const many = count >= COMB_FROM_TRIALS
-  if (many) buildComb(COMB_TRIAL, EPHEMERAL)
-  else buildWindow(WINDOW_SCRATCH, EPHEMERAL)
-  for (let i = 0; i < count; i++) {
-    reduce(SCALAR, SECRETS + 32 * i)
-    if (many) multiplyComb(PRODUCT, SCALAR, COMB_TRIAL)
-    else multiplyWindow(PRODUCT, SCALAR, WINDOW_SCRATCH)
-    trialKey(PRODUCT, mixed)
-    if (decrypt(TEXT + 32, textBytes, SHARED, NONCE, ASSOCIATED, associatedBytes)) return i
+  if (decode(EPHEMERAL, TEXT, TEXT) != BOTH) return NOT_OPENED
+  const combed = count >= COMB_FROM_TRIALS
+  if (combed) buildComb(COMB_TRIAL, EPHEMERAL, TRIAL_WIDTH, count >= FULL_COMB_FROM_TRIALS ? 1 : 4, 1)
+  for (let done = 0; done < count; done += BATCH) {
+    const size = min(BATCH, count - done)
+    shareWithSecrets(SECRETS + 32 * done, size, combed)
+    for (let i = 0; i < size; i++) {
+      mixIn(SHARED + 32 * i, mixed)
+      if (decrypt(TEXT + 32, textBytes, SHARED + 32 * i, NONCE, ASSOCIATED, associatedBytes)) return done + i
+    }
   }
   return NOT_OPENED
 }
 
+/** SHARED = H(E || [secret]E) for each of `size` secrets, E decoded to both lanes of EPHEMERAL. */
+function shareWithSecrets(secrets: usize, size: i32, combed: bool): void {
+  const pairs = (size + 1) >> 1
+  for (let i = 0; i < size; i++) reduce(SCALARS + 32 * i, secrets + 32 * i)
+  if (combed) multiplyComb(POINTS, SCALARS, size, COMB_TRIAL, true)
+  else {
+    for (let j = 0; j < pairs; j++) {
+      const first = SCALARS + 64 * j
+      multiplyWindow(pointAt(POINTS, j), first, 2 * j + 1 < size ? first + 32 : first, EPHEMERAL, true)
+    }
+  }
+  encodeDoubled(ENCODINGS, POINTS, pairs)
+  for (let i = 0; i < size; i++) {
+    memory.copy(PAIRS + 64 * i, TEXT, 32)
+    memory.copy(PAIRS + 64 * i + 32, ENCODINGS + 32 * i, 32)
+  }
+  hashPairs(SHARED, PAIRS, size)
+}
+
 /** RESULT = H(POINT || [SECRET]POINT). */
 export function requestKey(): i32 {
-  const decoded = decode(EPHEMERAL, POINT)
+  const decoded = decode(EPHEMERAL, POINT, POINT) == BOTH
   if (decoded) {
-    multiplyOnce(PRODUCT, SECRET, EPHEMERAL)
-    sharedKey(RESULT, POINT, PRODUCT)
+    memory.copy(TEXT, POINT, 32)
+    shareWithSecrets(SECRET, 1, false)
+    memory.copy(RESULT, SHARED, 32)
   }
   wipe()
   return decoded ? OK : POINT_REFUSED
@@ -147,12 +171,12 @@ export function chachaBlock(counter: u32): void {
   wipeAead()
 }
 
-/** SHARED = the key of E at TEXT and Z = product, with SYMMETRIC mixed in where asked. */
-function trialKey(product: usize, mixed: bool): void {
-  sharedKey(SHARED, TEXT, product)
+/** key = H(key || SYMMETRIC), where asked. */
+function mixIn(key: usize, mixed: bool): void {
   if (!mixed) return
-  memory.copy(SHARED + 32, SYMMETRIC, 32)
-  hash(SHARED, SHARED, 64)
+  memory.copy(PAIRS, key, 32)
+  memory.copy(PAIRS + 32, SYMMETRIC, 32)
+  hash(key, PAIRS, 64)
 }
 
 /** Link packets come by the thousand: only what the AEAD touched is wiped. */

@@ -2,11 +2,13 @@
  * Recipient slots (PROTOCOL.md section 4): the keys of one slot, the 80-bit permutation that hides a recipient, and
  * S's call that makes all slots of a message.
  */
-import { block } from './aead/chacha20'
+import { block, blocks4 } from './aead/chacha20'
+import { BATCH, multiplyComb } from './curve/comb'
+import { pointAt } from './curve/edwards'
 import { isZeroBytes } from './curve/field'
-import { multiplyComb } from './curve/multiply'
-import { decode, encode } from './curve/ristretto'
+import { encodeDoubled } from './curve/ristretto'
 import { addScalars, reduceWide } from './curve/scalar'
+import { multiplyWindow } from './curve/window'
 import {
   COMB_GENERATOR,
   COMB_SERVER,
@@ -15,6 +17,7 @@ import {
   LABEL_SLOT_KEYS,
   LABEL_SLOT_OFFSET,
   OUTPUT,
+  PERMUTE_SCRATCH,
   POINT,
   POINT_BYTES,
   RECEIPT_KEYS,
@@ -22,7 +25,7 @@ import {
   SECOND_POINT,
   SLOT_SCRATCH,
 } from './layout'
-import { multiplyOnce, sharedKey, wipe } from './seal'
+import { decodeBesideGenerator, hashPairs, wipe } from './seal'
 import { CAPACITY, OK, POINT_REFUSED } from './status'
 
 /** Bytes of a slot: an id of 8 and an access code of 2. */
@@ -31,23 +34,26 @@ export const SLOT_BYTES: i32 = 10
 const HALF: u64 = 0xffffffffff
 const ROUNDS: u32 = 4
 
-const STREAM: usize = SLOT_SCRATCH
-const TWEAK: usize = SLOT_SCRATCH + 64
-const KEYS: usize = SLOT_SCRATCH + 80
-const BLINDING: usize = SLOT_SCRATCH + 144
-const OFFSET: usize = SLOT_SCRATCH + 176
-const PRODUCT: usize = SLOT_SCRATCH + 208
-const ENCODING: usize = PRODUCT + POINT_BYTES
+const STREAM: usize = PERMUTE_SCRATCH
+const TWEAK: usize = PERMUTE_SCRATCH + 64
+const KEYS: usize = SLOT_SCRATCH
+const BLINDING: usize = KEYS + 64
+const STREAMS: usize = BLINDING + 32
+const SCALARS: usize = STREAMS + 256
+const POINTS: usize = SCALARS + 32 * <usize>BATCH
+const ENCODINGS: usize = POINTS + <usize>BATCH * POINT_BYTES
+const PAIRS: usize = ENCODINGS + 64 * <usize>BATCH
+const SHARED: usize = PAIRS + 64 * <usize>BATCH
+export const SLOT_SCRATCH_BYTES: usize = SHARED + 32 * <usize>BATCH - SLOT_SCRATCH
 
 // Results of makeSlots, from RESULT on.
 const REQUEST_KEY: usize = RESULT + 32
 const ONE_TIME_BASE: usize = RESULT + 64
 const ONE_TIME_KEY: usize = RESULT + 96
 
-/** out = slot key || receipt key, 64 bytes, from R_i and Z_i. */
-export function slotKeys(out: usize, encoding: usize, z: usize): void {
-  sharedKey(out, encoding, z)
-  block(out, out, 0, LABEL_SLOT_KEYS)
+/** out = slot key || receipt key, 64 bytes, from the key H(R_i || Z_i). */
+export function slotKeys(out: usize, shared: usize): void {
+  block(out, shared, 0, LABEL_SLOT_KEYS)
 }
 
 /** out = the 10 bytes at `slot` permuted. */
@@ -83,12 +89,7 @@ export function makeSlots(count: i32, window: u32, copyBytes: u32): i32 {
   if (<u32>count > <u32>COPIES_CAPACITY) return CAPACITY
   const status = makeRequestPoints()
   if (status == OK) {
-    for (let i = 0; i < count; i++) {
-      slotKeysOfSender(i)
-      const slot = OUTPUT + SLOT_BYTES * i
-      permute(slot, slot, KEYS, window, copyBytes)
-      memory.copy(RECEIPT_KEYS + 32 * i, KEYS + 32, 32)
-    }
+    for (let done = 0; done < count; done += BATCH) makeBatch(done, min(BATCH, count - done), window, copyBytes)
   }
   wipe()
   return status
@@ -97,30 +98,46 @@ export function makeSlots(count: i32, window: u32, copyBytes: u32): i32 {
 /** R = [r]B, K2 = H(R || [r]Q), B' = [h]B, G' = [h]G; r stays in BLINDING. */
 function makeRequestPoints(): i32 {
   reduceWide(BLINDING, ENTROPY)
-  reduceWide(OFFSET, ENTROPY + 64)
-  if (isZeroBytes(BLINDING) || isZeroBytes(OFFSET)) return POINT_REFUSED
-  multiplyComb(PRODUCT, BLINDING, COMB_GENERATOR)
-  encode(RESULT, PRODUCT)
-  if (!decode(PRODUCT, POINT)) return POINT_REFUSED
-  multiplyOnce(PRODUCT, BLINDING, PRODUCT)
-  sharedKey(REQUEST_KEY, RESULT, PRODUCT)
-  multiplyComb(PRODUCT, OFFSET, COMB_GENERATOR)
-  encode(ONE_TIME_BASE, PRODUCT)
-  if (!decode(PRODUCT, SECOND_POINT)) return POINT_REFUSED
-  multiplyOnce(PRODUCT, OFFSET, PRODUCT)
-  encode(ONE_TIME_KEY, PRODUCT)
+  reduceWide(SCALARS, ENTROPY + 64)
+  if (isZeroBytes(BLINDING) || isZeroBytes(SCALARS)) return POINT_REFUSED
+  if (!multiplyBeside(ENCODINGS, BLINDING, POINT)) return POINT_REFUSED
+  memory.copy(RESULT, ENCODINGS, 32)
+  hashPairs(REQUEST_KEY, ENCODINGS, 1)
+  if (!multiplyBeside(ENCODINGS, SCALARS, SECOND_POINT)) return POINT_REFUSED
+  memory.copy(ONE_TIME_BASE, ENCODINGS, 64)
   return OK
 }
 
-/** KEYS of slot i: S knows the logarithm r + t_i of R_i, so R_i = [r + t_i]B and Z_i = [r + t_i]C. */
-function slotKeysOfSender(i: i32): void {
-  block(STREAM, REQUEST_KEY, i, LABEL_SLOT_OFFSET)
-  reduceWide(OFFSET, STREAM)
-  addScalars(OFFSET, OFFSET, BLINDING)
-  multiplyComb(PRODUCT, OFFSET, COMB_GENERATOR)
-  encode(ENCODING, PRODUCT)
-  multiplyComb(PRODUCT, OFFSET, COMB_SERVER)
-  slotKeys(KEYS, ENCODING, PRODUCT)
+/** Writes the encodings of [scalar]B and of [scalar] times the point encoded at `point`. */
+function multiplyBeside(encodings: usize, scalar: usize, point: usize): bool {
+  if (!decodeBesideGenerator(POINTS, point)) return false
+  multiplyWindow(POINTS, scalar, scalar, POINTS, true)
+  encodeDoubled(encodings, POINTS, 1)
+  return true
+}
+
+/** Slots first..first+size-1. S knows the logarithm r + t_i of half of R_i, so R_i = 2 [r + t_i]B, Z_i = 2 [r + t_i]C. */
+function makeBatch(first: i32, size: i32, window: u32, copyBytes: u32): void {
+  for (let i = 0; i < size; i++) {
+    if ((i & 3) == 0) blocks4(STREAMS, REQUEST_KEY, first + i, LABEL_SLOT_OFFSET)
+    reduceWide(SCALARS + 32 * i, STREAMS + 64 * (i & 3))
+    addScalars(SCALARS + 32 * i, SCALARS + 32 * i, BLINDING)
+  }
+  const pairs = (size + 1) >> 1
+  multiplyComb(POINTS, SCALARS, size, COMB_GENERATOR, false)
+  multiplyComb(pointAt(POINTS, pairs), SCALARS, size, COMB_SERVER, false)
+  encodeDoubled(ENCODINGS, POINTS, 2 * pairs)
+  for (let i = 0; i < size; i++) {
+    memory.copy(PAIRS + 64 * i, ENCODINGS + 32 * i, 32)
+    memory.copy(PAIRS + 64 * i + 32, ENCODINGS + 64 * pairs + 32 * i, 32)
+  }
+  hashPairs(SHARED, PAIRS, size)
+  for (let i = 0; i < size; i++) {
+    slotKeys(KEYS, SHARED + 32 * i)
+    const slot = OUTPUT + SLOT_BYTES * (first + i)
+    permute(slot, slot, KEYS, window, copyBytes)
+    memory.copy(RECEIPT_KEYS + 32 * (first + i), KEYS + 32, 32)
+  }
 }
 
 /** F_j(x): the first 5 bytes of block(slot key, j, x || window || copy bytes), numbers big endian. */

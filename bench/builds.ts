@@ -1,7 +1,8 @@
-/** The builds of our core that this Node can run, the one that would be chosen first. */
+/** The builds of our core that this machine can run, the one that would be chosen first. */
 import type { Crypto } from '../src/crypto/crypto.js'
 import { loadCrypto } from '../src/driver/crypto.js'
 
 export async function loadBuilds(): Promise<Crypto[]> {
-  return [await loadCrypto()]
+  const chosen = await loadCrypto()
+  return chosen.build === 'fused' ? [chosen, await loadCrypto('integer')] : [chosen]
 }

@@ -34,7 +34,13 @@ t.test('the tarball holds the program and nothing of its tests', (t) => {
   const foreign = paths.filter((path) => !/^(dist\/(src\/.*\.(js|d\.ts)|splitcast\.wasm)$|docs\/|[^/]*$)/.test(path))
   t.strictSame(foreign, [])
   t.strictSame(paths.filter((path) => !path.includes('/')).sort(), ['LICENSE', 'README.md', 'package.json'])
-  for (const path of ['dist/splitcast.wasm', 'dist/src/index.js', 'dist/src/index.d.ts', 'dist/src/cli/main.js']) {
+  for (const path of [
+    'dist/splitcast.fused.wasm',
+    'dist/splitcast.integer.wasm',
+    'dist/src/index.js',
+    'dist/src/index.d.ts',
+    'dist/src/cli/main.js',
+  ]) {
     t.ok(paths.includes(path), path)
   }
   t.end()

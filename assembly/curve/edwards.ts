@@ -1,24 +1,35 @@
 /**
  * Points of edwards25519, -x^2 + y^2 = 1 + d x^2 y^2, in extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z and
- * T = XY/Z (RFC 8032 section 5.1.4). Addition is complete: no case is special, so nothing branches.
- * A "table entry" is a point made ready to be added: Y - X, Y + X, 2Z, 2dT. Coordinates of points are R, of points just
- * decoded 2R for one of X and Y; those of table entries are at most 3R (bounds as in field.ts).
+ * T = XY/Z (RFC 8032 section 5.1.4), two points at a time, one a lane. Addition is complete: nothing branches.
+ *
+ * Points to be added come as entries: projective ones Y - X, Y + X, 2Z, 2dT, and affine ones (y - x)/2, (y + x)/2, dxy,
+ * which save a product. Sums of products are taken before carries, so every coordinate that is kept is R (field.ts).
  */
-import { EDWARDS_SCRATCH, ELEMENT_BYTES, POINT_BYTES } from '../layout'
-import { D, ONE, TWICE_D } from './constants'
+import { EDWARDS_SCRATCH, ELEMENT_BYTES, POINT_BYTES, WIDE_BYTES } from '../layout'
+import { D, GENERATOR, HALF, ONE, TWICE_D } from './constants'
 import {
   add,
+  addWide,
+  areEqual,
+  conditionalClear,
+  conditionalMove,
   conditionalNegate,
+  conditionalSwap,
   copyElement,
   fromBytes,
   isCanonical,
   isNegative,
   isZero,
   multiply,
-  setSmall,
+  multiplyWide,
+  narrow,
+  narrowDifference,
+  narrowSum,
   square,
-  squareDoubled,
+  squareWide,
   subtract,
+  subtractWide,
+  widen,
 } from './field'
 import { squareRootOfRatio } from './root'
 
@@ -26,14 +37,16 @@ const Y: usize = ELEMENT_BYTES
 const Z: usize = 2 * ELEMENT_BYTES
 const T: usize = 3 * ELEMENT_BYTES
 
-const A: usize = EDWARDS_SCRATCH
-const B: usize = EDWARDS_SCRATCH + ELEMENT_BYTES
-const C: usize = EDWARDS_SCRATCH + 2 * ELEMENT_BYTES
-const E: usize = EDWARDS_SCRATCH + 3 * ELEMENT_BYTES
-const F: usize = EDWARDS_SCRATCH + 4 * ELEMENT_BYTES
-const G: usize = EDWARDS_SCRATCH + 5 * ELEMENT_BYTES
-const H: usize = EDWARDS_SCRATCH + 6 * ELEMENT_BYTES
-const ENTRY: usize = EDWARDS_SCRATCH + 8 * ELEMENT_BYTES
+const LOOSE: usize = EDWARDS_SCRATCH
+const E: usize = EDWARDS_SCRATCH + ELEMENT_BYTES
+const F: usize = EDWARDS_SCRATCH + 2 * ELEMENT_BYTES
+const G: usize = EDWARDS_SCRATCH + 3 * ELEMENT_BYTES
+const H: usize = EDWARDS_SCRATCH + 4 * ELEMENT_BYTES
+const WIDE_A: usize = EDWARDS_SCRATCH + 5 * ELEMENT_BYTES
+const WIDE_B: usize = WIDE_A + WIDE_BYTES
+const WIDE_C: usize = WIDE_B + WIDE_BYTES
+const WIDE_D: usize = WIDE_C + WIDE_BYTES
+const ENTRY: usize = WIDE_D + WIDE_BYTES
 
 /** out = the neutral element (0, 1). */
 export function setNeutral(out: usize): void {
@@ -42,30 +55,89 @@ export function setNeutral(out: usize): void {
   copyElement(out + Z, ONE)
 }
 
+/** Address of pair i of points that stand one after the other. */
+export function pointAt(points: usize, i: i32): usize {
+  return points + <usize>i * POINT_BYTES
+}
+
 export function copyPoint(out: usize, p: usize): void {
   memory.copy(out, p, POINT_BYTES)
 }
 
-/** out = p made ready to be added. */
+/** out = p as a projective entry. */
 export function toEntry(out: usize, p: usize): void {
-  subtract(out, p + Y, p)
-  add(out + ELEMENT_BYTES, p + Y, p)
-  add(out + 2 * ELEMENT_BYTES, p + Z, p + Z)
+  widen(WIDE_A, p)
+  widen(WIDE_B, p + Y)
+  narrowDifference(out, WIDE_B, WIDE_A)
+  narrowSum(out + ELEMENT_BYTES, WIDE_B, WIDE_A)
+  add(out + 2 * ELEMENT_BYTES, p + Z, p + Z) // 2R, which addEntry takes on the left
   multiply(out + 3 * ELEMENT_BYTES, p + T, TWICE_D)
 }
 
-/** out = p + entry. RFC 8032 section 5.1.4, its A..H. */
+/** out = p as an affine entry; halfInverse = 1 / 2Z. */
+export function toAffineEntry(out: usize, p: usize, halfInverse: usize): void {
+  multiplyWide(WIDE_A, p, halfInverse) // x / 2
+  multiplyWide(WIDE_B, p + Y, halfInverse) // y / 2
+  narrowDifference(out, WIDE_B, WIDE_A)
+  narrowSum(out + ELEMENT_BYTES, WIDE_B, WIDE_A)
+  multiply(out + 2 * ELEMENT_BYTES, p + T, halfInverse) // x y / 2
+  multiply(out + 2 * ELEMENT_BYTES, out + 2 * ELEMENT_BYTES, TWICE_D)
+}
+
+/** Puts B into the first lane of a point. */
+export function generatorInFirstLane(p: usize): void {
+  const first = i64x2.replace_lane(i64x2.splat(0), 0, -1)
+  for (let at: usize = 0; at < POINT_BYTES; at += ELEMENT_BYTES) conditionalMove(p + at, GENERATOR + at, first)
+}
+
+/** Makes the second lane of an affine entry the neutral element's. */
+export function neutralInSecondLane(entry: usize): void {
+  const second = i64x2.replace_lane(i64x2.splat(0), 1, -1)
+  conditionalMove(entry, HALF, second)
+  conditionalMove(entry + ELEMENT_BYTES, HALF, second)
+  conditionalClear(entry + 2 * ELEMENT_BYTES, second)
+}
+
+/** Negates an entry where mask is set; `last` is its coordinate with T. */
+export function conditionalNegateEntry(entry: usize, last: usize, mask: v128): void {
+  conditionalSwap(entry, entry + ELEMENT_BYTES, mask)
+  conditionalNegate(last, mask)
+}
+
+/** out = the point of an affine entry. */
+export function fromAffineEntry(out: usize, entry: usize): void {
+  widen(WIDE_A, entry)
+  widen(WIDE_B, entry + ELEMENT_BYTES)
+  narrowDifference(out, WIDE_B, WIDE_A)
+  narrowSum(out + Y, WIDE_B, WIDE_A)
+  copyElement(out + Z, ONE)
+  multiply(out + T, out, out + Y)
+}
+
+/** out = p + projective entry. RFC 8032 section 5.1.4, its A..H. */
 export function addEntry(out: usize, p: usize, entry: usize): void {
-  subtract(A, p + Y, p) // at most 3R
-  multiply(A, A, entry)
-  add(B, p + Y, p) // at most 3R
-  multiply(B, B, entry + ELEMENT_BYTES)
-  multiply(C, p + T, entry + 3 * ELEMENT_BYTES)
-  multiply(G, p + Z, entry + 2 * ELEMENT_BYTES) // D of the RFC
-  subtract(E, B, A) // 2R
-  subtract(F, G, C) // 2R
-  add(G, G, C) // 2R
-  add(H, B, A) // 2R
+  multiplyWide(WIDE_D, entry + 2 * ELEMENT_BYTES, p + Z)
+  multiplyWide(WIDE_C, p + T, entry + 3 * ELEMENT_BYTES)
+  addCoordinates(out, p, entry)
+}
+
+/** out = p + affine entry: as addEntry, all of A..H halved. */
+export function addAffineEntry(out: usize, p: usize, entry: usize): void {
+  widen(WIDE_D, p + Z)
+  multiplyWide(WIDE_C, p + T, entry + 2 * ELEMENT_BYTES)
+  addCoordinates(out, p, entry)
+}
+
+/** The rest of an addition, with C and D as wide elements. */
+function addCoordinates(out: usize, p: usize, entry: usize): void {
+  subtract(LOOSE, p + Y, p)
+  multiplyWide(WIDE_A, LOOSE, entry)
+  add(LOOSE, p + Y, p)
+  multiplyWide(WIDE_B, LOOSE, entry + ELEMENT_BYTES)
+  narrowDifference(E, WIDE_B, WIDE_A)
+  narrowSum(H, WIDE_B, WIDE_A)
+  narrowDifference(F, WIDE_D, WIDE_C)
+  narrowSum(G, WIDE_D, WIDE_C)
   multiply(out, E, F)
   multiply(out + Y, G, H)
   multiply(out + Z, F, G)
@@ -80,49 +152,60 @@ export function addPoints(out: usize, p: usize, q: usize): void {
 
 /** out = 2p. RFC 8032 section 5.1.4, with all four signs turned, which gives the same point. */
 export function double(out: usize, p: usize): void {
-  add(E, p, p + Y) // at most 3R
-  square(A, p)
-  square(B, p + Y)
-  squareDoubled(C, p + Z)
-  square(E, E)
-  add(H, B, A) // 2R
-  subtract(G, B, A) // 2R
-  subtract(E, E, H) // 3R
-  subtract(F, C, G) // 3R
-  multiply(out, E, F)
-  multiply(out + Y, G, H)
-  multiply(out + Z, F, G)
+  doubleWithoutT(out, p)
   multiply(out + T, E, H)
 }
 
-/** out = 2^times p. */
+/** out = 2^times p, times at least 1. */
 export function doubleTimes(out: usize, p: usize, times: i32): void {
-  double(out, p)
-  for (let i = 1; i < times; i++) double(out, out)
+  let from = p
+  for (let i = 1; i < times; i++) {
+    doubleWithoutT(out, from)
+    from = out
+  }
+  double(out, from)
 }
 
-/** Whether p is the neutral element: X = 0 and Y = Z. Public data only. */
-export function isNeutral(p: usize): bool {
-  subtract(A, p + Y, p + Z)
-  return (isZero(p) & isZero(A)) != 0
+/** As double, without T, which doubling does not read. */
+function doubleWithoutT(out: usize, p: usize): void {
+  multiplyWide(WIDE_D, p, p + Y)
+  squareWide(WIDE_A, p)
+  squareWide(WIDE_B, p + Y)
+  squareWide(WIDE_C, p + Z)
+  narrowSum(E, WIDE_D, WIDE_D)
+  narrowSum(H, WIDE_B, WIDE_A)
+  subtractWide(WIDE_B, WIDE_B, WIDE_A)
+  addWide(WIDE_C, WIDE_C, WIDE_C)
+  narrow(G, WIDE_B)
+  narrowDifference(F, WIDE_C, WIDE_B)
+  multiply(out, E, F)
+  multiply(out + Y, G, H)
+  multiply(out + Z, F, G)
+}
+
+/** Mask of the lanes with the neutral element: X = 0 and Y = Z. */
+export function isNeutral(p: usize): v128 {
+  return v128.and(isZero(p), areEqual(p + Y, p + Z))
 }
 
 /**
- * Reads an Ed25519 public key (RFC 8032 section 5.1.3). False where it is not canonical or no point of the curve.
- * Public data only.
+ * Reads an Ed25519 public key (RFC 8032 section 5.1.3) into both lanes. False where it is not canonical or no point of
+ * the curve. Public data only.
  */
 export function decodeEdwards(out: usize, bytes: usize): bool {
   if (!isCanonical(bytes)) return false
-  const sign = load<u8>(bytes, 31) >> 7
-  fromBytes(out + Y, bytes)
-  square(A, out + Y)
-  multiply(B, A, D)
-  subtract(A, A, ONE) // u = y^2 - 1
-  add(B, B, ONE) // v = d y^2 + 1
-  if (!squareRootOfRatio(out, A, B)) return false
-  if (sign && isZero(out)) return false
-  conditionalNegate(out, isNegative(out) ^ sign)
-  setSmall(out + Z, 1)
+  const sign = i64x2.splat(-(<i64>load<u8>(bytes, 31) >> 7))
+  fromBytes(out + Y, bytes, bytes)
+  square(E, out + Y)
+  widen(WIDE_A, E)
+  widen(WIDE_B, ONE)
+  narrowDifference(F, WIDE_A, WIDE_B) // u = y^2 - 1
+  multiplyWide(WIDE_A, E, D)
+  narrowSum(G, WIDE_A, WIDE_B) // v = d y^2 + 1
+  if (!v128.all_true<i64>(squareRootOfRatio(out, F, G))) return false
+  if (v128.any_true(v128.and(sign, isZero(out)))) return false
+  conditionalNegate(out, v128.xor(isNegative(out), sign))
+  copyElement(out + Z, ONE)
   multiply(out + T, out, out + Y)
   return true
 }

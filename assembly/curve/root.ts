@@ -4,16 +4,14 @@
 import { ELEMENT_BYTES, ROOT_SCRATCH } from '../layout'
 import { SQRT_M1 } from './constants'
 import {
-  add,
+  areEqual,
   conditionalMove,
   conditionalNegate,
   copyElement,
   isNegative,
-  isZero,
   multiply,
   powerForRoot,
   square,
-  subtract,
 } from './field'
 
 const POWER: usize = ROOT_SCRATCH
@@ -22,10 +20,10 @@ const OTHER: usize = ROOT_SCRATCH + 2 * ELEMENT_BYTES
 const ROOT: usize = ROOT_SCRATCH + 3 * ELEMENT_BYTES
 
 /**
- * out = the non-negative sqrt(u / v), or sqrt(SQRT_M1 u / v) where u / v is no square. Returns 1 for a square, u = 0
- * among them, else 0. Takes u of 2R and v of 2R, gives R.
+ * out = the non-negative sqrt(u / v), or sqrt(SQRT_M1 u / v) where u / v is no square. Returns the mask of the lanes
+ * with a square, u = 0 among them.
  */
-export function squareRootOfRatio(out: usize, u: usize, v: usize): i32 {
+export function squareRootOfRatio(out: usize, u: usize, v: usize): v128 {
   // r = (u v^3) (u v^7)^((p-5)/8)
   square(ROOT, v)
   multiply(ROOT, ROOT, v) // v^3
@@ -38,16 +36,14 @@ export function squareRootOfRatio(out: usize, u: usize, v: usize): i32 {
   // check = v r^2, one of u, -u and +-SQRT_M1 u
   square(CHECK, ROOT)
   multiply(CHECK, CHECK, v)
-  subtract(OTHER, CHECK, u)
-  const correctSign = isZero(OTHER)
-  add(OTHER, CHECK, u)
-  const flippedSign = isZero(OTHER)
+  const correctSign = areEqual(CHECK, u)
+  conditionalNegate(CHECK, i64x2.splat(-1))
+  const flippedSign = areEqual(CHECK, u)
   multiply(OTHER, u, SQRT_M1)
-  add(OTHER, CHECK, OTHER)
-  const flippedSignByRoot = isZero(OTHER)
+  const flippedSignByRoot = areEqual(CHECK, OTHER)
   multiply(OTHER, ROOT, SQRT_M1)
-  conditionalMove(ROOT, OTHER, flippedSign | flippedSignByRoot)
+  conditionalMove(ROOT, OTHER, v128.or(flippedSign, flippedSignByRoot))
   conditionalNegate(ROOT, isNegative(ROOT))
   copyElement(out, ROOT)
-  return correctSign | flippedSign
+  return v128.or(correctSign, flippedSign)
 }

@@ -3,7 +3,7 @@
  * Inside, limbs of 28 bits in 64: 252 is nine times 28, so whatever stands at limb 9 or above folds down by 2^252 = -c.
  * No step branches on a value or picks an address by one: constant time.
  */
-import { DIGITS, SCALAR_SCRATCH } from '../layout'
+import { SCALAR_SCRATCH } from '../layout'
 
 /** Ten limbs; the last holds what is at 2^252 and above, with its sign. */
 const LIMBS: usize = SCALAR_SCRATCH
@@ -72,20 +72,6 @@ export function addScalars(out: usize, a: usize, b: usize): void {
   for (let i: usize = 0; i < 9; i++) store<i64>(LIMBS + 8 * i, limbAt(a, i) + limbAt(b, i))
   store<i64>(LIMBS, <i64>(load<u8>(a, 31) >> 4) + <i64>(load<u8>(b, 31) >> 4), 72)
   finish(out)
-}
-
-/**
- * Writes 64 digits, one signed byte each, with scalar = sum of digit i times 16^i, digits 0..62 in -8..7 and the last
- * in 0..8. Takes a scalar below 2^255.
- */
-export function recode(digits: usize, scalar: usize): void {
-  let over = 0
-  for (let i: usize = 0; i < <usize>DIGITS; i++) {
-    const nibble = (<i32>load<u8>(scalar + (i >> 1)) >> (4 * (<i32>i & 1))) & 15
-    const digit = nibble + over
-    over = i < <usize>DIGITS - 1 ? (digit + 8) >> 4 : 0
-    store<i8>(digits + i, digit - (over << 4))
-  }
 }
 
 /** 28 bits of a byte string, from bit 28 i. */

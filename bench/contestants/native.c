@@ -35,6 +35,7 @@ struct request {
 /* Buffers that live as long as the program, so that no message waits for memory. */
 struct work {
   unsigned char *offsets, *scalars, *outer, *all;
+  unsigned char twice[POINT]; /* [2]R */
 };
 
 /* What CS opens at once, and where it puts what it finds. */
@@ -105,6 +106,12 @@ static void seal_key(unsigned char *key, const unsigned char *point, const unsig
   crypto_hash_sha256(key, both, sizeof both);
 }
 
+/* PROTOCOL.md section 4 has scalars of copies even. */
+static void doubled_scalar(unsigned char *scalar, const unsigned char *wide) {
+  crypto_core_ristretto255_scalar_reduce(scalar, wide);
+  crypto_core_ristretto255_scalar_add(scalar, scalar, scalar);
+}
+
 /* Makes copy i at its place in `all` and seals it there for the server. */
 static void split_one(const struct request *r, const struct work *w, unsigned i) {
   unsigned char scalar[POINT], offset[POINT], product[POINT], key[POINT];
@@ -112,12 +119,12 @@ static void split_one(const struct request *r, const struct work *w, unsigned i)
   unsigned char *copy = sealed + POINT;
   unsigned char *payload = copy + POINT + SLOT;
 
-  crypto_core_ristretto255_scalar_reduce(scalar, w->offsets + (size_t)WIDE * i);
+  doubled_scalar(scalar, w->offsets + (size_t)WIDE * i);
   if (crypto_scalarmult_ristretto255_base(offset, scalar) != 0) fail("offset");
-  if (crypto_core_ristretto255_add(copy, r->ephemeral, offset) != 0) fail("ephemeral");
+  if (crypto_core_ristretto255_add(copy, w->twice, offset) != 0) fail("ephemeral");
   memcpy(copy + POINT, r->slots + (size_t)SLOT * i, SLOT);
 
-  crypto_core_ristretto255_scalar_reduce(scalar, w->scalars + (size_t)WIDE * i);
+  doubled_scalar(scalar, w->scalars + (size_t)WIDE * i);
   if (crypto_scalarmult_ristretto255(payload, scalar, r->base) != 0) fail("one-time base");
   if (crypto_scalarmult_ristretto255(product, scalar, r->group) != 0) fail("one-time key");
   seal_key(key, payload, product);
@@ -131,11 +138,12 @@ static void split_one(const struct request *r, const struct work *w, unsigned i)
   crypto_aead_chacha20poly1305_ietf_encrypt(copy, NULL, copy, r->copy_bytes, NULL, 0, NULL, LABEL_COPY, key);
 }
 
-static void split_all(const struct request *r, const struct work *w) {
+static void split_all(const struct request *r, struct work *w) {
   size_t wide = (size_t)WIDE * r->copies;
   crypto_stream_chacha20_ietf(w->offsets, wide, LABEL_OFFSET, r->key);
   crypto_stream_chacha20_ietf(w->scalars, wide, LABEL_SCALAR, r->key);
   randombytes_buf(w->outer, wide);
+  if (crypto_core_ristretto255_add(w->twice, r->ephemeral, r->ephemeral) != 0) fail("ephemeral");
   for (unsigned i = 0; i < r->copies; i++) split_one(r, w, i);
 }
 
@@ -181,7 +189,7 @@ static void open_all(const struct batch *b) {
   for (unsigned i = 0; i < b->copies; i++) open_one(b, i);
 }
 
-static void run(const char *what, struct request *r, const struct work *w, const struct batch *b) {
+static void run(const char *what, struct request *r, struct work *w, const struct batch *b) {
   if (strcmp(what, "split") == 0) split_all(r, w);
   else if (strcmp(what, "open") == 0) open_all(b);
   /* Each result is the next input, so that no run can be left out. */

@@ -41,7 +41,7 @@ export const nobleContestant: Contestant = {
 function split(request: SplitRequest): Uint8Array {
   const copies = request.slots.length / SLOT_BYTES
   const server = decodeServer(request.serverKey)
-  const ephemeral = Point.fromBytes(request.ephemeral)
+  const ephemeral = Point.fromBytes(request.ephemeral).double()
   const [oneTimeBase, oneTimeKey] = [request.oneTimeBase, request.oneTimeKey].map((bytes) => decode(bytes, copies))
   if (oneTimeBase === undefined || oneTimeKey === undefined) throw new Error('a request has two one-time points')
   const offsets = chacha20(request.requestKey, labels.slotOffset, new Uint8Array(WIDE_BYTES * copies))
@@ -53,14 +53,19 @@ function split(request: SplitRequest): Uint8Array {
   const sealedBytes = POINT_BYTES + copy.length + TAG_BYTES
   const all = new Uint8Array(copies * sealedBytes)
   for (let i = 0; i < copies; i++) {
-    const e = scalarAt(scramblers, i)
-    copy.set(ephemeral.add(Point.BASE.multiply(scalarAt(offsets, i))).toBytes())
+    const e = doubled(scalarAt(scramblers, i))
+    copy.set(ephemeral.add(Point.BASE.multiply(doubled(scalarAt(offsets, i)))).toBytes())
     copy.set(request.slots.subarray(SLOT_BYTES * i, SLOT_BYTES * (i + 1)), POINT_BYTES)
     copy.set(seal(oneTimeBase.multiply(e), oneTimeKey.multiply(e), labels.scramble, text), POINT_BYTES + SLOT_BYTES)
     const o = scalarAt(outer, i)
     all.set(seal(Point.BASE.multiply(o), server.multiply(o), labels.copy, copy), sealedBytes * i)
   }
   return all
+}
+
+/** PROTOCOL.md section 4 has scalars of copies even. */
+function doubled(scalar: bigint): bigint {
+  return ed25519.Point.Fn.create(2n * scalar)
 }
 
 function seal(point: RistrettoPoint, product: RistrettoPoint, label: Uint8Array, text: Uint8Array): Uint8Array {

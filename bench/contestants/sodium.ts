@@ -38,12 +38,13 @@ function split(request: SplitRequest): Uint8Array {
   const copy = new Uint8Array(POINT_BYTES + SLOT_BYTES + POINT_BYTES + text.length + TAG_BYTES)
   const sealedBytes = POINT_BYTES + copy.length + TAG_BYTES
   const all = new Uint8Array(copies * sealedBytes)
+  const twice = sodium.crypto_core_ristretto255_add(request.ephemeral, request.ephemeral)
   for (let i = 0; i < copies; i++) {
-    const offset = sodium.crypto_scalarmult_ristretto255_base(scalarAt(offsets, i))
-    const e = scalarAt(scramblers, i)
+    const offset = sodium.crypto_scalarmult_ristretto255_base(doubled(scalarAt(offsets, i)))
+    const e = doubled(scalarAt(scramblers, i))
     const payloadPoint = sodium.crypto_scalarmult_ristretto255(e, request.oneTimeBase)
     const product = sodium.crypto_scalarmult_ristretto255(e, request.oneTimeKey)
-    copy.set(sodium.crypto_core_ristretto255_add(request.ephemeral, offset))
+    copy.set(sodium.crypto_core_ristretto255_add(twice, offset))
     copy.set(request.slots.subarray(SLOT_BYTES * i, SLOT_BYTES * (i + 1)), POINT_BYTES)
     copy.set(payloadPoint, POINT_BYTES + SLOT_BYTES)
     copy.set(encrypt(text, labels.scramble, digest2Bytes32(payloadPoint, product)), 2 * POINT_BYTES + SLOT_BYTES)
@@ -54,6 +55,11 @@ function split(request: SplitRequest): Uint8Array {
     all.set(encrypt(copy, labels.copy, digest2Bytes32(outerPoint, outerProduct)), sealedBytes * i + POINT_BYTES)
   }
   return all
+}
+
+/** PROTOCOL.md section 4 has scalars of copies even. */
+function doubled(scalar: Uint8Array): Uint8Array {
+  return sodium.crypto_core_ristretto255_scalar_add(scalar, scalar)
 }
 
 /** CS's work on one copy. Throws where it does not open. */

@@ -82,6 +82,7 @@ export type DropCode = keyof typeof dropCodes
 
 /** What a caller did wrong; the sentence that says what to do is the error's message. */
 export type ErrorCode =
+  | 'BUILD_UNAVAILABLE'
   | 'BYTES_LENGTH'
   | 'HEX_MALFORMED'
   | 'NETWORK_CARD_MALFORMED'

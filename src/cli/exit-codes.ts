@@ -30,6 +30,7 @@ export const exitMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
 /** Every error code with the exit code it ends a command with. */
 export const exitOf: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
   USAGE: 'usage',
+  BUILD_UNAVAILABLE: 'failure',
   BYTES_LENGTH: 'usage',
   HEX_MALFORMED: 'usage',
   NETWORK_CARD_MALFORMED: 'usage',

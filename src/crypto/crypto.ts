@@ -244,6 +244,8 @@ export interface Passphrases {
 }
 
 export interface Crypto extends Hashing, Aead, Packets, Signing, Agreement, Group255, Sealing, Splitting, Passphrases {
-  /** Names the build, e.g. `wasm`, for people and benchmarks. */
+  /** Which field arithmetic runs, for people and benchmarks: `fused`, `integer`, or another implementation's name. */
   readonly build: string
+  /** Why that one, as a sentence for people. */
+  readonly buildReason: string
 }

@@ -84,7 +84,7 @@ function createPreparation(core: Core): Preparation {
     core.writeExactly(at.POINT, request.ephemeral, POINT_BYTES)
     core.writeExactly(at.SECOND_POINT, request.oneTimeBase, POINT_BYTES)
     core.writeExactly(at.THIRD_POINT, request.oneTimeKey, POINT_BYTES)
-    if (calls.prepareRequest() !== status.ok) return false
+    if (calls.prepareRequest(copiesOf(request)) !== status.ok) return false
     points = wanted.map((bytes) => Uint8Array.from(bytes))
     return true
   }

@@ -11,6 +11,7 @@ import { type Label, labels } from '../base/labels.js'
 export const status = { ok: 0, capacity: -1, pointRefused: -2, notOpened: -3 } as const
 
 interface Calls {
+  holds(): number
   aeadSeal(textBytes: number, associatedBytes: number): number
   aeadOpen(sealedBytes: number, associatedBytes: number): number
   chachaBlock(counter: number): void
@@ -25,7 +26,7 @@ interface Calls {
   identityPoint(): number
   makeSlots(count: number, window: number, copyBytes: number): number
   prepareServer(): number
-  prepareRequest(): number
+  prepareRequest(copies: number): number
   split(from: number, count: number, partBytes: number, contentBytes: number): number
   tokens(from: number, count: number, partBytes: number, contentBytes: number, verdict: number): number
   payloadPoints(from: number, count: number): number
@@ -110,10 +111,16 @@ interface WasmInstance {
 declare const WebAssembly: {
   compile(bytes: Uint8Array): Promise<WasmModule>
   instantiate(module: WasmModule, imports: object): Promise<WasmInstance>
+  validate(bytes: Uint8Array): boolean
 }
 
 /** Modules by the bytes they were compiled from: instances are cheap, compiling is not. */
 const modules = new WeakMap<Uint8Array, Promise<WasmModule>>()
+
+/** Whether this engine takes a module. */
+export function compiles(wasm: Uint8Array): boolean {
+  return WebAssembly.validate(wasm)
+}
 
 /** Compiles the core, once for one and the same Uint8Array. */
 export function compile(wasm: Uint8Array): Promise<WasmModule> {

@@ -5,6 +5,7 @@
 import t from 'tap'
 import { concat, key, type Scalar, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
+import type { FieldBuild } from '../../src/crypto/core.js'
 import { createCrypto } from '../../src/crypto/create.js'
 import type { SplitRequest } from '../../src/crypto/crypto.js'
 import { createHashing } from '../../src/crypto/hash.js'
@@ -15,72 +16,119 @@ import { createSplitting } from '../../src/crypto/splitting.js'
 import { instantiate, status } from '../../src/crypto/wasm.js'
 import { seed, seeded } from '../base/seeded.js'
 import { context, flipped, nothing, pair, pieces, window, world } from '../contract/fixtures.js'
-import { wasmBytes } from './builds.js'
-import { createProbes, type Limbs } from './probes.js'
+import { modules, runnableBuilds, wasmBytes } from './builds.js'
+import { createProbes, type Lane, type Limbs, representations } from './probes.js'
 
 const P = 2n ** 255n - 19n
-/** The bounds that assembly/curve/field.ts states: operands up to 3R, results within R. */
-const LOOSE = [102_000_000, 51_000_000] as const
-const REDUCED = [1.01 * 2 ** 25, 1.01 * 2 ** 24] as const
+const chosen = runnableBuilds[0] as FieldBuild
 
 const random = seeded()
 t.comment(`seed ${seed}`)
-
-function elementOf(value: (limit: number, i: number) => number): Limbs {
-  return Array.from({ length: 10 }, (_, i) => value(LOOSE[i % 2] as number, i))
-}
-
-function integerOf(limbs: Limbs): bigint {
-  return limbs.reduce((sum, limb, i) => sum + BigInt(limb) * 2n ** BigInt(Math.ceil(25.5 * i)), 0n)
-}
 
 function modP(value: bigint): Uint8Array {
   const residue = ((value % P) + P) % P
   return Uint8Array.from({ length: 32 }, (_, i) => Number((residue >> BigInt(8 * i)) & 255n))
 }
 
-function randomLimb(limit: number): number {
-  return (new DataView(random(4).buffer).getUint32(0) % (2 * limit + 1)) - limit
+function randomWithin(limit: number): number {
+  const unit = new DataView(random(8).buffer).getBigUint64(0)
+  return Number(unit % (2n * BigInt(limit) + 1n)) - limit
 }
 
-t.test('field arithmetic is exact up to its limb bounds', async (t) => {
-  const probes = await createProbes(wasmBytes('debug'))
-  const edges = [
-    elementOf((limit) => limit),
-    elementOf((limit) => -limit),
-    elementOf((limit, i) => (i % 2 === 0 ? limit : -limit)),
-    elementOf((limit, i) => (i < 5 ? limit : -limit)),
-    elementOf((_, i) => (i === 0 ? 1 : 0)),
-    elementOf((_, i) => (i === 0 ? -1 : 0)),
-    elementOf(() => 0),
-    // p, p - 1 and 2^255 - 1, written limb by limb.
-    ...[-19, -20, -1].map((low) => elementOf((_, i) => (i === 0 ? low : i === 9 ? 2 ** 25 : 0))),
-    ...Array.from({ length: 40 }, () => elementOf(randomLimb)),
-  ]
-  for (const a of edges) {
-    t.strictSame(probes.toBytes(a), modP(integerOf(a)), 'canonical bytes')
-    const squares = [probes.square(a), probes.squareDoubled(a)]
-    t.strictSame(squares[0]?.bytes, modP(integerOf(a) ** 2n), 'a^2')
-    t.strictSame(squares[1]?.bytes, modP(2n * integerOf(a) ** 2n), '2 a^2')
-    const products = edges.map((b) => ({ ...probes.multiply(a, b), expected: modP(integerOf(a) * integerOf(b)) }))
-    t.ok(
-      products.every(({ bytes, expected }) => toHex(bytes) === toHex(expected)),
-      'a b for every b',
-    )
-    const limbs = [...squares, ...products].flatMap((result) => [...result.limbs.entries()])
-    t.ok(
-      limbs.every(([i, limb]) => Math.abs(limb) <= (REDUCED[i % 2] as number)),
-      'all of them reduced',
-    )
-  }
-  for (const i of [0, 1, 9]) {
-    const past = elementOf((limit, at) => (at === i ? limit + 1 : 0))
-    t.throws(() => probes.multiply(past, past), `the debug build stops at limb ${i} past its bound`)
-  }
+for (const build of runnableBuilds) {
+  const { exponents, reduced } = representations[build]
+  const elementOf = (value: (limit: number, i: number) => number): Limbs => reduced.map(value)
+  const integerOf = (limbs: Limbs): bigint =>
+    limbs.reduce((sum, limb, i) => sum + BigInt(limb) * 2n ** BigInt(exponents[i] as number), 0n)
+  const twice = (limbs: Limbs): Limbs => limbs.map((limb) => 2 * limb)
+  const isReduced = ({ limbs }: Lane) => limbs.every((limb, i) => Math.abs(limb) <= (reduced[i] as number))
+
+  t.test(`field arithmetic is exact up to its limb bounds: ${build}`, async (t) => {
+    const { arithmetic } = await createProbes(wasmBytes(build, 'debug'), build)
+    const edges: Limbs[] = [
+      elementOf((limit) => limit),
+      elementOf((limit) => -limit),
+      elementOf((limit, i) => (i % 2 === 0 ? limit : -limit)),
+      elementOf((limit, i) => (i < 2 ? limit : -limit)),
+      elementOf((_, i) => (i === 0 ? 1 : 0)),
+      elementOf((_, i) => (i === 0 ? -1 : 0)),
+      elementOf(() => 0),
+      ...Array.from({ length: 41 }, () => elementOf(randomWithin)),
+    ]
+    const cases: Readonly<Record<string, (a: bigint, b: bigint) => bigint>> = {
+      probeMultiply: (a, b) => a * b,
+      probeSquare: (a) => a * a,
+      probeWideSum: (a, b) => 4n * a * b,
+      probeWideDifference: (a, b) => 2n * b - 2n * a * b,
+      probeToBytes: (a) => a,
+    }
+    for (const [name, expected] of Object.entries(cases)) {
+      for (const a of edges) {
+        // The other lane holds something else, so that lanes which mix are seen.
+        const lanes = edges.map((b) => ({ b, results: arithmetic(name, [a, b], [b, a]) }))
+        t.ok(
+          lanes.every(({ b, results: [first, second] }) => {
+            const [x, y] = [integerOf(a), integerOf(b)]
+            const right = toHex(first.bytes) === toHex(modP(expected(x, y)))
+            return right && toHex(second.bytes) === toHex(modP(expected(y, x)))
+          }),
+          `${name} is exact`,
+        )
+        if (name !== 'probeToBytes')
+          t.ok(
+            lanes.every(({ results }) => results.every(isReduced)),
+            `${name} reduces`,
+          )
+      }
+    }
+    for (const a of edges) {
+      const [loose] = arithmetic('probeMultiply', [twice(a), a], [edges[0] as Limbs, a])
+      t.strictSame(loose.bytes, modP(2n * integerOf(a) * integerOf(edges[0] as Limbs)), 'twice R on the left side')
+      const [inverse] = arithmetic('probeInvert', [a, a])
+      const product = modP(integerOf(a) * BigInt(`0x${toHex(inverse.bytes.toReversed())}`))
+      t.strictSame(product, modP(integerOf(a) % P === 0n ? 0n : 1n), 'inverse, 0 for 0')
+    }
+    for (const low of [0n, 1n, P - 1n, P, P + 1n, 2n ** 255n - 1n]) {
+      const limbs = exponents.map((exponent, i) => {
+        const width = BigInt((exponents[i + 1] ?? 255) - exponent)
+        return Number((low >> BigInt(exponent)) & (2n ** width - 1n)) / 1
+      })
+      if (limbs.every((limb, i) => limb <= (reduced[i] as number))) {
+        t.strictSame(arithmetic('probeToBytes', [limbs, limbs])[1].bytes, modP(low), 'the one value below p')
+      }
+    }
+    for (const i of exponents.keys()) {
+      const past = elementOf((limit, at) => (at === i ? 2 * limit + 2 : 0))
+      const half = elementOf((limit, at) => (at === i ? limit + 2 : 0))
+      t.throws(() => arithmetic('probeMultiply', [past, past]), `stops at limb ${i} past 2R on the left`)
+      t.throws(() => arithmetic('probeMultiply', [half, half], [half, half]), `or past R on the right`)
+      t.throws(() => arithmetic('probeSquare', [half, half]), 'or past R in a square')
+    }
+  })
+}
+
+t.test('a core that cannot run here is not taken', async (t) => {
+  const [fused, integer] = [wasmBytes('fused', 'release'), wasmBytes('integer', 'release')]
+  const broken = utf8('not a module')
+  const other = await createCrypto({ fused: broken, integer })
+  t.equal(other.build, 'integer')
+  t.match(other.buildReason, /no relaxed SIMD/)
+  await t.rejects(createCrypto({ fused: broken, integer }, 'fused'), { code: 'BUILD_UNAVAILABLE' })
+  await t.rejects(createCrypto({ fused, integer: broken }, 'integer'))
+  // A constant of the fused products changed by one bit: arithmetic that is wrong is found before it is used.
+  if (!runnableBuilds.includes('fused')) return
+  const wrong = Uint8Array.from(fused)
+  const bias = Buffer.from('b4ffffffff0320', 'hex')
+  const place = Buffer.from(wrong.buffer).indexOf(bias)
+  t.ok(place > 0, 'the constant is there')
+  wrong[place] = 0xb5
+  const fallen = await createCrypto({ fused: wrong, integer })
+  t.equal(fallen.build, 'integer')
+  t.match(fallen.buildReason, /self-test|rounds twice/)
 })
 
 t.test('every call refuses what is past its capacity', async (t) => {
-  const { at, calls, memory } = await instantiate(wasmBytes('release'))
+  const { at, calls, memory } = await instantiate(wasmBytes(chosen, 'release'))
   const full = at.TEXT_CAPACITY
   const copies = limits.copies
   const refused: Record<string, number[]> = {
@@ -119,7 +167,7 @@ t.test('every call refuses what is past its capacity', async (t) => {
 })
 
 t.test('lengths that a call cannot take are errors, or no answer where they come from outside', async (t) => {
-  const crypto = await createCrypto(wasmBytes('release'))
+  const crypto = await createCrypto(modules('release'))
   const { secret, point } = pair(crypto, random)
   const long = new Uint8Array(2 ** 21)
   const error = { code: 'BYTES_LENGTH' }
@@ -157,7 +205,7 @@ t.test('lengths that a call cannot take are errors, or no answer where they come
 })
 
 t.test('batches larger than one call', async (t) => {
-  const crypto = await createCrypto(wasmBytes('release'))
+  const crypto = await createCrypto(modules('release'))
   const right = pair(crypto, random)
   const sealed = crypto.seal(right.point, context('scramble'), utf8('found'), random(64)) ?? nothing
   const secrets: Scalar[] = Array.from({ length: 513 }, () => crypto.reduce(random(64)))
@@ -196,7 +244,7 @@ function watch(memory: Uint8Array) {
 }
 
 t.test('packet protection, points and sealing leave no secret in memory', async (t) => {
-  const core = await instantiate(wasmBytes('release'))
+  const core = await instantiate(wasmBytes(chosen, 'release'))
   const [group, sealing, aead] = [createGroup255(core), createSealing(core), createAead(core)]
   const { secret, left } = watch(core.memory)
 
@@ -237,7 +285,7 @@ t.test('packet protection, points and sealing leave no secret in memory', async 
 })
 
 t.test('slots, split and opening leave no secret in memory', async (t) => {
-  const core = await instantiate(wasmBytes('release'))
+  const core = await instantiate(wasmBytes(chosen, 'release'))
   const splitting = createSplitting(core, createHashing())
   const { secret, left } = watch(core.memory)
 
@@ -264,16 +312,15 @@ t.test('slots, split and opening leave no secret in memory', async (t) => {
 })
 
 t.test('instances share a compiled module and nothing else', async (t) => {
-  const instances = await Promise.all(Array.from({ length: 12 }, () => createCrypto(wasmBytes('release'))))
+  const instances = await Promise.all(Array.from({ length: 12 }, () => createCrypto(modules('release'))))
   const worlds = instances.map((crypto) => world(crypto, random, { copies: 2, personalPartBytes: 1, contentBytes: 10 }))
   const entropy = random(32)
   const splits = instances.map((crypto, i) =>
     crypto.prepareSplit((worlds[i] as (typeof worlds)[number]).request, entropy),
   )
-  const again = await createCrypto(wasmBytes('debug'))
+  const again = await createCrypto(modules('debug'))
   for (const [i, split] of splits.entries()) {
     const expected = again.prepareSplit((worlds[i] as (typeof worlds)[number]).request, entropy)?.split(0, 2)
     t.strictSame(split?.split(0, 2), expected)
   }
-  await t.rejects(createCrypto(utf8('not a module')))
 })

@@ -7,11 +7,11 @@ import type { Crypto } from '../../src/crypto/crypto.js'
 import { seed, seeded } from '../base/seeded.js'
 import { context, copyBytes, flipped, nothing, pieces, window, world } from '../contract/fixtures.js'
 import { createTwin } from '../oracle/twin.js'
-import { wasmBytes } from './builds.js'
+import { modules } from './builds.js'
 
 const random = seeded()
 const below = (bound: number) => randomBelow(random, bound)
-const core = await createCrypto(wasmBytes('release'))
+const core = await createCrypto(modules('release'))
 const twin = await createTwin()
 t.comment(`seed ${seed}`)
 

@@ -1,16 +1,55 @@
 /** The host's side of assembly/probes.ts: single parts of the core, debug build only. */
+import type { FieldBuild } from '../../src/crypto/core.js'
 import { instantiate } from '../../src/crypto/wasm.js'
 
-const ELEMENT_BYTES = 48
-const LIMBS = 10
+const ELEMENT_BYTES = 80
 
 type Probe = (argument?: number) => number
 
-/** A field element as its ten limbs. */
+/** A field element as its limbs, low ones first. */
 export type Limbs = readonly number[]
 
-export async function createProbes(wasm: Uint8Array) {
+/** How a build holds an element in one of two lanes: assembly/curve/fused.ts and integer.ts. */
+interface Representation {
+  /** Exponents of two that limbs count in. */
+  readonly exponents: readonly number[]
+  /** R: what a reduced limb is at most in size. */
+  readonly reduced: readonly number[]
+  write(view: DataView, element: number, lane: number, limbs: Limbs): void
+  read(view: DataView, element: number, lane: number): number[]
+}
+
+export const representations: Readonly<Record<FieldBuild, Representation>> = {
+  fused: {
+    exponents: [0, 51, 102, 153, 204],
+    reduced: Array(5).fill(2 ** 50 + 2 ** 15),
+    write(view, element, lane, limbs) {
+      for (const [i, limb] of limbs.entries()) view.setFloat64(element + 16 * i + 8 * lane, limb, true)
+    },
+    read: (view, element, lane) =>
+      Array.from({ length: 5 }, (_, i) => view.getFloat64(element + 16 * i + 8 * lane, true)),
+  },
+  integer: {
+    exponents: Array.from({ length: 10 }, (_, i) => Math.ceil(25.5 * i)),
+    reduced: Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? 2 ** 25 + 2 ** 15 : 2 ** 24 + 2 ** 15)),
+    write(view, element, lane, limbs) {
+      for (const [i, limb] of limbs.entries())
+        view.setInt32(element + 16 * (i >> 1) + 8 * lane + 4 * (i & 1), limb, true)
+    },
+    read: (view, element, lane) =>
+      Array.from({ length: 10 }, (_, i) => view.getInt32(element + 16 * (i >> 1) + 8 * lane + 4 * (i & 1), true)),
+  },
+}
+
+/** What a lane holds after an operation: its limbs as the core left them, and its canonical bytes. */
+export interface Lane {
+  readonly limbs: number[]
+  readonly bytes: Uint8Array
+}
+
+export async function createProbes(wasm: Uint8Array, build: FieldBuild) {
   const { at, calls, memory, take } = await instantiate(wasm)
+  const { read, write } = representations[build]
   const probe = calls as unknown as Record<string, Probe>
   const view = new DataView(memory.buffer)
 
@@ -20,20 +59,18 @@ export async function createProbes(wasm: Uint8Array) {
     return found(argument)
   }
 
-  function writeElement(index: number, limbs: Limbs): void {
-    const address = at.OUTPUT + ELEMENT_BYTES * index
-    memory.fill(0, address, address + ELEMENT_BYTES)
-    for (const [i, limb] of limbs.entries()) view.setInt32(address + 4 * i, limb, true)
-  }
-
-  /** The result's limbs as the core left them, and its canonical bytes. */
-  function arithmetic(name: string, a: Limbs, b: Limbs = []): { limbs: number[]; bytes: Uint8Array } {
-    writeElement(0, a)
-    writeElement(1, b)
+  /** Two operations at once: the lanes are independent. */
+  function arithmetic(name: string, a: readonly [Limbs, Limbs], b: readonly [Limbs, Limbs] = a): [Lane, Lane] {
+    for (const lane of [0, 1] as const) {
+      write(view, at.OUTPUT, lane, a[lane])
+      write(view, at.OUTPUT + ELEMENT_BYTES, lane, b[lane])
+    }
     call(name)
-    const product = at.OUTPUT + 2 * ELEMENT_BYTES
-    const limbs = Array.from({ length: LIMBS }, (_, i) => view.getInt32(product + 4 * i, true))
-    return { limbs, bytes: take(at.RESULT, 32) }
+    const result = (lane: number) => ({
+      limbs: read(view, at.OUTPUT + 2 * ELEMENT_BYTES, lane),
+      bytes: take(at.RESULT + 32 * lane, 32),
+    })
+    return [result(0), result(1)]
   }
 
   return {
@@ -73,9 +110,6 @@ export async function createProbes(wasm: Uint8Array) {
       const wasSquare = call('probeRoot') === 1
       return { wasSquare, root: take(at.RESULT, 32) }
     },
-    multiply: (a: Limbs, b: Limbs) => arithmetic('probeMultiply', a, b),
-    square: (a: Limbs) => arithmetic('probeSquare', a),
-    squareDoubled: (a: Limbs) => arithmetic('probeSquareDoubled', a),
-    toBytes: (a: Limbs) => arithmetic('probeToBytes', a).bytes,
+    arithmetic,
   }
 }

@@ -1,19 +1,18 @@
 /**
  * Devices and groups for the tests of this folder, over the implementation of cryptography that runs.
  */
-import { readFile } from 'node:fs/promises'
 import { type Digest, digest, type IdentityKey, type NodeId } from '../../src/base/bytes.js'
 import type { RandomBytes } from '../../src/base/random.js'
 import type { Millis } from '../../src/base/time.js'
-import { createCrypto } from '../../src/crypto/create.js'
 import type { Crypto, Identity } from '../../src/crypto/crypto.js'
+import { loadCrypto } from '../../src/driver/crypto.js'
 import { type ContentToSeal, newMessageId, openGroupContent, sealContent } from '../../src/group/content.js'
 import type { Group, Opened, VerifiedContent, VerifiedInvitation } from '../../src/group/group.js'
 import { nodeIdOf } from '../../src/group/identity.js'
 import { invitationKeys, invitationPrivateKey, passphraseSalt } from '../../src/group/keys.js'
 import { createGroup, inviteMember, joinGroup, readInvitation, receiveContent } from '../../src/group/membership.js'
 
-export const crypto: Crypto = await createCrypto(await readFile(new URL('../../splitcast.wasm', import.meta.url)))
+export const crypto: Crypto = await loadCrypto()
 
 export const now: Millis = Date.UTC(2026, 5, 1, 12)
 export const directoryDigest: Digest = digest(new Uint8Array(32).fill(7))

@@ -1,10 +1,9 @@
 /** What link tests run on: the cryptography that runs, and small helpers. */
-import { readFile } from 'node:fs/promises'
-import { createCrypto } from '../../src/crypto/create.js'
 import type { Crypto } from '../../src/crypto/crypto.js'
+import { loadCrypto } from '../../src/driver/crypto.js'
 import type { ParseResult } from '../../src/wire/codec.js'
 
-export const crypto: Crypto = await createCrypto(await readFile(new URL('../../splitcast.wasm', import.meta.url)))
+export const crypto: Crypto = await loadCrypto()
 
 export function present<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('a value was expected')

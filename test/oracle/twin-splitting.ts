@@ -29,6 +29,11 @@ export function createTwinSplitting(parts: Parts): Splitting {
     return parts.reduce(parts.chachaBlock(secret, i, label))
   }
 
+  /** Points of copies are doubled as they are encoded. */
+  function doubled(scalar: Scalar): Scalar {
+    return parts.addScalars(scalar, scalar)
+  }
+
   function slotKeys(ephemeral: Uint8Array, product: Point): { slotKey: Uint8Array; receiptKey: Uint8Array } {
     const block = parts.chachaBlock(parts.hash(ephemeral, product), 0, labels.slotKeys)
     return { slotKey: block.slice(0, 32), receiptKey: block.slice(32) }
@@ -60,8 +65,9 @@ export function createTwinSplitting(parts: Parts): Splitting {
   function makeCopy(request: SplitRequest, i: number): Uint8Array | undefined {
     const { personalPartBytes: partBytes } = request
     const offset = parts.publicPoint(derivedScalar(request.requestKey, i, labels.slotOffset))
-    const ephemeral = parts.addPoints(request.ephemeral, offset)
-    const e = derivedScalar(request.requestKey, i, labels.scrambleScalar)
+    const half = parts.addPoints(request.ephemeral, offset)
+    const ephemeral = half && parts.addPoints(half, half)
+    const e = doubled(derivedScalar(request.requestKey, i, labels.scrambleScalar))
     const payloadPoint = parts.multiply(e, request.oneTimeBase)
     const product = parts.multiply(e, request.oneTimeKey)
     if (ephemeral === undefined || payloadPoint === undefined || product === undefined) return undefined
@@ -102,7 +108,7 @@ export function createTwinSplitting(parts: Parts): Splitting {
       const slots: Uint8Array[] = []
       const receiptKeys: Uint8Array[] = []
       for (let i = 0; i < plan.recipients.length / 10; i++) {
-        const logarithm = parts.addScalars(r, derivedScalar(requestKey, i, labels.slotOffset))
+        const logarithm = doubled(parts.addScalars(r, derivedScalar(requestKey, i, labels.slotOffset)))
         const product = parts.multiply(logarithm, plan.serverKey)
         if (product === undefined) return undefined
         const { slotKey, receiptKey } = slotKeys(parts.publicPoint(logarithm), product)
@@ -127,7 +133,8 @@ export function createTwinSplitting(parts: Parts): Splitting {
       if (request.personalParts.length !== copies * partBytes) return undefined
       const outer = Uint8Array.from(entropy)
       const sealCopy = (i: number) => {
-        const wide = parts.chachaBlock(outer, i, labels.copyScalar)
+        const wide = new Uint8Array(64)
+        wide.set(doubled(derivedScalar(outer, i, labels.copyScalar)))
         const context = { label: labels.copy, associated: EMPTY }
         const copy = makeCopy(request, i)
         return copy && parts.seal(request.serverKey, context, copy, wide)
