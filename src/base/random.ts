@@ -30,7 +30,38 @@ export function shuffle<T>(random: RandomBytes, items: T[]): T[] {
 }
 
 /** An exponentially distributed wait with the given mean; capped at ten means, so that a wait is bounded. */
-export function exponentialMs(random: RandomBytes, meanMs: number): number {
-  const uniform = (randomBelow(random, 2 ** 32) + 1) / 2 ** 32
+export function exponentialMs(numbers: RandomNumbers, meanMs: number): number {
+  const uniform = (numbers.uint32() + 1) / 2 ** 32
   return Math.min(-Math.log(uniform) * meanMs, 10 * meanMs)
+}
+
+const BLOCK_NUMBERS = 256
+const NUMBER_BYTES = 4
+
+/** Whole numbers drawn in blocks: for where each copy takes some, which must not cost an allocation each. */
+export class RandomNumbers {
+  private readonly random: RandomBytes
+  private readonly block = new Uint32Array(BLOCK_NUMBERS)
+  private left = 0
+
+  constructor(random: RandomBytes) {
+    this.random = random
+  }
+
+  /** Uniform in 0..2^32 - 1. */
+  uint32(): number {
+    if (this.left === 0) this.refill()
+    const number = this.block[--this.left] as number
+    // What was handed out must not be found here again.
+    this.block[this.left] = 0
+    return number
+  }
+
+  private refill(): void {
+    const bytes = this.random(BLOCK_NUMBERS * NUMBER_BYTES)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    for (let i = 0; i < BLOCK_NUMBERS; i++) this.block[i] = view.getUint32(i * NUMBER_BYTES)
+    bytes.fill(0)
+    this.left = BLOCK_NUMBERS
+  }
 }

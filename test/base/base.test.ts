@@ -6,7 +6,7 @@ import * as bytes from '../../src/base/bytes.js'
 import { dropCodes, ProtocolError } from '../../src/base/errors.js'
 import { labels } from '../../src/base/labels.js'
 import { limits } from '../../src/base/limits.js'
-import { exponentialMs, type RandomBytes, randomBelow, shuffle } from '../../src/base/random.js'
+import { exponentialMs, type RandomBytes, RandomNumbers, randomBelow, shuffle } from '../../src/base/random.js'
 import { earliest, slotWindow, startOfDay, startOfWindow, utcDay } from '../../src/base/time.js'
 import { seeded } from './seeded.js'
 
@@ -150,14 +150,33 @@ t.test('a shuffle makes every order, about equally often', async (t) => {
 })
 
 t.test('waits are exponential with their mean, and bounded', async (t) => {
-  const random = seeded(4)
-  const waits = Array.from({ length: 20_000 }, () => exponentialMs(random, 50))
+  const numbers = new RandomNumbers(seeded(4))
+  const waits = Array.from({ length: 20_000 }, () => exponentialMs(numbers, 50))
   const mean = waits.reduce((sum, wait) => sum + wait, 0) / waits.length
   t.ok(Math.abs(mean - 50) < 2, `mean ${mean}`)
   const median = waits.sort((a, b) => a - b)[10_000] as number
   t.ok(Math.abs(median - 50 * Math.LN2) < 2, `median ${median}`)
-  t.equal(exponentialMs(scripted(0), 50), 500, 'ten means at most')
-  t.ok(exponentialMs(scripted(2 ** 32 - 1), 50) === 0, 'none at least')
+  const all = (byte: number) => new RandomNumbers((lengthBytes) => new Uint8Array(lengthBytes).fill(byte))
+  t.equal(exponentialMs(all(0), 50), 500, 'ten means at most')
+  t.ok(exponentialMs(all(255), 50) === 0, 'none at least')
+})
+
+t.test('numbers drawn in blocks are those of the bytes, each once, and leave nothing behind', async (t) => {
+  const drawn: Uint8Array[] = []
+  const blocks: Uint8Array[] = []
+  const random = seeded(5)
+  const numbers = new RandomNumbers((lengthBytes) => {
+    const block = random(lengthBytes)
+    blocks.push(block)
+    drawn.push(block.slice())
+    return block
+  })
+  const taken = Array.from({ length: 600 }, () => numbers.uint32())
+  const of = (block: Uint8Array) =>
+    Array.from({ length: block.length / 4 }, (_, i) => bytes.fromBigEndian(block.subarray(4 * i, 4 * i + 4)))
+  const expected = drawn.flatMap((block) => of(block).reverse())
+  t.same(taken, expected.slice(0, 600))
+  for (const block of blocks) t.ok(block.every((byte) => byte === 0))
 })
 
 t.test('moments fall into slot windows and UTC days', async (t) => {

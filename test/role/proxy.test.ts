@@ -3,11 +3,12 @@
  * the server (PROTOCOL.md sections 5 and 9). Everything runs in virtual time; SEED repeats a run.
  */
 import t from 'tap'
-import { bigEndian, concat, type Point, toHex, utf8 } from '../../src/base/bytes.js'
+import { bigEndian, concat, fromBigEndian, type Point, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
+import { RandomNumbers } from '../../src/base/random.js'
 import { slotWindow, startOfDay, startOfWindow, utcDay } from '../../src/base/time.js'
 import { createEndpoint } from '../../src/link/endpoint.js'
-import type { SessionId } from '../../src/link/link.js'
+import type { LinkEndpoint, SessionId } from '../../src/link/link.js'
 import { type Job, type JobOutput, type JobResult, runJob } from '../../src/role/jobs.js'
 import { Copies } from '../../src/role/proxy/copies.js'
 import { NextHops } from '../../src/role/proxy/next-hops.js'
@@ -623,7 +624,9 @@ function splitting(copies: number, slicesAhead = 2) {
   const splitter = new Splitter({
     work,
     slicesAhead,
-    made: (_now, sealed) => made.push(sealed),
+    made: (_now, sealed, bytesEach) => {
+      for (let at = 0; at < sealed.length; at += bytesEach) made.push(sealed.subarray(at, at + bytesEach))
+    },
     failed: (count, _bytesEach, code) => failed.push([count, code]),
   })
   const request = openedRequest(copies)
@@ -833,6 +836,29 @@ t.test('bounds', (t) => {
     t.end()
   })
 
+  t.test('copies made together, whose bytes are held until the last of them has gone', (t) => {
+    const own = endpoint()
+    const session = own.connect(START, crypto.x25519Public(random(32)), addresses.server)
+    const references: number[] = []
+    const send: LinkEndpoint['send'] = (now, to, message) => {
+      references.push(fromBigEndian(message.subarray(1, 5)))
+      return own.send(now, to, message)
+    }
+    const copies = new Copies({ random, endpoint: Object.create(own, { send: { value: send } }), meanWaitMs: 1 })
+    t.ok(copies.reserve(2, 100) && copies.reserve(1, limits.waitingBytes - 200))
+    copies.add(START, random(200), 100)
+    copies.send(START + 10, session)
+    t.equal(references.length, 2)
+    t.ok(copies.answered(references[0] as number))
+    t.notOk(copies.answered(references[0] as number), 'answered once')
+    t.equal(copies.held, 2)
+    t.notOk(copies.reserve(1, 1), 'both still stand in memory')
+    t.ok(copies.answered(references[1] as number))
+    t.ok(copies.reserve(1, 200))
+    t.notOk(copies.reserve(1, 1))
+    t.end()
+  })
+
   t.test('requests remembered in a window', (t) => {
     const replays = new RequestReplays(crypto)
     const window = slotWindow(START)
@@ -886,7 +912,7 @@ t.test('bounds', (t) => {
 })
 
 t.test('copies leave by their due times, equal ones in random order', (t) => {
-  const waiting = new Waiting<{ readonly sealed: Uint8Array }>(random)
+  const waiting = new Waiting<{ readonly sealed: Uint8Array }>(new RandomNumbers(random))
   const copy = (name: number) => ({ sealed: Uint8Array.of(name) })
   const dues = Array.from({ length: 200 }, (_, i) => (i * 37) % 100)
   for (const [name, due] of dues.entries()) waiting.add(due, copy(name))

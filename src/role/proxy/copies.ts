@@ -3,11 +3,11 @@
  * time, goes out as the link takes it, and is held until CS has answered it; without an answer, or when the link is lost,
  * it goes again, for as long as CS could accept it, which knows a repeat by its R_i (PROTOCOL.md sections 5 and 7).
  */
-import { fromBigEndian } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
-import { exponentialMs, type RandomBytes } from '../../base/random.js'
+import { exponentialMs, type RandomBytes, RandomNumbers } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
 import type { LinkEndpoint, MessageNumber, SessionId } from '../../link/link.js'
+import { SEAL_BYTES } from '../../wire/content.js'
 import { encodeMessage } from '../../wire/message.js'
 import { Waiting } from './waiting.js'
 
@@ -17,38 +17,47 @@ export interface CopiesOptions {
   readonly meanWaitMs: number
 }
 
-/** A copy sealed for CS, on its way there. */
-interface SealedCopy {
-  readonly sealed: Uint8Array
+/** Copies that were made together and stand in one piece of memory, which is free once none of them is held. */
+interface Slab {
+  held: number
+  readonly reservedBytes: number
+}
+
+/** A copy on its way to CS, the whole message as it goes to the link. */
+interface Copy {
+  readonly message: Uint8Array
+  readonly slab: Slab
   /** When it becomes worthless. */
   readonly heldUntil: Millis
+  /** Stands in the message; `undefined` until it is sent first on a link. */
+  reference: number | undefined
+  /** Of the link message that it was last sent in. */
+  number: MessageNumber
+  repeatAt: Millis
 }
 
-interface SentCopy {
-  readonly copy: SealedCopy
-  readonly number: MessageNumber
-  readonly repeatAt: Millis
-}
-
-const NO_EXTENSION = new Uint8Array(0)
-const REFERENCE_BYTES = 4
-const COPY_HEAD_BYTES = 6
+const REFERENCE_AT = 1
 /** How long a copy that CS had no room for waits before it is offered again. */
 const BUSY_WAIT_MS = 5_000
+
+/** What stands before each sealed copy in its message; the reference is filled in when it is sent. */
+const copyHead = headOfCopy()
 
 export class Copies {
   readonly counts = { sent: 0, answered: 0, expired: 0 }
   private readonly options: CopiesOptions
-  private readonly waiting: Waiting<SealedCopy>
+  private readonly numbers: RandomNumbers
+  private readonly waiting: Waiting<Copy>
   /** By reference, oldest first. */
-  private readonly sent = new Map<number, SentCopy>()
-  private readonly references = new Map<MessageNumber, number>()
+  private readonly sent = new Map<number, Copy>()
+  private readonly byNumber = new Map<MessageNumber, Copy>()
   private reservedCopies = 0
   private reservedBytes = 0
 
   constructor(options: CopiesOptions) {
     this.options = options
-    this.waiting = new Waiting(options.random)
+    this.numbers = new RandomNumbers(options.random)
+    this.waiting = new Waiting(this.numbers)
   }
 
   /** Copies that are held, those yet to be made and those without an answer among them. */
@@ -72,10 +81,21 @@ export class Copies {
     this.reservedBytes -= copies * bytesEach
   }
 
-  /** Takes a copy, for which room was reserved, into the random wait. */
-  add(now: Millis, sealed: Uint8Array): void {
-    const due = now + exponentialMs(this.options.random, this.options.meanWaitMs)
-    this.waiting.add(due, { sealed, heldUntil: now + limits.copyHoldMs })
+  /** Takes copies, for which room was reserved, each into a random wait of its own. `sealed` holds them one after the other. */
+  add(now: Millis, sealed: Uint8Array, bytesEach: number): void {
+    const count = sealed.length / bytesEach
+    const slab = { held: count, reservedBytes: sealed.length }
+    const messageBytes = copyHead.length + bytesEach
+    // One piece for all, since one for each costs more than all else that is done to a copy here. It stays until the last of
+    // them has gone, and its room is given back no sooner.
+    const memory = new Uint8Array(count * messageBytes)
+    const heldUntil = now + limits.copyHoldMs
+    for (let i = 0; i < count; i++) {
+      const message = memory.subarray(i * messageBytes, (i + 1) * messageBytes)
+      message.set(copyHead)
+      message.set(sealed.subarray(i * bytesEach, (i + 1) * bytesEach), copyHead.length)
+      this.waiting.add(this.dueFrom(now), { message, slab, heldUntil, reference: undefined, number: 0, repeatAt: 0 })
+    }
   }
 
   /** Sends what is due as far as the link to CS takes it. */
@@ -89,39 +109,39 @@ export class Copies {
     }
   }
 
-  /** Answers of CS; returns how many fitted no copy. */
-  answered(references: readonly number[]): number {
-    let unknown = 0
-    for (const reference of references) {
-      if (this.forget(reference)) this.counts.answered++
-      else unknown++
-    }
-    return unknown
+  /** An answer of CS; false where it fits no copy. */
+  answered(reference: number): boolean {
+    const copy = this.sent.get(reference)
+    if (copy === undefined) return false
+    this.take(reference, copy)
+    this.letGo(copy)
+    this.counts.answered++
+    return true
   }
 
   /** CS had no room for the copy in this message; false where it was none. */
   refused(now: Millis, number: MessageNumber): boolean {
-    const reference = this.references.get(number)
-    const held = reference === undefined ? undefined : this.sent.get(reference)
-    if (reference === undefined || held === undefined) return false
-    this.sent.delete(reference)
-    this.references.delete(number)
-    this.waiting.add(now + BUSY_WAIT_MS + exponentialMs(this.options.random, this.options.meanWaitMs), held.copy)
+    const copy = this.byNumber.get(number)
+    if (copy?.reference === undefined) return false
+    this.take(copy.reference, copy)
+    this.waiting.add(this.dueFrom(now + BUSY_WAIT_MS), copy)
     return true
   }
 
   /** The link to CS is gone: whatever is unanswered goes again on the next one, under new references. */
   lost(now: Millis): void {
-    for (const { copy } of this.sent.values()) this.waiting.add(now, copy)
+    for (const copy of this.sent.values()) {
+      copy.reference = undefined
+      this.waiting.add(now, copy)
+    }
     this.sent.clear()
-    this.references.clear()
+    this.byNumber.clear()
   }
 
   timeout(now: Millis): void {
-    for (const [reference, { copy, number, repeatAt }] of this.sent) {
-      if (repeatAt > now) return
-      this.sent.delete(reference)
-      this.references.delete(number)
+    for (const [reference, copy] of this.sent) {
+      if (copy.repeatAt > now) return
+      this.take(reference, copy)
       this.waiting.add(now, copy)
     }
   }
@@ -134,42 +154,58 @@ export class Copies {
     return earliest(oldest?.repeatAt, sendable ? this.waiting.nextDue() : undefined)
   }
 
-  private roomFor(session: SessionId, copy: SealedCopy): boolean {
-    return this.options.endpoint.sendRoomBytes(session) >= copy.sealed.length + COPY_HEAD_BYTES
+  private dueFrom(moment: Millis): Millis {
+    return moment + exponentialMs(this.numbers, this.options.meanWaitMs)
   }
 
-  private sendOne(now: Millis, session: SessionId, copy: SealedCopy): boolean {
+  private roomFor(session: SessionId, { message }: Copy): boolean {
+    return this.options.endpoint.sendRoomBytes(session) >= message.length
+  }
+
+  private sendOne(now: Millis, session: SessionId, copy: Copy): boolean {
     if (!this.roomFor(session, copy)) return false
-    const reference = this.freshReference()
-    const message = encodeMessage('copy', { reference, extension: NO_EXTENSION, sealed: copy.sealed })
-    const number = this.options.endpoint.send(now, session, message)
+    // On one link a copy keeps its reference: the bytes of a message must not change while the link may send them again.
+    const kept = copy.reference !== undefined && !this.sent.has(copy.reference) ? copy.reference : undefined
+    const reference = kept ?? this.giveReference(copy)
+    const number = this.options.endpoint.send(now, session, copy.message)
     if (number === undefined) return false
     this.waiting.take()
-    this.sent.set(reference, { copy, number, repeatAt: now + limits.copyAnswerMs })
-    this.references.set(number, reference)
+    copy.number = number
+    copy.repeatAt = now + limits.copyAnswerMs
+    this.sent.set(reference, copy)
+    this.byNumber.set(number, copy)
     this.counts.sent++
     return true
   }
 
   private expire(): void {
     const copy = this.waiting.take()
-    if (copy !== undefined) this.release(1, copy.sealed.length)
+    if (copy !== undefined) this.letGo(copy)
     this.counts.expired++
   }
 
-  private forget(reference: number): boolean {
-    const held = this.sent.get(reference)
-    if (held === undefined) return false
+  private take(reference: number, { number }: Copy): void {
     this.sent.delete(reference)
-    this.references.delete(held.number)
-    this.release(1, held.copy.sealed.length)
-    return true
+    this.byNumber.delete(number)
   }
 
-  private freshReference(): number {
-    for (;;) {
-      const reference = fromBigEndian(this.options.random(REFERENCE_BYTES))
-      if (!this.sent.has(reference)) return reference
-    }
+  private letGo({ slab }: Copy): void {
+    this.reservedCopies--
+    slab.held--
+    if (slab.held === 0) this.reservedBytes -= slab.reservedBytes
   }
+
+  private giveReference(copy: Copy): number {
+    let reference = this.numbers.uint32()
+    while (this.sent.has(reference)) reference = this.numbers.uint32()
+    copy.reference = reference
+    for (let i = 0; i < 4; i++) copy.message[REFERENCE_AT + i] = reference >>> (24 - 8 * i)
+    return reference
+  }
+}
+
+/** Everything of a message *copy* before the sealed copy: all of it but the reference is the same each time. */
+function headOfCopy(): Uint8Array {
+  const sealed = new Uint8Array(SEAL_BYTES)
+  return encodeMessage('copy', { reference: 0, extension: new Uint8Array(0), sealed }).slice(0, -SEAL_BYTES)
 }

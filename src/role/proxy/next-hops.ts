@@ -6,7 +6,7 @@
 import { key, toHex } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
-import { exponentialMs, type RandomBytes, randomBelow } from '../../base/random.js'
+import { exponentialMs, type RandomBytes, RandomNumbers, randomBelow } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, PeerAddress, SessionId } from '../../link/link.js'
 import type { ListedProxy } from '../server-link.js'
@@ -53,6 +53,7 @@ export class NextHops {
   readonly counts = { passedOn: 0, failed: 0 }
   private readonly endpoint: LinkEndpoint
   private readonly random: RandomBytes
+  private readonly numbers: RandomNumbers
   private readonly meanWaitMs: number
   private readonly delayed: Waiting<Delayed>
   private readonly hops = new Map<string, Hop>()
@@ -66,7 +67,8 @@ export class NextHops {
     this.endpoint = endpoint
     this.random = random
     this.meanWaitMs = meanWaitMs
-    this.delayed = new Waiting(random)
+    this.numbers = new RandomNumbers(random)
+    this.delayed = new Waiting(this.numbers)
   }
 
   /** Messages that no next hop has acknowledged. */
@@ -81,7 +83,7 @@ export class NextHops {
       return hop !== undefined && this.reserve(message) && this.hold(now, hop, message.slice(), limits.forwardHoldMs)
     }
     if (!this.reserve(message)) return false
-    this.delayed.add(now + exponentialMs(this.random, this.meanWaitMs), { proxy, message: message.slice() })
+    this.delayed.add(now + exponentialMs(this.numbers, this.meanWaitMs), { proxy, message: message.slice() })
     return true
   }
 

@@ -266,7 +266,7 @@ class ProxyMachine implements ProxyRole {
   private fromServer(now: Millis, message: Message): void {
     if (this.serverLink.message(now, message)) return
     if (message.kind === 'copyAnswers') {
-      this.copies.answered(message.value.answers.map(({ reference }) => reference))
+      for (const { reference } of message.value.answers) this.copies.answered(reference)
     } else if (message.kind === 'busy') {
       if (!this.copies.refused(now, message.value.message)) this.notice('warn', 'server busy')
     } else this.drop('ROLE_UNEXPECTED')

@@ -48,7 +48,7 @@ export class Requests {
     this.splitter = new Splitter({
       work,
       slicesAhead: SLICES_A_THREAD * threads,
-      made: (now, sealed) => copies.add(now, sealed),
+      made: (now, sealed, bytesEach) => copies.add(now, sealed, bytesEach),
       failed: (count, bytesEach, code) => {
         copies.release(count, bytesEach)
         if (code !== undefined) drop(code)

@@ -15,8 +15,8 @@ export interface SplitterOptions {
   readonly work: Work
   /** Slices that may be under way at one time. */
   readonly slicesAhead: number
-  /** Takes a finished copy. */
-  readonly made: (now: Millis, sealed: Uint8Array) => void
+  /** Takes finished copies, one after the other, each so long. */
+  readonly made: (now: Millis, sealed: Uint8Array, sealedCopyBytes: number) => void
   /** So many copies of this length will not be made; why, where that was not said before. */
   readonly failed: (copies: number, sealedCopyBytes: number, code?: DropCode) => void
 }
@@ -101,7 +101,7 @@ export class Splitter {
     const { sealedCopyBytes } = splitting.request
     if (result.type === 'failed') this.sliceFailed(splitting, slice)
     else if (result.copies === undefined) this.refuse(splitting, slice)
-    else for (const sealed of apart(result.copies, sealedCopyBytes)) this.options.made(now, sealed)
+    else this.options.made(now, result.copies, sealedCopyBytes)
     if (splitting.underWay === 0 && !hasMore(splitting)) this.forget(splitting)
   }
 
@@ -151,10 +151,4 @@ function nextSlice(splitting: Splitting): Slice {
 
 function hasMore({ again, next, request }: Splitting): boolean {
   return again.length > 0 || next < request.count
-}
-
-/** Each on its own: a view would keep the whole slice alive until its last copy has gone. */
-function apart(copies: Uint8Array, sealedCopyBytes: number): Uint8Array[] {
-  const count = copies.length / sealedCopyBytes
-  return Array.from({ length: count }, (_, i) => copies.slice(i * sealedCopyBytes, (i + 1) * sealedCopyBytes))
 }

@@ -2,7 +2,7 @@
  * What waits for its random time, copies of all requests in one heap or messages for next hops: they leave in the order of
  * their due times, and equal ones in random order, so that nothing of the order in which they came is left (PROTOCOL.md section 5).
  */
-import { type RandomBytes, randomBelow } from '../../base/random.js'
+import type { RandomNumbers } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
 
 interface Entry<T> {
@@ -12,12 +12,12 @@ interface Entry<T> {
 }
 
 export class Waiting<T> {
-  private readonly random: RandomBytes
+  private readonly numbers: RandomNumbers
   /** A binary heap: no entry stands before one that it comes after. */
   private readonly heap: Entry<T>[] = []
 
-  constructor(random: RandomBytes) {
-    this.random = random
+  constructor(numbers: RandomNumbers) {
+    this.numbers = numbers
   }
 
   get size(): number {
@@ -29,7 +29,7 @@ export class Waiting<T> {
   }
 
   add(due: Millis, item: T): void {
-    const entry = { due, tie: randomBelow(this.random, 2 ** 32), item }
+    const entry = { due, tie: this.numbers.uint32(), item }
     let at = this.heap.push(entry) - 1
     while (at > 0) {
       const parent = (at - 1) >> 1
