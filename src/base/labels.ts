@@ -69,6 +69,8 @@ export const labels = {
   packetMask: label('lh'),
   /** KDF: keys that follow the handshake's. */
   rekey: label('lr'),
+  /** KDF: what reset tokens are made of. */
+  reset: label('lt'),
   /** Hash: keyed record of slots already accepted by CS. */
   slotReplay: label('sr'),
 } as const

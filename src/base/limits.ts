@@ -60,9 +60,16 @@ export const limits = {
   handshakeSources: 4096,
   /** Age at which the secret behind cookies is replaced; a cookie counts for once to twice as long. */
   cookieSecretMs: 2 * MINUTE_MS,
-  /** Silence after which a session is closed, and after which a keepalive is due. */
-  sessionIdleMs: 60 * SECOND_MS,
+  /** Silence after which a session is closed; after which a keepalive is due at first and at most; and how long one that was too long is not tried again. */
+  sessionIdleMs: 90 * SECOND_MS,
   keepaliveMs: 15 * SECOND_MS,
+  keepaliveMaxMs: 45 * SECOND_MS,
+  keepaliveRetryMs: 10 * MINUTE_MS,
+  /** Probes without an answer after which another local port is asked for, and how often at most. */
+  rebindAfterProbes: 6,
+  rebindEveryMs: 30 * SECOND_MS,
+  /** Stateless resets, and what looks like them, a second. */
+  resetsPerSecond: 100,
   /** Handshake: first retry, longest wait for another, when a further address is tried as well, and giving up. */
   handshakeRetryMs: 500,
   handshakeRetryMaxMs: SECOND_MS,
@@ -80,9 +87,8 @@ export const limits = {
   retiredPackets: 256,
   /** ACK frames of one packet that are read: each costs a walk over what is in flight. */
   acksPerPacket: 4,
-  /** Packet numbers left out at most when a peer's address changes, and runs of them remembered. */
-  leftOutPackets: 4096,
-  leftOutRuns: 32,
+  /** Challenges to a new address of a peer before the old one is gone back to. */
+  pathChallenges: 3,
   /** Path challenges of one session waiting for their answer to leave. */
   pathResponses: 4,
 
@@ -254,6 +260,8 @@ export type LinkLimits = {
     | 'handshakeSources'
     | 'sessionIdleMs'
     | 'keepaliveMs'
+    | 'keepaliveMaxMs'
+    | 'resetsPerSecond'
     | 'handshakeRetryMs'
     | 'handshakeRetryMaxMs'
     | 'handshakeStaggerMs'

@@ -149,6 +149,7 @@ export class DeviceNode implements Device {
       case 'persist':
       case 'load':
       case 'drop':
+      case 'rebind':
       case 'notice':
         return
       default:

@@ -50,6 +50,7 @@ const OWN_OUTPUTS = new Set<string>([
   'load',
   'drop',
   'notice',
+  'rebind',
   'job',
 ] satisfies LoopOutput['type'][])
 
@@ -153,6 +154,9 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
       case 'transmit':
         this.options.socket.send(output.to, output.bytes)
         return
+      case 'rebind':
+        this.rebind()
+        return
       case 'persist':
         this.persist(output)
         return
@@ -172,6 +176,12 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
       default:
         output satisfies never
     }
+  }
+
+  private rebind(): void {
+    void this.options.socket.rebind().then((moved) => {
+      if (moved) this.options.log.info({ address: this.options.socket.address }, 'no answers; moved to another port')
+    })
   }
 
   private persist({ reference, writes }: Extract<RoleOutput, { type: 'persist' }>): void {

@@ -1,43 +1,46 @@
 /**
  * The exchange of packets under one session's keys: what arrives is opened, acknowledged and put together; what leaves is
- * cut, numbered and sent again where it was lost. Knows nothing of handshakes or addresses.
- * PROTOCOL.md sections 10.3 to 10.6.
+ * cut, numbered and sent again where it was lost. Knows nothing of handshakes or addresses, only whether the peer's
+ * is proved. PROTOCOL.md sections 10.2 to 10.6.
  */
 import type { DropCode } from '../base/errors.js'
 import { type LinkLimits, limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import { earliest, type Millis } from '../base/time.js'
 import type { FormatValue, Writer } from '../wire/codec.js'
-import type { packet } from '../wire/datagram.js'
-import { type ack, type CloseReason, closeReasons, type Frame, parseFrames } from '../wire/frame.js'
+import type { packet, statelessReset } from '../wire/datagram.js'
+import { type ack, type CloseReason, closeReasons, type Frame } from '../wire/frame.js'
 import { AckTracker, acknowledgedRanges } from './acks.js'
 import type { Purpose } from './counters.js'
 import type { Established } from './handshake.js'
+import { type Ending, Inbound, type SessionFrame } from './inbound.js'
 import { Liveness } from './liveness.js'
 import type { LinkCrypto } from './noise.js'
 import { type Chunk, charge, type Delivered, type Outgoing } from './outgoing.js'
 import { Packer } from './packer.js'
+import { Path } from './path.js'
 import { type Opened, PACKET_OVERHEAD_BYTES } from './protection.js'
-import { type Range, RangeSet } from './ranges.js'
-import { type Part, Reassembly } from './reassembly.js'
+import { Reassembly } from './reassembly.js'
 import type { ReassemblyRoom } from './reassembly-room.js'
 import { Recovery, type SentPacket } from './recovery.js'
+import { type Resets, resetFits } from './resets.js'
 import { type IndexSource, type RekeyFrame, SessionKeys } from './session-keys.js'
 import type { Source } from './sources.js'
 
-/** What the channel tells its session while it takes a packet. */
+/** What the channel tells its session while it takes a packet or time passes. */
 export interface ChannelSink extends IndexSource {
   message(number: number, message: Uint8Array): void
   delivered(delivered: Delivered): void
   drop(code: DropCode): void
   /** Room was needed that messages of this session held: it has to end. */
   evicted(): void
-}
-
-/** Why a session must end: what the peer said, or what it did wrong and has to be told. */
-export interface Ending {
-  readonly reason: CloseReason
-  readonly tellPeer: boolean
+  /** The peer reads at the address that its packets come from, or does not. */
+  pathProven(): void
+  pathFailed(): void
+  /** The session that the peer names `index` can be reset by the peer. */
+  resettable(index: Uint8Array): void
+  /** Probe after probe of a session that this end began goes unanswered. */
+  unanswered(): void
 }
 
 export interface OutgoingDatagram {
@@ -51,27 +54,32 @@ export interface Shared {
   readonly random: RandomBytes
   readonly bounds: LinkLimits
   readonly room: ReassemblyRoom
+  /** Where this end answers for sessions that it has lost. */
+  readonly resets: Resets | undefined
   /** Packets are put together one at a time, all in here. */
   readonly writer: Writer
 }
 
-const VIOLATION: Ending = { reason: 'protocol', tellPeer: true }
-const reasonByNumber = new Map(
-  Object.entries(closeReasons).map(([reason, number]) => [number as number, reason as CloseReason]),
-)
+/** A packet that carries no parts is at least so long: then one that comes from a new address pays for a challenge. */
+const LEAST_FRAMES_BYTES = 9
+const NO_CHUNKS: readonly Chunk[] = []
+const NO_FRAMES: readonly Frame[] = []
 
 export class Channel {
   readonly recovery = new Recovery()
+  private readonly shared: Shared
+  private readonly sink: ChannelSink
   private readonly keys: SessionKeys
   private readonly outgoing: Outgoing
-  private readonly bounds: LinkLimits
-  private readonly sink: ChannelSink
   private readonly acks = new AckTracker()
   private readonly reassembly: Reassembly
+  private readonly inbound: Inbound
   private readonly packer: Packer
   private readonly liveness: Liveness
-  /** Numbers that were never sent, and that only who guesses could acknowledge. */
-  private readonly leftOut = new RangeSet()
+  private readonly path: Path
+  private readonly initiated: boolean
+  /** By which a reset of the session as the peer names it is known. */
+  private resetToken: Uint8Array | undefined
   /** Packets that may leave although the window is full. */
   private probes = 0
 
@@ -81,18 +89,25 @@ export class Channel {
     shared: Shared,
     sink: ChannelSink,
     source: Source | undefined,
-    initiated: boolean,
     now: Millis,
   ) {
-    this.keys = new SessionKeys(established, shared, sink, initiated, now)
-    this.outgoing = outgoing
-    this.bounds = shared.bounds
+    this.shared = shared
     this.sink = sink
+    this.initiated = source === undefined
+    this.keys = new SessionKeys(established, shared, sink, this.initiated, now)
+    this.outgoing = outgoing
     this.packer = new Packer(shared.writer, this.acks, outgoing)
     this.reassembly = new Reassembly(shared.bounds, shared.room, source, () => sink.evicted())
-    this.liveness = new Liveness(shared.bounds, initiated, now)
+    this.inbound = new Inbound(this.acks, this.reassembly, {
+      frame: (at, frame) => this.onFrame(at, frame),
+      message: (number, message) => sink.message(number, message),
+      drop: (code) => sink.drop(code),
+    })
+    this.liveness = new Liveness(shared.bounds, this.initiated, now)
+    this.path = new Path(shared.random)
     // The responder holds its session for unproved until it has had a packet.
-    this.packer.pingDue = initiated
+    this.packer.pingDue = this.initiated
+    this.giveResetToken(established.index)
   }
 
   get handshakeHash(): Uint8Array {
@@ -104,80 +119,52 @@ export class Channel {
   }
 
   /** Takes the frames of an opened packet; says if the session has to end with it. */
-  onFrames(now: Millis, number: number, opened: Uint8Array): Ending | undefined {
+  onFrames(now: Millis, number: number, frames: Uint8Array, sizeBytes: number): Ending | undefined {
     this.liveness.onReceived(now)
-    const parsed = parseFrames(opened)
-    if (!parsed.ok) return this.violation(parsed.code)
-    let eliciting = false
-    let stored = true
-    let acks = 0
-    for (const frame of parsed.value) {
-      if (frame.kind === 'ack' && ++acks > limits.acksPerPacket) continue
-      const result = this.onFrame(now, frame)
-      if (result === 'refused') stored = false
-      else if (result !== undefined) return result
-      eliciting ||= frame.kind !== 'ack'
-    }
-    // A packet with a part that was not stored must not be acknowledged: its sender keeps the part.
-    if (stored) this.acks.onPacket(number, eliciting, now)
-    return undefined
+    this.path.onReceived(sizeBytes)
+    return this.inbound.take(now, number, frames)
   }
 
-  private onFrame(now: Millis, frame: Frame): Ending | 'refused' | undefined {
+  private onFrame(now: Millis, frame: SessionFrame): DropCode | undefined {
     switch (frame.kind) {
-      case 'ping':
-      case 'pathResponse':
-        return undefined
       case 'ack':
         return this.onAck(now, frame.value)
-      case 'fragment':
-        return this.onPart(now, frame.value)
-      case 'whole': {
-        const { message, data } = frame.value
-        return this.onPart(now, { message, data, offset: 0, totalBytes: data.length })
-      }
-      case 'close':
-        return { reason: reasonByNumber.get(frame.value.reason) ?? 'goingAway', tellPeer: false }
       case 'pathChallenge':
-        this.onPathChallenge(frame.value.data)
+        this.onPathChallenge(now, frame.value.data)
+        return undefined
+      case 'pathResponse':
+        if (this.path.onResponse(frame.value.data)) this.onPathProven(now)
         return undefined
       case 'rekey':
         return this.onRekey(now, frame.value)
-      default:
-        frame satisfies never
+      case 'resetToken':
+        this.resetToken = frame.value.token.slice()
+        this.sink.resettable(frame.value.index)
         return undefined
+      default:
+        return frame satisfies never
     }
   }
 
-  private onPathChallenge(data: Uint8Array): void {
-    const { pathResponses } = this.packer
-    if (pathResponses.length < limits.pathResponses) pathResponses.push(data.slice())
-  }
-
-  private onRekey(now: Millis, frame: RekeyFrame): Ending | undefined {
-    const taken = this.keys.onRekey(now, frame)
-    if (taken === 'LINK_REKEY') return this.violation(taken)
-    if (taken.answer !== undefined) this.packer.control.push({ kind: 'rekey', value: taken.answer })
-    // The responder stays with the old keys until a packet under the new ones has come.
-    if (taken.switched) this.packer.pingDue = true
-    return undefined
-  }
-
-  private onAck(now: Millis, frame: FormatValue<typeof ack>): Ending | undefined {
+  private onAck(now: Millis, frame: FormatValue<typeof ack>): DropCode | undefined {
     const { next } = this.keys
-    const ranges = acknowledgedRanges(frame)
-    if (frame.largest >= next || ranges.some((range) => this.wasLeftOut(range))) return this.violation('LINK_ACK')
-    const { acknowledged, lost } = this.recovery.onAck(now, ranges, frame.delayUs / 1000, next)
-    for (const packet of acknowledged) {
-      if (packet.ackLargest !== undefined) this.acks.onFrameAcknowledged(packet.ackLargest)
-      for (const chunk of packet.chunks) {
-        const delivered = this.outgoing.onAcknowledged(chunk)
-        if (delivered !== undefined) this.sink.delivered(delivered)
-      }
-    }
+    if (frame.largest >= next) return 'LINK_ACK'
+    const { acknowledged, lost } = this.recovery.onAck(now, acknowledgedRanges(frame), frame.delayUs / 1000, next)
+    for (const packet of acknowledged) this.onAcknowledged(packet)
     for (const packet of lost) this.onLost(packet)
-    if (acknowledged.length > 0) this.probes = 0
+    if (acknowledged.length > 0) {
+      this.probes = 0
+      this.liveness.onAnswered(now)
+    }
     return undefined
+  }
+
+  private onAcknowledged({ ackLargest, chunks }: SentPacket): void {
+    if (ackLargest !== undefined) this.acks.onFrameAcknowledged(ackLargest)
+    for (const chunk of chunks) {
+      const delivered = this.outgoing.onAcknowledged(chunk)
+      if (delivered !== undefined) this.sink.delivered(delivered)
+    }
   }
 
   private onLost({ chunks, control }: SentPacket): void {
@@ -185,82 +172,103 @@ export class Channel {
     this.packer.control.push(...control)
   }
 
-  private wasLeftOut({ low, high }: Range): boolean {
-    return !this.leftOut.overlapping(low, high).next().done
+  private onPathChallenge(now: Millis, data: Uint8Array): void {
+    const { pathResponses } = this.packer
+    if (pathResponses.length < limits.pathResponses) pathResponses.push(data.slice())
+    this.liveness.onBroken(now)
   }
 
-  /**
-   * The peer's address changed, and its packets could have been given any source. So that nobody can have a stream sent
-   * to somebody else by acknowledging it blindly, `count` numbers are left out, and the window begins at its least.
-   */
-  onMoved(count: number): void {
-    const { keys } = this
-    const next = Math.min(keys.next + count, this.bounds.packetsPerKey - 1)
-    if (next > keys.next) this.leftOut.add(keys.next, next - 1)
-    if (this.leftOut.count > limits.leftOutRuns) this.leftOut.dropLowest()
-    keys.skipTo(Math.max(keys.next, next))
-    this.recovery.onMoved(keys.next)
+  private onRekey(now: Millis, frame: RekeyFrame): DropCode | undefined {
+    const taken = this.keys.onRekey(now, frame)
+    if (taken === 'LINK_REKEY') return taken
+    if (taken.answer !== undefined) this.packer.control.push({ kind: 'rekey', value: taken.answer })
+    // The responder stays with the old keys until a packet under the new ones has come.
+    if (taken.switched) this.packer.pingDue = true
+    if (taken.index !== undefined) this.giveResetToken(taken.index)
+    return undefined
   }
 
-  private onPart(now: Millis, part: Part): Ending | 'refused' | undefined {
-    const accepted = this.reassembly.accept(now, part)
-    switch (accepted.type) {
-      case 'held':
-        return undefined
-      case 'complete':
-        this.sink.message(part.message, accepted.message)
-        return undefined
-      case 'refused':
-        if (accepted.code !== 'LINK_REASSEMBLY_FULL') return this.violation(accepted.code)
-        this.sink.drop(accepted.code)
-        return 'refused'
-      default:
-        accepted satisfies never
-        return undefined
-    }
+  private giveResetToken(index: Uint8Array): void {
+    const { resets } = this.shared
+    if (resets === undefined) return
+    this.packer.control.push({ kind: 'resetToken', value: { index, token: resets.token(index) } })
   }
 
-  private violation(code: DropCode): Ending {
-    this.sink.drop(code)
-    return VIOLATION
+  /** Whether the peer says by this reset that it has lost the session. */
+  isReset(reset: FormatValue<typeof statelessReset>): boolean {
+    return this.resetToken !== undefined && resetFits(this.shared.crypto, this.resetToken, reset)
+  }
+
+  /** The peer's packets come from another address: back from a moment ago, or one that it has yet to prove. */
+  onMoved(now: Millis, known: boolean): void {
+    if (known) this.path.restore()
+    else this.path.begin(now)
+  }
+
+  /** Of the new path nothing is known; what was under way on the old one is likely lost. */
+  private onPathProven(now: Millis): void {
+    this.recovery.onNewPath(this.keys.next)
+    this.sink.pathProven()
+    if (this.recovery.deadline() !== undefined) this.onRecoveryTimeout(now)
   }
 
   /** Whether no packet may be sent any more but the one that says so. */
   spent(): boolean {
-    return this.keys.next >= this.bounds.packetsPerKey - 1
+    return this.keys.next >= this.shared.bounds.packetsPerKey - 1
   }
 
   /** The next datagram that may leave, if any. */
   next(now: Millis): OutgoingDatagram | undefined {
+    if (!this.path.proven) return this.nextUnproven(now)
     const mayElicit = this.probes > 0 || this.recovery.hasRoom()
     if (!this.acks.due(now) && !(mayElicit && this.packer.pending())) return undefined
     if (mayElicit) this.offerKeys(now)
     const ackLargest = this.packer.begin(now)
-    const chunks: Chunk[] = []
-    const control: Frame[] = []
-    const purpose = mayElicit ? this.packer.content(chunks, control) : 'ackOnly'
-    const frames = this.packer.frames()
-    return frames.length === 0 ? undefined : this.emit(now, frames, purpose, { chunks, control, ackLargest })
+    if (!mayElicit) return this.emit(now, 'ackOnly', NO_CHUNKS, NO_FRAMES, ackLargest)
+    const { purpose, chunks, control } = this.packer.content()
+    return this.emit(now, purpose, chunks, control, ackLargest)
+  }
+
+  /** To an address that is not proved: challenges and acknowledgements, and no more bytes than came from it. */
+  private nextUnproven(now: Millis): OutgoingDatagram | undefined {
+    const { path, packer } = this
+    if (path.wantsChallenge && path.allows(LEAST_FRAMES_BYTES + PACKET_OVERHEAD_BYTES)) {
+      packer.empty()
+      packer.frame({ kind: 'pathChallenge', value: { data: path.takeChallenge() } })
+      return this.emit(now, 'data', NO_CHUNKS, NO_FRAMES, undefined)
+    }
+    if (path.wantsChallenge || !this.acks.due(now)) return undefined
+    const ackLargest = packer.begin(now)
+    packer.respond()
+    packer.pad(LEAST_FRAMES_BYTES)
+    const allowed = path.allows(packer.frames().length + PACKET_OVERHEAD_BYTES)
+    return allowed ? this.emit(now, 'ackOnly', NO_CHUNKS, NO_FRAMES, ackLargest) : undefined
   }
 
   /** New keys go out with the next packet that something else wants sent: silence needs none. */
   private offerKeys(now: Millis): void {
     const offer = this.keys.takeOffer(now)
-    if (offer !== undefined) this.packer.control.push({ kind: 'rekey', value: offer })
+    if (offer === undefined) return
+    this.packer.control.push({ kind: 'rekey', value: offer })
+    this.giveResetToken(offer.index)
   }
 
+  /** Seals what the packer holds. */
   private emit(
     now: Millis,
-    frames: Uint8Array,
     purpose: Purpose,
-    { chunks, control, ackLargest }: Pick<SentPacket, 'chunks' | 'control' | 'ackLargest'>,
-  ): OutgoingDatagram {
+    chunks: readonly Chunk[],
+    control: readonly Frame[],
+    ackLargest: number | undefined,
+  ): OutgoingDatagram | undefined {
+    if (this.packer.frames().length === 0) return undefined
+    if (chunks.length === 0) this.packer.pad(LEAST_FRAMES_BYTES)
     const number = this.keys.next
-    const bytes = this.keys.seal(frames)
+    const bytes = this.keys.seal(this.packer.frames())
     this.liveness.onSent(now)
+    this.path.onSent(bytes.length)
     if (ackLargest !== undefined) this.acks.onSent()
     if (purpose !== 'ackOnly') {
-      this.packer.pingDue = false
       if (this.probes > 0) this.probes--
       this.recovery.onSent({
         number,
@@ -282,17 +290,22 @@ export class Channel {
   /** The last datagram of a session: with what is still owed, so that the peer knows what was delivered. */
   closeDatagram(now: Millis, reason: CloseReason): Uint8Array {
     this.packer.begin(now)
-    this.packer.close(closeReasons[reason])
+    this.packer.frame({ kind: 'close', value: { reason: closeReasons[reason] } })
     return this.keys.seal(this.packer.frames())
   }
 
   deadline(): Millis {
-    const idleAt = this.liveness.idleAt()
-    const dueAt = earliest(
-      earliest(this.acks.deadline(), this.recovery.deadline()),
-      earliest(this.keepaliveAt(), this.keys.deadline()),
-    )
+    const idleAt = Math.min(this.liveness.idleAt(), this.keys.deadline() ?? Number.POSITIVE_INFINITY)
+    if (!this.path.proven) return Math.min(idleAt, this.unprovenDeadline())
+    const dueAt = earliest(earliest(this.acks.deadline(), this.recovery.deadline()), this.keepaliveAt())
     return Math.min(idleAt, dueAt ?? idleAt)
+  }
+
+  /** What waits for credit waits for a packet, not for time. */
+  private unprovenDeadline(): Millis {
+    const challengeAt = this.path.deadline() ?? Number.POSITIVE_INFINITY
+    const mayAck = this.path.allows(PACKET_OVERHEAD_BYTES + LEAST_FRAMES_BYTES) && !this.path.wantsChallenge
+    return mayAck ? Math.min(challengeAt, this.acks.deadline() ?? challengeAt) : challengeAt
   }
 
   /** Only while nothing is in flight: else probes keep the path alive, and a keepalive would put them off. */
@@ -304,19 +317,31 @@ export class Channel {
   /** Does what is due; says if the peer has been silent for too long. */
   timeout(now: Millis): 'silent' | undefined {
     if (now >= this.liveness.idleAt()) return 'silent'
+    this.keys.timeout(now)
+    if (!this.path.proven) return this.unprovenTimeout(now)
     if ((this.recovery.deadline() ?? Number.POSITIVE_INFINITY) <= now) {
-      if (this.recovery.unanswered >= this.bounds.unansweredProbes) return 'silent'
+      if (this.recovery.unanswered >= this.shared.bounds.unansweredProbes) return 'silent'
       this.onRecoveryTimeout(now)
     }
-    this.keys.timeout(now)
-    if ((this.keepaliveAt() ?? Number.POSITIVE_INFINITY) <= now) this.packer.pingDue = true
+    if ((this.keepaliveAt() ?? Number.POSITIVE_INFINITY) <= now) {
+      this.packer.pingDue = true
+      this.liveness.onKeepalive()
+    }
     return undefined
+  }
+
+  private unprovenTimeout(now: Millis): undefined {
+    if (this.path.timeout(now, this.recovery.probeTimeoutMs()) === undefined) return
+    this.path.restore()
+    this.sink.pathFailed()
   }
 
   private onRecoveryTimeout(now: Millis): void {
     const { type, packets } = this.recovery.onTimeout(now, this.keys.next)
     for (const packet of packets) this.onLost(packet)
     if (type === 'lost') return
+    this.liveness.onBroken(now)
+    if (this.initiated && this.recovery.unanswered === limits.rebindAfterProbes) this.sink.unanswered()
     this.probes = Math.max(1, packets.length)
     if (packets.every((packet) => packet.chunks.length + packet.control.length === 0)) this.packer.pingDue = true
   }

@@ -5,10 +5,10 @@
 import type { Key } from '../base/bytes.js'
 import { type DropCode, ProtocolError } from '../base/errors.js'
 import { type LinkLimits, limits } from '../base/limits.js'
-import { type RandomBytes, randomBelow } from '../base/random.js'
+import type { RandomBytes } from '../base/random.js'
 import { earliest, type Millis } from '../base/time.js'
 import type { FormatValue } from '../wire/codec.js'
-import { type Datagram, type packet, parseDatagram } from '../wire/datagram.js'
+import { type Datagram, type packet, parseDatagram, type statelessReset } from '../wire/datagram.js'
 import type { CloseReason } from '../wire/frame.js'
 import type { Channel } from './channel.js'
 import { Counters } from './counters.js'
@@ -41,14 +41,12 @@ export function createEndpoint(
 }
 
 class Endpoint implements LinkEndpoint {
-  private readonly random: RandomBytes
   private readonly hub: SessionHub
   private readonly sessions: SessionTable
   private readonly handshakes: Handshakes
 
   constructor(options: EndpointOptions, crypto: LinkCrypto, random: RandomBytes, bounds: LinkLimits) {
-    this.random = random
-    this.hub = new SessionHub(crypto, random, bounds)
+    this.hub = new SessionHub(crypto, random, bounds, options.linkSecret)
     this.sessions = this.hub.sessions
     this.handshakes = new Handshakes(options.linkSecret, crypto, random, bounds, this.hub)
   }
@@ -124,10 +122,7 @@ class Endpoint implements LinkEndpoint {
       case 'cookieReply':
         return this.handshakes.onCookieReply(from, datagram.value)
       case 'statelessReset':
-        // Its token cannot be told from a made-up one yet, so it ends nothing (section 10.6).
-        return this.sessions.named(datagram.value.receiverIndex) !== undefined
-          ? 'LINK_UNEXPECTED'
-          : 'LINK_UNKNOWN_SESSION'
+        return this.onReset(datagram.value)
       default:
         datagram satisfies never
         return undefined
@@ -136,28 +131,42 @@ class Endpoint implements LinkEndpoint {
 
   private onPacket(from: PeerAddress, received: FormatValue<typeof packet>, sizeBytes: number): DropCode | undefined {
     const session = this.sessions.named(received.receiverIndex)
-    if (session === undefined) return 'LINK_UNKNOWN_SESSION'
+    if (session === undefined) {
+      this.hub.answerUnopened(from, received, sizeBytes, false)
+      return 'LINK_UNKNOWN_SESSION'
+    }
     const { phase } = session
     if (phase.name !== 'open' && phase.name !== 'answering') return 'LINK_UNEXPECTED'
     const opened = phase.channel.open(this.hub.now, received)
-    if (!opened.ok) return opened.code
+    if (!opened.ok) {
+      if (opened.code === 'LINK_AUTHENTICATION') this.hub.answerUnopened(from, received, sizeBytes, true)
+      return opened.code
+    }
     session.counters.onReceived(sizeBytes)
     if (opened.newest) this.follow(session, phase.channel, from)
     if (phase.name === 'answering') {
       const refused = this.handshakes.accept(session, phase.channel, from)
       if (refused !== undefined) return refused
     }
-    const ending = phase.channel.onFrames(this.hub.now, opened.number, opened.frames)
+    const ending = phase.channel.onFrames(this.hub.now, opened.number, opened.frames, sizeBytes)
     if (ending === undefined) this.hub.markReady(session)
     else this.hub.end(session, ending.reason, ending.tellPeer ? ending.reason : undefined)
     return undefined
   }
 
   private follow(session: Session, channel: Channel, from: PeerAddress): void {
-    const { host, port } = session.address
-    if (host === from.host && port === from.port) return
+    if (sameAddress(session.address, from)) return
     session.address = from
-    channel.onMoved(1 + randomBelow(this.random, limits.leftOutPackets))
+    channel.onMoved(this.hub.now, sameAddress(session.provenAddress, from))
+  }
+
+  private onReset(reset: FormatValue<typeof statelessReset>): DropCode | undefined {
+    const session = this.sessions.resettable(reset.receiverIndex)
+    if (session === undefined) return 'LINK_UNKNOWN_SESSION'
+    const { phase } = session
+    if (phase.name !== 'open' || !phase.channel.isReset(reset)) return 'LINK_AUTHENTICATION'
+    this.hub.end(session, 'reset')
+    return undefined
   }
 
   timeout(now: Millis): void {
@@ -199,4 +208,8 @@ class Endpoint implements LinkEndpoint {
   deadline(): Millis | undefined {
     return earliest(this.sessions.deadlines.next(), this.handshakes.deadline())
   }
+}
+
+function sameAddress(a: PeerAddress, b: PeerAddress): boolean {
+  return a.port === b.port && a.host === b.host
 }

@@ -138,6 +138,7 @@ export class Handshakes {
     if (established === undefined) return 'LINK_HANDSHAKE'
     session.counters.onReceived(sizeBytes)
     session.address = phase.initiation.answeredFrom(from)
+    session.provenAddress = session.address
     const channel = this.hub.channel(session.id, established, session.outgoing)
     const roundTripMs = phase.initiation.roundTripMs(this.hub.now)
     if (roundTripMs !== undefined) channel.recovery.onRoundTrip(roundTripMs, 0)

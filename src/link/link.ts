@@ -50,15 +50,17 @@ export type LinkOutput =
       readonly number: MessageNumber
       readonly cost: MessageCost
     }
-  /** The session is gone; `undelivered` are the messages that were not acknowledged, in order. `failed` means no answer to the handshake. */
+  /** The session is gone; `undelivered` are the messages that were not acknowledged, in order. `failed` means no answer to the handshake, `reset` that the peer has lost it. */
   | {
       readonly type: 'closed'
       readonly session: SessionId
-      readonly reason: CloseReason | 'failed' | 'timeout'
+      readonly reason: CloseReason | 'failed' | 'timeout' | 'reset'
       readonly undelivered: readonly MessageNumber[]
       /** What the session came to: it can be asked no more. */
       readonly counters: LinkCounters
     }
+  /** Probes go unanswered: a socket on another local port may get through where this one does not. Sessions move along. */
+  | { readonly type: 'rebind' }
   | { readonly type: 'drop'; readonly code: DropCode; readonly from: PeerAddress }
 
 /** Datagrams and UDP payload bytes. */

@@ -10,6 +10,17 @@ import type { Purpose } from './counters.js'
 import { type Chunk, chunkBytes, type Outgoing, writeChunk } from './outgoing.js'
 import { PACKET_FRAMES_BYTES } from './protection.js'
 
+/** What a packet carries besides an acknowledgement. */
+export interface Content {
+  readonly purpose: Purpose
+  readonly chunks: readonly Chunk[]
+  readonly control: readonly Frame[]
+}
+
+const NOTHING: Content = { purpose: 'ackOnly', chunks: [], control: [] }
+const ALONE: Content = { purpose: 'data', chunks: [], control: [] }
+const PADDING = new Uint8Array(2048)
+
 export class Packer {
   /** A ping is owed. */
   pingDue = false
@@ -37,6 +48,11 @@ export class Packer {
     return this.writer.view()
   }
 
+  /** Begins a packet without an acknowledgement. */
+  empty(): void {
+    this.writer.reset()
+  }
+
   /** Begins a packet; returns the largest number that its ACK frame acknowledges, if it has one. */
   begin(now: Millis): number | undefined {
     this.writer.reset()
@@ -47,40 +63,61 @@ export class Packer {
     return frame.largest
   }
 
+  frame(frame: Frame): void {
+    this.writer.bytes(encodeFrame(frame))
+  }
+
+  /** Answers a path challenge, if there is one. */
+  respond(): boolean {
+    const data = this.pathResponses.shift()
+    if (data !== undefined) this.frame({ kind: 'pathResponse', value: { data } })
+    return data !== undefined
+  }
+
+  /** Fills the packet up to so many bytes of frames. */
+  pad(framesBytes: number): void {
+    const missingBytes = framesBytes - this.writer.written
+    if (missingBytes > 0) this.writer.bytes(PADDING.subarray(0, missingBytes))
+  }
+
   /**
    * Writes what asks for an acknowledgement. Lost chunks, new chunks and the rest never share a packet, so that each
    * datagram is a first transmission or is not.
    */
-  content(chunks: Chunk[], control: Frame[]): Purpose {
-    const response = this.pathResponses.shift()
-    if (response !== undefined) {
-      this.writer.bytes(encodeFrame({ kind: 'pathResponse', value: { data: response } }))
-      return 'data'
-    }
-    for (let frame = this.control.shift(); frame !== undefined; frame = this.control.shift()) {
-      this.writer.bytes(encodeFrame(frame))
-      control.push(frame)
-    }
-    if (control.length > 0) return 'data'
-    this.chunks(chunks, (room) => this.outgoing.takeLost(room))
-    if (chunks.length > 0) return 'retransmission'
-    this.chunks(chunks, (room, first) => this.outgoing.takeNew(room, first))
-    if (chunks.length > 0) return 'data'
-    if (!this.pingDue) return 'ackOnly'
-    this.writer.bytes(encodeFrame({ kind: 'ping', value: {} }))
-    return 'data'
+  content(): Content {
+    if (this.respond()) return ALONE
+    if (this.control.length > 0) return { purpose: 'data', chunks: [], control: this.writeControl() }
+    const lost = this.chunks((room) => this.outgoing.takeLost(room))
+    if (lost.length > 0) return this.carrying('retransmission', lost)
+    const fresh = this.chunks((room, first) => this.outgoing.takeNew(room, first))
+    if (fresh.length > 0) return this.carrying('data', fresh)
+    if (!this.pingDue) return NOTHING
+    this.pingDue = false
+    this.frame({ kind: 'ping', value: {} })
+    return ALONE
   }
 
-  close(reason: number): void {
-    this.writer.bytes(encodeFrame({ kind: 'close', value: { reason } }))
+  /** Whatever asks for an acknowledgement does what a ping would. */
+  private carrying(purpose: Purpose, chunks: readonly Chunk[]): Content {
+    this.pingDue = false
+    return { purpose, chunks, control: NOTHING.control }
   }
 
-  private chunks(chunks: Chunk[], take: (roomBytes: number, first: boolean) => Chunk | undefined): void {
+  private writeControl(): Frame[] {
+    this.pingDue = false
+    const frames = this.control.splice(0)
+    for (const frame of frames) this.frame(frame)
+    return frames
+  }
+
+  private chunks(take: (roomBytes: number, first: boolean) => Chunk | undefined): Chunk[] {
+    const chunks: Chunk[] = []
     let roomBytes = PACKET_FRAMES_BYTES - this.writer.written
     for (let chunk = take(roomBytes, true); chunk !== undefined; chunk = take(roomBytes, false)) {
       writeChunk(this.writer, chunk)
       roomBytes -= chunkBytes(chunk)
       chunks.push(chunk)
     }
+    return chunks
   }
 }

@@ -102,8 +102,14 @@ export class Recovery {
   }
 
   /** The way to the peer is another, of which nothing is known. */
-  onMoved(nextNumber: number): void {
+  onNewPath(nextNumber: number): void {
     this.congestion.onNewPath(nextNumber)
+    this.smoothedMs = INITIAL_RTT_MS
+    this.variationMs = INITIAL_RTT_MS / 2
+    this.latestMs = INITIAL_RTT_MS
+    this.leastMs = Number.POSITIVE_INFINITY
+    this.unanswered = 0
+    this.lossAt = undefined
   }
 
   /** When `onTimeout` is due. */
@@ -129,7 +135,8 @@ export class Recovery {
     return { type: 'probe', packets: probed }
   }
 
-  private probeTimeoutMs(): number {
+  /** How long an answer may take (RFC 9002 section 6.2.1). */
+  probeTimeoutMs(): number {
     const timeoutMs = this.smoothedMs + Math.max(4 * this.variationMs, GRANULARITY_MS) + limits.ackDelayMs
     return Math.max(timeoutMs, limits.probeMinMs)
   }

@@ -2,12 +2,14 @@
  * What the parts of an endpoint share: the sessions, what there is to put out, whose turn it is to send, and how a
  * session begins to exist and ends (PROTOCOL.md sections 10.1 and 10.6).
  */
+import type { Key } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import type { LinkLimits } from '../base/limits.js'
 import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import type { Millis } from '../base/time.js'
-import { Writer } from '../wire/codec.js'
+import { type FormatValue, Writer } from '../wire/codec.js'
+import type { packet } from '../wire/datagram.js'
 import type { CloseReason } from '../wire/frame.js'
 import { Channel, type ChannelSink, type Shared } from './channel.js'
 import { Counters, type Purpose } from './counters.js'
@@ -17,7 +19,9 @@ import type { LinkCrypto } from './noise.js'
 import type { Outgoing } from './outgoing.js'
 import { Queue } from './queue.js'
 import { ReassemblyRoom } from './reassembly-room.js'
+import { Resets } from './resets.js'
 import type { Session } from './session.js'
+import { indexNumber } from './session-index.js'
 import { SessionTable } from './session-table.js'
 import type { Source } from './sources.js'
 
@@ -29,14 +33,20 @@ export class SessionHub {
   now: Millis = 0
   private readonly shared: Shared
   private readonly ready = new Queue<Session>()
+  /** Whoever answers handshakes is looked for at its port. */
+  private readonly mayRebind: boolean
+  private reboundAt = Number.NEGATIVE_INFINITY
 
-  constructor(crypto: LinkCrypto, random: RandomBytes, bounds: LinkLimits) {
+  /** `linkSecret` is what this endpoint answers under, if it does. */
+  constructor(crypto: LinkCrypto, random: RandomBytes, bounds: LinkLimits, linkSecret: Key | undefined) {
     this.sessions = new SessionTable(bounds, random)
+    this.mayRebind = linkSecret === undefined
     this.shared = {
       crypto,
       random,
       bounds,
       room: new ReassemblyRoom(bounds),
+      resets: bounds.resetsPerSecond === 0 ? undefined : linkSecret && new Resets(crypto, random, bounds, linkSecret),
       writer: new Writer(limits.datagramBytes),
     }
   }
@@ -82,7 +92,7 @@ export class SessionHub {
   }
 
   /** Ends a session that the caller knows of. */
-  end(session: Session, reason: CloseReason | 'failed' | 'timeout', tell?: CloseReason): void {
+  end(session: Session, reason: CloseReason | 'failed' | 'timeout' | 'reset', tell?: CloseReason): void {
     const { phase } = session
     if (tell !== undefined && phase.name === 'open') {
       this.transmit(session, phase.channel.closeDatagram(this.now, tell), 'data')
@@ -105,6 +115,19 @@ export class SessionHub {
     session.end()
   }
 
+  /** The answer to a packet that opens under no session, so that its sender knows it, and strangers do not. */
+  answerUnopened(from: PeerAddress, received: FormatValue<typeof packet>, sizeBytes: number, lives: boolean): void {
+    const reset = this.shared.resets?.answer(this.now, received, sizeBytes, lives)
+    if (reset !== undefined) this.transmitAlone(from, reset)
+  }
+
+  /** A translation that has gone wrong on the way is left behind with the port that it stands for. */
+  private askToRebind(): void {
+    if (!this.mayRebind || this.now < this.reboundAt + limits.rebindEveryMs) return
+    this.reboundAt = this.now
+    this.outputs.push({ type: 'rebind' })
+  }
+
   /** The channel of a session whose handshake is done; `source` is where it was begun from, unless by this end. */
   channel(id: SessionId, established: Established, outgoing: Outgoing, source?: Source): Channel {
     const sink: ChannelSink = {
@@ -114,6 +137,19 @@ export class SessionHub {
         const session = this.sessions.get(id)
         if (session !== undefined) this.drop(code, session.address)
       },
+      pathProven: () => {
+        const session = this.sessions.get(id)
+        if (session !== undefined) session.provenAddress = session.address
+      },
+      pathFailed: () => {
+        const session = this.sessions.get(id)
+        if (session !== undefined) session.address = session.provenAddress
+      },
+      resettable: (index) => {
+        const session = this.sessions.get(id)
+        if (session !== undefined) this.sessions.setPeerIndex(session, indexNumber(index))
+      },
+      unanswered: () => this.askToRebind(),
       freshIndex: () => this.sessions.addIndex(this.sessions.get(id) as Session),
       releaseIndex: (index) => {
         const session = this.sessions.get(id)
@@ -126,6 +162,6 @@ export class SessionHub {
         this.end(session, 'limit', 'limit')
       },
     }
-    return new Channel(established, outgoing, this.shared, sink, source, source === undefined, this.now)
+    return new Channel(established, outgoing, this.shared, sink, source, this.now)
   }
 }

@@ -25,6 +25,13 @@ export interface IndexSource {
   releaseIndex(number: number): void
 }
 
+/** What came of a frame: an answer to be sent, an index that is new, or that packets leave under new keys from now on. */
+interface Rekeyed {
+  readonly answer?: RekeyFrame
+  readonly index?: Uint8Array
+  readonly switched?: true
+}
+
 interface Epoch {
   readonly index: number
   readonly opener: PacketOpener
@@ -84,11 +91,6 @@ export class SessionKeys {
     return this.sealer.next
   }
 
-  /** Leaves numbers out. */
-  skipTo(next: number): void {
-    this.sealer.next = next
-  }
-
   seal(frames: Uint8Array): Uint8Array {
     return this.sealer.seal(frames)
   }
@@ -120,7 +122,7 @@ export class SessionKeys {
    * Takes the peer's frame: at the responder an offer, whose answer is returned; at the initiator the answer to its own,
    * after which packets leave under the new keys. One that comes again is ignored; `LINK_REKEY` is a violation.
    */
-  onRekey(now: Millis, theirs: RekeyFrame): { readonly answer?: RekeyFrame; readonly switched?: true } | 'LINK_REKEY' {
+  onRekey(now: Millis, theirs: RekeyFrame): Rekeyed | 'LINK_REKEY' {
     if (this.lastPeerEphemeral !== undefined && equal(theirs.ephemeral, this.lastPeerEphemeral)) return {}
     if (this.old !== undefined) return 'LINK_REKEY'
     const own = this.initiated ? this.offer : this.makeOffer()
@@ -134,7 +136,7 @@ export class SessionKeys {
       return { switched: true }
     }
     this.awaited = sealer
-    return { answer: own.frame }
+    return { answer: own.frame, index: own.index.bytes }
   }
 
   /** When old keys are let go. */

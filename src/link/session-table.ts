@@ -16,6 +16,8 @@ export class SessionTable {
   private readonly random: RandomBytes
   private readonly byId = new Map<SessionId, Session>()
   private readonly byIndex = new Map<number, Session>()
+  /** By the index that the peer drew; of two peers that drew the same, the later. */
+  private readonly byPeerIndex = new Map<number, Session>()
   private readonly byInit = new Map<string, Session>()
   /** Sessions that others began, by where they were begun from. */
   private readonly shares: Shares
@@ -35,6 +37,22 @@ export class SessionTable {
   /** The session that a packet names; `index` is its 4 bytes. */
   named(index: Uint8Array): Session | undefined {
     return this.byIndex.get(indexNumber(index))
+  }
+
+  /** The session that a reset names. */
+  resettable(peerIndex: Uint8Array): Session | undefined {
+    return this.byPeerIndex.get(indexNumber(peerIndex))
+  }
+
+  setPeerIndex(session: Session, peerIndex: number): void {
+    this.dropPeerIndex(session)
+    session.peerIndex = peerIndex
+    this.byPeerIndex.set(peerIndex, session)
+  }
+
+  private dropPeerIndex(session: Session): void {
+    const { peerIndex } = session
+    if (peerIndex !== undefined && this.byPeerIndex.get(peerIndex) === session) this.byPeerIndex.delete(peerIndex)
   }
 
   begunBy(initKey: string): Session | undefined {
@@ -78,6 +96,7 @@ export class SessionTable {
     if (session.phase.name === 'answering') this.halfOpen--
     if (session.source !== undefined) this.shares.remove(session.source)
     this.byId.delete(session.id)
+    this.dropPeerIndex(session)
     for (const index of session.indexes) this.byIndex.delete(index)
     if (session.initKey !== undefined) this.byInit.delete(session.initKey)
     this.deadlines.remove(session)

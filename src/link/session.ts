@@ -33,6 +33,10 @@ export class Session implements Timed {
   /** Under which a repeated init finds its session; the responder's alone. */
   readonly initKey: string | undefined
   address: PeerAddress
+  /** The last address at which the peer is known to read: the one to go back to. */
+  provenAddress: PeerAddress
+  /** The number of the index by which this end names the session, where the peer can reset it. */
+  peerIndex: number | undefined
   /** Where its initiator proved to be; the session counts for it, wherever it moves. */
   source: Source | undefined
   phase: Phase
@@ -51,6 +55,7 @@ export class Session implements Timed {
     this.indexes = new Set([names.index])
     this.initKey = names.initKey
     this.address = address
+    this.provenAddress = address
     this.outgoing = outgoing
     this.phase = phase
     this.initiated = phase.name === 'initiating'

@@ -48,6 +48,8 @@ export type RoleOutput =
   | { readonly type: 'persist'; readonly reference: Reference; readonly writes: readonly Write[] }
   | { readonly type: 'load'; readonly reference: Reference; readonly key: string }
   | { readonly type: 'drop'; readonly code: DropCode }
+  /** Another local port may get through where this one does not; not done where the port was asked for. */
+  | { readonly type: 'rebind' }
   /** Something a person who runs the node wants to know. */
   | {
       readonly type: 'notice'

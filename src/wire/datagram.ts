@@ -81,7 +81,7 @@ export const statelessReset = format(
     head('statelessReset'),
     ['receiverIndex', bytes(4), 'the session as the peer named it'],
     ['unpredictable', bytes(4), 'random'],
-    ['token', bytes(16), 'the stateless reset token of PROTOCOL.md section 10.6'],
+    ['token', bytes(16), 'first 16 bytes of HMAC(reset token, unpredictable), PROTOCOL.md section 10.6'],
   ],
 )
 

@@ -78,7 +78,12 @@ export const rekey = format('rekey', 'Offers new packet keys, or answers such an
   ['ephemeral', bytes(32), 'fresh X25519 public key'],
 ])
 
-export const frames = { ping, ack, fragment, whole, close, pathChallenge, pathResponse, rekey } as const
+export const resetToken = format('reset token', 'Gives the token by which a stateless reset of the session is known.', [
+  ['index', bytes(4), 'the session in packets towards the sender'],
+  ['token', bytes(16), 'secret; the key of the tag in a stateless reset'],
+])
+
+export const frames = { ping, ack, fragment, whole, close, pathChallenge, pathResponse, rekey, resetToken } as const
 
 export const frameKinds = {
   ping: 0x01,
@@ -89,6 +94,7 @@ export const frameKinds = {
   pathChallenge: 0x06,
   pathResponse: 0x07,
   rekey: 0x08,
+  resetToken: 0x09,
 } as const
 export type FrameKind = keyof typeof frameKinds
 

@@ -273,9 +273,43 @@ t.test('a datagram that cannot be sent is counted, and ends nothing', async (t) 
   for (const to of nowhere) socket.send(to, new Uint8Array(5))
   await socket.drained()
   t.equal(socket.sendErrors(), nowhere.length)
+  t.ok(Object.keys(socket.sendErrorCodes()).length >= 3, `counted by code: ${Object.keys(socket.sendErrorCodes())}`)
   const got = new Promise<Uint8Array>((resolve) => socket.onDatagram((_, bytes) => resolve(bytes)))
   socket.send(socket.address, Uint8Array.of(7))
   t.strictSame(Uint8Array.from(await got), Uint8Array.of(7))
+})
+
+t.test('a datagram too large for any packet is counted under its code', async (t) => {
+  const socket = await openUdp({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => socket.close())
+  socket.send(socket.address, new Uint8Array(70_000))
+  await socket.drained()
+  t.strictSame(socket.sendErrorCodes(), { EMSGSIZE: 1 })
+})
+
+t.test('what the kernel has no room for is lost, and memory does not grow', async (t) => {
+  const socket = await openUdp({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => socket.close())
+  const datagram = new Uint8Array(32 * 1024)
+  // Handed over in one go, before the kernel can have taken any: at the bound, and one past it.
+  for (let i = 0; i < 129; i++) socket.send({ host: '127.0.0.1', port: 9 }, datagram)
+  t.strictSame(socket.sendErrorCodes(), { ENOBUFS: 1 })
+  await socket.drained()
+})
+
+t.test('a socket moves to another port, unless its port was asked for', async (t) => {
+  const socket = await openUdp({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => socket.close())
+  const before = socket.address
+  const got = new Promise<Uint8Array>((resolve) => socket.onDatagram((_, bytes) => resolve(bytes)))
+  t.equal(await socket.rebind(), true)
+  t.not(socket.address.port, before.port)
+  socket.send(socket.address, Uint8Array.of(7))
+  t.strictSame(Uint8Array.from(await got), Uint8Array.of(7), 'and goes on listening there')
+  const fixed = await openUdp({ host: '127.0.0.1', port: before.port })
+  t.teardown(() => fixed.close())
+  t.equal(await fixed.rebind(), false)
+  t.equal(fixed.address.port, before.port)
 })
 
 t.test('a log tells an event so often, then how many lines it left out', async (t) => {

@@ -3,7 +3,7 @@
  * seed decides. What a test sees is what each endpoint put out, in order.
  */
 import { key, utf8 } from '../../src/base/bytes.js'
-import type { LinkLimits } from '../../src/base/limits.js'
+import { type LinkLimits, limits } from '../../src/base/limits.js'
 import type { Millis } from '../../src/base/time.js'
 import { createEndpoint } from '../../src/link/endpoint.js'
 import type { EndpointOptions, LinkEndpoint, LinkOutput, PeerAddress, SessionId } from '../../src/link/link.js'
@@ -28,6 +28,7 @@ export class Node {
   readonly endpoint: LinkEndpoint
   readonly outputs: LinkOutput[] = []
   address: PeerAddress
+  rebinds = 0
 
   constructor(endpoint: LinkEndpoint, address: PeerAddress) {
     this.endpoint = endpoint
@@ -69,9 +70,10 @@ export class Network {
     this.conditions = conditions
   }
 
+  /** Without stateless resets unless the bounds allow some: a peer made of frames alone would have to take the tokens. */
   add(options: EndpointOptions, bounds: Partial<LinkLimits> = {}, random = seeded(1000 + this.nodes.length)): Node {
     const host = `192.0.2.${this.nodes.length + 1}`
-    const endpoint = createEndpoint(options, crypto, random, bounds)
+    const endpoint = createEndpoint(options, crypto, random, { resetsPerSecond: 0, ...bounds })
     const node = new Node(endpoint, { host, port: 4000 })
     this.nodes.push(node)
     return node
@@ -81,8 +83,15 @@ export class Network {
   drain(node: Node): void {
     for (let output = node.endpoint.poll(); output !== undefined; output = node.endpoint.poll()) {
       if (output.type === 'transmit') this.transmit(node.address, output.to, output.bytes)
+      else if (output.type === 'rebind') this.rebind(node)
       else node.outputs.push(output)
     }
+  }
+
+  /** Gives a node another port: its own doing, or that of a translation on its way. */
+  rebind(node: Node): void {
+    node.address = { ...node.address, port: node.address.port + 1 }
+    node.rebinds++
   }
 
   private transmit(from: PeerAddress, to: PeerAddress, bytes: Uint8Array): void {
@@ -150,8 +159,9 @@ export function connectedPair(
   bounds: { client?: Partial<LinkLimits>; server?: Partial<LinkLimits> } = {},
 ): Pair {
   const network = new Network(seed)
-  const client = network.add({}, bounds.client)
-  const server = network.add({ linkSecret: SERVER_SECRET }, bounds.server)
+  const { resetsPerSecond } = limits
+  const client = network.add({}, { resetsPerSecond, ...bounds.client })
+  const server = network.add({ linkSecret: SERVER_SECRET }, { resetsPerSecond, ...bounds.server })
   const clientSession = client.endpoint.connect(network.now, SERVER_KEY, server.address)
   if (!network.run(1000, () => server.all('accepted').length > 0)) throw new Error('the pair did not connect')
   network.run(200)

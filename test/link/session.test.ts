@@ -18,17 +18,6 @@ function closeFrame(reason: keyof typeof closeReasons): Frame {
 }
 
 t.test('silence', (t) => {
-  t.test('the initiator keeps an idle session open', (t) => {
-    const { network, client, server } = connectedPair(13)
-    const before = network.sent.length
-    network.run(7 * limits.keepaliveMs)
-    t.strictSame(client.all('closed').concat(server.all('closed')), [])
-    const pings = network.sent.slice(before).filter(({ from }) => from === client.address)
-    t.ok(pings.length >= 6 && pings.length <= 7, `${pings.length} keepalives`)
-    t.equal(network.sent.length - before, 2 * pings.length, 'each acknowledged, nothing more')
-    t.end()
-  })
-
   t.test('a session is closed after so long without a packet', (t) => {
     const { network, client, server, clientSession, serverSession } = connectedPair(14)
     network.lose = () => true
@@ -129,60 +118,6 @@ t.test('closing', (t) => {
     t.equal(packets.length, bounds.packetsPerKey)
     t.end()
   })
-  t.end()
-})
-
-t.test('a peer that moves', (t) => {
-  const network = new Network(22)
-  const server = network.add({ linkSecret: SERVER_SECRET })
-  const peer = acceptedPeer(network, server)
-  const { session } = present(server.all('accepted')[0])
-  const elsewhere = { host: '203.0.113.5', port: 5 }
-  const whereabouts = () => present(server.endpoint.peer(session)).address
-
-  const early = peer.seal(PING)
-  peer.exchange(peer.seal(PING), elsewhere)
-  t.strictSame(whereabouts(), elsewhere, 'is followed with its newest packet')
-  t.strictSame(present(network.sent.at(-1)).to, elsewhere)
-  peer.exchange(early)
-  t.strictSame(whereabouts(), elsewhere, 'not with an older one that comes late')
-  const forged = peer.seal(PING)
-  forged[20] = (forged[20] as number) ^ 1
-  peer.exchange(forged)
-  t.strictSame(whereabouts(), elsewhere, 'not with one that does not authenticate')
-  peer.exchange(early)
-  t.strictSame(server.drops(), ['LINK_AUTHENTICATION', 'LINK_REPLAY'])
-  t.strictSame(whereabouts(), elsewhere, 'and not with a repeat')
-  t.end()
-})
-
-t.test('a peer that moves and acknowledges what it cannot have read is sent nothing more', (t) => {
-  const network = new Network(22)
-  const server = network.add({ linkSecret: SERVER_SECRET })
-  const victim = { host: '203.0.113.5', port: 5 }
-  const bytesTo = (host: string) =>
-    network.sent.filter(({ to }) => to.host === host).reduce((sum, { bytes }) => sum + bytes.length, 0)
-  const acknowledge = (largest: number): Frame => ({
-    kind: 'ack',
-    value: { largest, delayUs: 0, first: largest, ranges: [] },
-  })
-  const peer = acceptedPeer(network, server)
-  const { session } = present(server.all('accepted')[0])
-  server.endpoint.send(network.now, session, pattern(1_000_000))
-  network.drain(server)
-  // It reads along at first, so that the window is wide.
-  for (let sent = 0; bytesTo(peer.address.host) < 300_000; ) {
-    sent = network.sent.filter(({ to }) => to.host === peer.address.host).length - 1
-    network.now += 10
-    peer.exchange(peer.seal(acknowledge(sent - 1)))
-  }
-  const known = network.sent.filter(({ to }) => to.host === peer.address.host).length - 1
-  peer.exchange(peer.seal(PING, acknowledge(known - 1)), victim)
-  t.ok(bytesTo(victim.host) > 0 && bytesTo(victim.host) <= 5 * limits.datagramBytes, 'no more than the least window')
-  peer.exchange(peer.seal(acknowledge(known + 1)), victim)
-  t.match(server.all('closed'), [{ reason: 'protocol' }])
-  t.strictSame(server.drops(), ['LINK_ACK'])
-  t.ok(bytesTo(victim.host) <= 6 * limits.datagramBytes)
   t.end()
 })
 

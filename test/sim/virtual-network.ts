@@ -227,6 +227,9 @@ export class VirtualNetwork {
       case 'job':
         this.later(node, this.jobMs(output.job), () => ({ type: 'done', id: output.id, result: this.run(output.job) }))
         return
+      case 'rebind':
+        this.rebind(node)
+        return
       case 'drop':
         node.drops.set(output.code, node.dropped(output.code) + 1)
         return

@@ -234,6 +234,7 @@ class DeviceMachine implements DeviceRole {
   private linkOutput(now: Millis, output: LinkOutput): void {
     switch (output.type) {
       case 'transmit':
+      case 'rebind':
         this.outputs.push(output)
         return
       case 'drop':

@@ -104,6 +104,7 @@ export class Sending {
       case 'connected':
       case 'accepted':
       case 'transmit':
+      case 'rebind':
       case 'drop':
         return
       default:

@@ -248,6 +248,9 @@ class ProxyMachine implements ProxyRole {
         break
       case 'delivered':
         break
+      case 'rebind':
+        // A proxy stays where the directory says it is.
+        return
       default:
         output satisfies never
     }

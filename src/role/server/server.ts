@@ -225,7 +225,8 @@ class ServerMachine implements Server {
         this.closed(now, output)
         return
       case 'connected':
-        // This server begins no sessions yet (dial back).
+      case 'rebind':
+        // This server begins no sessions yet (dial back), and stays where it is looked for.
         return
       default:
         output satisfies never
