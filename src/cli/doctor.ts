@@ -94,8 +94,8 @@ function describe(diagnosis: Diagnosis): string {
   return [columns(rows), '', ...(advice.length > 0 ? advice : ['all is well'])].join('\n')
 }
 
-function coreText({ build, relaxedSimd }: CoreFacts): string {
-  return `${build ?? 'does not start'}; relaxed SIMD ${yesNo(relaxedSimd)}`
+function coreText({ build, buildReason, relaxedSimd }: CoreFacts): string {
+  return `${build === null ? 'does not start' : `${build}: ${buildReason}`}; relaxed SIMD ${yesNo(relaxedSimd)}`
 }
 
 function bufferText({ wantedBufferBytes, receiveBufferBytes, sendBufferBytes }: UdpFacts): string {

@@ -31,7 +31,7 @@ t.test('a machine that can run nodes, and a directory that is not there yet', as
     version,
     node: process.version,
     v8: process.versions.v8,
-    core: { build: /^\w+$/, relaxedSimd: Boolean },
+    core: { build: /^(fused|integer)$/, buildReason: /./, relaxedSimd: Boolean },
   })
   t.ok(diagnosis.workers >= 1 && diagnosis.workers <= Math.max(1, diagnosis.cores - 1))
   t.ok(diagnosis.core.splitUsPerCopy > 0)

@@ -52,7 +52,8 @@ function forgedCopy(reader: Client, recipient: Uint8Array, payloadBytes: number)
     }),
   )
   const offset = crypto.publicPoint(crypto.reduce(crypto.chachaBlock(requestKey, 0, labels.slotOffset)))
-  const copy = concat(present(crypto.addPoints(ephemeral, offset)), slots, random(payloadBytes))
+  const half = present(crypto.addPoints(ephemeral, offset))
+  const copy = concat(present(crypto.addPoints(half, half)), slots, random(payloadBytes))
   const context = { label: labels.copy, associated: new Uint8Array(0) }
   return present(crypto.seal(serverKey, context, copy, random(64)))
 }

@@ -14,6 +14,8 @@ const MEASURE_MS = 300
 export interface CoreFacts {
   /** Name of the build that was picked; null where the core does not start. */
   readonly build: string | null
+  /** Why that one. */
+  readonly buildReason: string | null
   readonly relaxedSimd: boolean
   /** Splitting a message of 16 copies and 1,024 bytes as P2 does: microseconds a copy, the median of a third of a second. */
   readonly splitUsPerCopy: number | null
@@ -23,14 +25,12 @@ export async function examineCore(): Promise<Examined<CoreFacts>> {
   try {
     const crypto = await loadCrypto()
     const relaxedSimd = hasRelaxedSimd()
-    const slower =
-      crypto.build === 'integer' && !relaxedSimd
-        ? [warning('this Node has no relaxed SIMD, so the slower build of the core runs; take Node 22 or later')]
-        : []
-    return { facts: { build: crypto.build, relaxedSimd, splitUsPerCopy: measureSplit(crypto) }, findings: slower }
+    const { build, buildReason } = crypto
+    const slower = build === 'fused' ? [] : [warning(`the slower build of the core runs: ${buildReason}`)]
+    return { facts: { build, buildReason, relaxedSimd, splitUsPerCopy: measureSplit(crypto) }, findings: slower }
   } catch (error) {
     return {
-      facts: { build: null, relaxedSimd: hasRelaxedSimd(), splitUsPerCopy: null },
+      facts: { build: null, buildReason: null, relaxedSimd: hasRelaxedSimd(), splitUsPerCopy: null },
       findings: [problem(`the cryptographic core does not start (${reasonOf(error)}); install splitcast again`)],
     }
   }
