@@ -18,7 +18,7 @@ export type Call =
   | { readonly call: 'meter' }
   /** Speaks the link as CS does, lists whoever asks, answers for copies, stores nothing. */
   | { readonly call: 'openSink' }
-  | { readonly call: 'openServer'; readonly data: string; readonly listen: string }
+  | { readonly call: 'openServer'; readonly data: string; readonly listen: string; readonly workers: number }
   | {
       readonly call: 'openProxy'
       readonly data: string

@@ -26,7 +26,7 @@ import { GROUP } from './group.js'
 import { Feeder, makeRequests, Sink } from './sink.js'
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 }
-const POLL_MS = 5
+const POLL_MS = 20
 
 const crypto = await loadCrypto()
 const closing: (() => Promise<unknown>)[] = []
@@ -53,12 +53,12 @@ const handlers: Handlers<Call, Results> = {
     const { address } = await start(sink)
     return { card: formatNetworkCard({ identityKey: identity.identityKey, addresses: [numericAddress(address)] }) }
   },
-  openServer: async ({ data, listen }) => {
-    const server = await openServer({ data, listen })
+  openServer: async ({ call: _, ...options }) => {
+    const server = await openServer(options)
     closing.push(() => server.close())
     return { card: server.card }
   },
-  openProxy: async ({ call: _, workers: __, ...options }) => {
+  openProxy: async ({ call: _, ...options }) => {
     const opened = await openProxy(options)
     proxy = opened
     closing.push(() => opened.close())

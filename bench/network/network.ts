@@ -52,6 +52,7 @@ export interface Mixing {
 
 export interface NetworkOptions extends Mixing {
   readonly members: number
+  /** Threads for requests and copies, at the server and at each proxy. */
   readonly workers: number
   /** Processes that the receiving devices share. */
   readonly receivers: number
@@ -74,7 +75,8 @@ export async function openNetwork(
   const data = Array.from({ length: members }, (_, index) => join(directory, `device-${index}`))
   await foundGroup(crypto, data)
   const server = processes.fork('the server')
-  const { card } = await server.call('openServer', { data: join(directory, 'server'), listen: '127.0.0.1:0' })
+  const place = { data: join(directory, 'server'), listen: '127.0.0.1:0' }
+  const { card } = await server.call('openServer', { ...place, workers })
   const proxies = [1, 2].map((index) => processes.fork(`proxy ${index}`))
   await Promise.all(
     proxies.map((proxy, index) =>

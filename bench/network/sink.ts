@@ -39,8 +39,10 @@ abstract class Peer implements Machine<RoleInput, RoleOutput> {
   start(): void {}
 
   handle(now: Millis, input: RoleInput): void {
-    if (input.type === 'datagram') this.endpoint.datagram(now, input.from, input.bytes)
-    else if (input.type === 'timeout') {
+    if (input.type === 'datagram') {
+      this.endpoint.datagram(now, input.from, input.bytes)
+      if (input.more) return
+    } else if (input.type === 'timeout') {
       this.endpoint.timeout(now)
       this.due(now)
     }

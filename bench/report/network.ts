@@ -1,10 +1,11 @@
-/** What the report says of the subjects that run a network: throughput against workers, and how long messages take. */
+/** What the report says of what workers bring, and of the subjects that run a network: throughput, and how long it takes. */
 import type { z } from 'zod'
 import type { SubjectRun } from '../subject.js'
 import { type Axis, chart, type Point } from './chart.js'
 import { type Column, html, type Markup, numberText, table } from './html.js'
-import { latencyRow, memoryRow, rowsOf, throughputRow } from './rows.js'
+import { jobsRow, latencyRow, memoryRow, rowsOf, throughputRow } from './rows.js'
 
+type Jobs = z.infer<typeof jobsRow>
 type Throughput = z.infer<typeof throughputRow>
 type Latency = z.infer<typeof latencyRow>
 
@@ -13,10 +14,30 @@ const linear = (label: string): Axis => ({ label, type: 'linear' })
 const QUANTILES = 50
 const LAST_SHARE = 0.99
 
+export function jobs(run: SubjectRun): Markup {
+  const found = rowsOf(run, jobsRow)
+  const columns: Column<Jobs>[] = [
+    { heading: 'job', cell: ({ job }) => job },
+    { heading: 'workers', cell: ({ workers }) => workers },
+    { heading: 'jobs a second', cell: ({ perSecond }) => perSecond },
+    { heading: 'CPU us a job', cell: ({ usPerJobCpu }) => usPerJobCpu },
+  ]
+  const points = found.map(({ job, workers, perSecond }) => ({ series: job, x: workers, y: perSecond }))
+  return html`<p>Splitting and opening on worker threads; none means the node's own thread.</p>
+${againstWorkers('jobs', 'Jobs a second against workers', 'jobs a second', points)}
+${table('Jobs', columns, found)}`
+}
+
 export function throughput(run: SubjectRun): Markup {
   const found = rowsOf(run, throughputRow)
   const nameOf = ({ role, contentBytes }: Throughput) =>
     contentBytes === undefined ? role : `${role}, ${contentBytes} bytes`
+  // The roles of one network share its rate, and so one line.
+  const points = found.map((row) => ({
+    series: nameOf(row).replace(/:.*/, ''),
+    x: row.workers,
+    y: row.copiesPerSecond,
+  }))
   const memory = rowsOf(run, memoryRow)[0]
   const columns: Column<Throughput>[] = [
     { heading: 'what', cell: nameOf },
@@ -27,7 +48,7 @@ export function throughput(run: SubjectRun): Markup {
     { heading: 'of the limit', cell: ({ fractionOfLimit }) => fractionOfLimit },
   ]
   return html`<p>Real processes and UDP over loopback.${memory && memoryText(memory)}</p>
-${againstWorkers(found.map((row) => ({ series: nameOf(row).replace(/:.*/, ''), x: row.workers, y: row.copiesPerSecond })))}
+${againstWorkers('throughput', 'Copies a second against workers', 'copies a second', points)}
 ${table('Throughput', columns, found)}`
 }
 
@@ -36,18 +57,14 @@ function memoryText({ copies, outputBytes, residentGrewBytes }: z.infer<typeof m
   return html` Splitting ${numberText(copies)} copies, ${output} MiB of output, resident memory grew by ${grew} MiB.`
 }
 
-/** The roles of one network share its rate, and so one line; one number of workers alone is no line at all. */
-function againstWorkers(points: readonly Point[]): Markup {
+/** One number of workers alone is no line, and no picture. */
+function againstWorkers(id: string, title: string, unit: string, points: readonly Point[]): Markup {
   const distinct = [...new Map(points.map((point) => [`${point.series}/${point.x}`, point])).values()]
   const ticks = [...new Set(points.map(({ x }) => x))].sort((a, b) => a - b)
   if (ticks.length < 2) return html``
-  return drawn(
-    'throughput',
-    'Copies a second against workers',
-    'Lines of copies a second against worker threads, for P2 alone and for a whole network. The figures are in the table.',
-    [{ label: 'worker threads', type: 'linear', ticks }, linear('copies a second')],
-    distinct,
-  )
+  const series = [...new Set(points.map((point) => point.series))]
+  const description = `Lines of ${unit} against worker threads, for ${series.join(', ')}. The figures are in the table.`
+  return drawn(id, title, description, [{ label: 'worker threads', type: 'linear', ticks }, linear(unit)], distinct)
 }
 
 export function latency(run: SubjectRun): Markup {

@@ -2,12 +2,13 @@
 import type { SubjectRun } from '../subject.js'
 import { SERIES_COLOURS } from './chart.js'
 import { html, Markup } from './html.js'
-import { latency, throughput } from './network.js'
+import { jobs, latency, throughput } from './network.js'
 import { lastOf } from './rows.js'
 import { type Section, sections, summary } from './sections.js'
 
 const ALL: readonly Section[] = [
   ...sections.slice(0, 2),
+  { id: 'jobs', heading: 'Workers', subject: 'jobs', body: jobs },
   { id: 'throughput', heading: 'Throughput', subject: 'throughput', body: throughput },
   { id: 'latency', heading: 'Latency', subject: 'latency', body: latency },
   ...sections.slice(2),

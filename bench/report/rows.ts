@@ -33,6 +33,9 @@ export const throughputRow = z.object({
   // Where P2 is measured alone: beside what a copy cannot cost less than.
   ...{ contentBytes: z.optional(z.number()), ratio: z.optional(z.number()), fractionOfLimit: z.optional(z.number()) },
 })
+export const jobsRow = z.object({
+  ...{ job: z.string(), workers: z.number(), perSecond: z.number(), usPerJobCpu: z.number() },
+})
 export const memoryRow = z.object({
   ...{ copies: z.number(), outputBytes: z.number(), residentGrewBytes: z.number() },
 })

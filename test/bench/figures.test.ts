@@ -58,6 +58,10 @@ const latencyRun: SubjectRun = {
     },
   ],
 }
+const jobsRun: SubjectRun = {
+  ...{ subject: 'jobs', ...where },
+  results: [0, 1].map((workers) => ({ job: 'split', workers, perSecond: 500 + workers, usPerJobCpu: 900 })),
+}
 const throughputRun: SubjectRun = {
   ...{ subject: 'throughput', ...where },
   results: [1, 2].map((workers) => ({ role: 'P2 alone', workers, copiesPerSecond: 9000 * workers, usPerCopyCpu: 100 })),
@@ -151,7 +155,7 @@ t.test('names at the ends of lines do not stand on each other', async (t) => {
 })
 
 t.test('the page stands by itself', async (t) => {
-  const text = page([splitRun, openRun, overheadRun, latencyRun, throughputRun])
+  const text = page([splitRun, openRun, overheadRun, latencyRun, throughputRun, jobsRun])
   const { document } = parseHTML(text)
   const all = [...document.querySelectorAll('*')]
   t.notOk(document.querySelector('script, img, iframe, object, embed, image, use'), 'nothing that loads')
@@ -174,9 +178,9 @@ t.test('the page stands by itself', async (t) => {
 })
 
 t.test('each picture says what it shows, and its figures stand in a table', async (t) => {
-  const { document } = parseHTML(page([splitRun, overheadRun, latencyRun, throughputRun]))
+  const { document } = parseHTML(page([splitRun, overheadRun, latencyRun, throughputRun, jobsRun]))
   const pictures = [...document.querySelectorAll('svg')]
-  t.equal(pictures.length, 4)
+  t.equal(pictures.length, 5)
   for (const picture of pictures) {
     t.equal(picture.getAttribute('role'), 'img')
     const named = (picture.getAttribute('aria-labelledby') ?? '').split(' ')
