@@ -57,6 +57,7 @@ export function chart(spec: ChartSpec): Markup {
       Plot.lineY(spec.points, {
         x: 'x',
         y: 'y',
+        z: 'series',
         stroke: 'series',
         strokeWidth: (d: Point) => (d.series.startsWith(OURS) ? 3 : 1.5),
       }),

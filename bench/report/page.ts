@@ -87,7 +87,7 @@ figure svg { width: 100%; height: auto; overflow: visible; }
 table { border-collapse: collapse; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: 0.25rem; }
 th, td { padding: 0.2rem 0.75rem 0.2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-tbody th { font-weight: normal; }
+tbody th { font-weight: normal; min-width: 6rem; }
 td.number { text-align: right; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
