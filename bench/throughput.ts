@@ -12,6 +12,7 @@ import { columns } from './text.js'
 
 /** What a member's copy of a message of 200 bytes, and one of 1,024, come to without padding. */
 const CONTENTS = [320, 1144]
+const WORKERS = [0, 1, 2]
 const MEMBERS = 64
 const BODY_BYTES = 200
 const MEAN_WAIT_MS = 50
@@ -32,12 +33,15 @@ interface RoleRow extends ThroughputRow {
 
 export async function throughput({ quick }: BenchOptions): Promise<BenchReport> {
   const alone: AloneRow[] = []
-  for (const contentBytes of quick ? CONTENTS.slice(0, 1) : CONTENTS) {
-    const options = { contentBytes, rounds: quick ? 1 : 7, workers: 0 }
-    const measured = aloneRow(contentBytes, 0, await splitterAlone(options))
-    alone.push(quick ? measured : { ...measured, ...(await allocation(options)) })
+  const roles: RoleRow[] = []
+  for (const workers of quick ? [0] : WORKERS) {
+    for (const contentBytes of quick ? CONTENTS.slice(0, 1) : CONTENTS) {
+      const options = { contentBytes, rounds: quick ? 2 : 9, workers }
+      const measured = aloneRow(contentBytes, workers, await splitterAlone(options))
+      alone.push(quick || workers > 0 ? measured : { ...measured, ...(await allocation(options)) })
+    }
+    roles.push(...(await endToEnd(quick ? 6 : 60, workers)))
   }
-  const roles = await endToEnd(quick ? 6 : 60, 0)
   const memory = quick ? undefined : await splitMemory(4096, CONTENTS[1] as number)
   const text = [aloneText(alone), rolesText(roles), ...(memory === undefined ? [] : [memoryText(memory)])]
   return { results: [...alone, ...roles, ...(memory === undefined ? [] : [memory])], text: text.join('\n\n') }

@@ -51,15 +51,16 @@ export function splitterAlone(options: AloneOptions): Promise<Alone> {
     const bare = processes.fork('the floors')
     const { port } = await pair.around.call('openDrain', {})
     const measured: Alone[] = []
+    const { contentBytes } = options
+    await makeRequests(pair, contentBytes)
     // The first round warms up.
     for (let round = 0; round <= options.rounds; round++) {
-      const work = await roundOf(pair, options.contentBytes)
-      const shape = {
-        copies: COPIES,
-        contentBytes: options.contentBytes,
-        datagramBytes: datagramBytesOf(options, work),
-      }
+      const work = await roundOf(pair)
+      const shape = { copies: COPIES, contentBytes, datagramBytes: datagramBytesOf(options, work) }
+      // Beside a neighbour at work, as P2 is: two cores can be the two threads of one, and halve each other's speed.
+      const next = makeRequests(pair, contentBytes)
       const floors = await bare.call('floors', { shape, port })
+      await next
       if (round > 0) measured.push({ ...work, floors })
     }
     return medians(measured)
@@ -70,9 +71,11 @@ export function splitterAlone(options: AloneOptions): Promise<Alone> {
 export function allocation({ contentBytes, workers }: AloneOptions): Promise<Allocation> {
   return withProcesses(async (processes) => {
     const pair = await openPair(processes, workers, NO_COLLECTION)
-    await roundOf(pair, contentBytes)
+    await makeRequests(pair, contentBytes)
+    await roundOf(pair)
+    await makeRequests(pair, contentBytes)
     const before = await pair.splitter.call('memory', { collect: true })
-    await roundOf(pair, contentBytes)
+    await roundOf(pair)
     const after = await pair.splitter.call('memory', { collect: false })
     return {
       heapBytesPerCopy: (after.heapBytes - before.heapBytes) / (REQUESTS * COPIES),
@@ -98,9 +101,13 @@ async function openPair(processes: Processes, workers: number, execArgv: readonl
   return { around, splitter }
 }
 
-async function roundOf({ around, splitter }: Pair, contentBytes: number): Promise<Omit<Alone, 'floors'>> {
+function makeRequests({ around }: Pair, contentBytes: number): Promise<unknown> {
+  return around.call('makeRequests', { requests: REQUESTS, copies: COPIES, contentBytes })
+}
+
+/** P2 takes, splits and sends what was made, until all of it is answered. */
+async function roundOf({ around, splitter }: Pair): Promise<Omit<Alone, 'floors'>> {
   const copies = REQUESTS * COPIES
-  await around.call('makeRequests', { requests: REQUESTS, copies: COPIES, contentBytes })
   const before = await splitter.call('answered', { moreCopies: 0 })
   const [after] = await Promise.all([splitter.call('answered', { moreCopies: copies }), around.call('feed', {})])
   return {

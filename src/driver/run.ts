@@ -4,6 +4,7 @@
  */
 import { ProtocolError } from '../base/errors.js'
 import type { Millis } from '../base/time.js'
+import type { PeerAddress } from '../link/link.js'
 import type { JobInput, JobOutput } from '../role/jobs.js'
 import type { Machine, RoleInput, RoleOutput } from '../role/role.js'
 import type { Clock } from './clock.js'
@@ -54,6 +55,11 @@ const OWN_OUTPUTS = new Set<string>([
   'job',
 ] satisfies LoopOutput['type'][])
 
+interface Arrived {
+  readonly from: PeerAddress
+  readonly bytes: Uint8Array
+}
+
 /** Restores the machine from its store, starts it and runs it until `stop`. */
 export async function run<Input, Output extends { readonly type: string }>(
   options: RunOptions<Input, Output>,
@@ -74,6 +80,7 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
   private timer: NodeJS.Timeout | undefined
   private immediate: NodeJS.Immediate | undefined
   private armedFor: Millis | undefined
+  private arrived: Arrived[] = []
   private writes: Promise<unknown> = Promise.resolve()
   private jobs = 0
   private jobsDone: (() => void) | undefined
@@ -91,7 +98,7 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
   }
 
   begin(): void {
-    this.options.socket.onDatagram((from, bytes) => this.mutate({ type: 'datagram', from, bytes }))
+    this.options.socket.onDatagram((from, bytes) => this.arrive({ from, bytes }))
     this.drain()
   }
 
@@ -132,6 +139,25 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
       })
     }
     await Promise.allSettled([this.writes, this.options.socket.drained()])
+  }
+
+  /** The socket tells of everything that has arrived before any immediate runs. */
+  private arrive(datagram: Arrived): void {
+    this.arrived.push(datagram)
+    if (this.arrived.length === 1) setImmediate(() => this.takeArrived())
+  }
+
+  private takeArrived(): void {
+    const { arrived } = this
+    this.arrived = []
+    if (this.phase === 'stopped') return
+    const { machine, clock } = this.options
+    const now = clock.now()
+    const last = arrived.length - 1
+    for (const [index, datagram] of arrived.entries()) {
+      machine.handle(now, { type: 'datagram', ...datagram, ...(index < last && { more: true }) })
+    }
+    this.drain()
   }
 
   private mutate(input: Input | LoopInput): void {

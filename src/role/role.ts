@@ -31,7 +31,11 @@ export interface Write {
 
 /** Inputs that every role takes. */
 export type RoleInput =
-  | { readonly type: 'datagram'; readonly from: PeerAddress; readonly bytes: Uint8Array }
+  /**
+   * `more` says that another datagram follows at once, and nothing is drained before it: what arrived together is
+   * acknowledged together.
+   */
+  | { readonly type: 'datagram'; readonly from: PeerAddress; readonly bytes: Uint8Array; readonly more?: true }
   /** `deadline()` has come. */
   | { readonly type: 'timeout' }
   /** The writes of this `persist` are durable. */

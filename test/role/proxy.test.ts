@@ -946,6 +946,36 @@ t.test('tells how much it still held when it is stopped, where it did', (t) => {
   t.end()
 })
 
+t.test('acknowledges together what arrived together', (t) => {
+  const acknowledgements = (together: boolean): number => {
+    const around = surroundings()
+    const { network, proxy, source } = around
+    const session = around.connect()
+    network.input(source, { type: 'timeout' })
+    network.runFor(1_000)
+    const { endpoint } = source.machine
+    for (let i = 0; i < 8; i++) endpoint.send(network.now, session, random(1_000))
+    const arrived: Uint8Array[] = []
+    for (let output = endpoint.poll(); output !== undefined; output = endpoint.poll()) {
+      if (output.type === 'transmit') arrived.push(output.bytes)
+    }
+    let sent = 0
+    for (const [index, bytes] of arrived.entries()) {
+      const more = together && index < arrived.length - 1
+      proxy.machine.handle(network.now, { type: 'datagram', from: addresses.source, bytes, ...(more && { more }) })
+      if (more) continue
+      for (let output = proxy.machine.poll(); output !== undefined; output = proxy.machine.poll()) {
+        if (output.type === 'transmit' && output.to.host === addresses.source.host) sent++
+      }
+    }
+    t.equal(arrived.length, 8)
+    return sent
+  }
+  t.equal(acknowledgements(false), 4, 'one for two packets')
+  t.equal(acknowledgements(true), 1)
+  t.end()
+})
+
 t.test('says goodbye to its peers when it is stopped', (t) => {
   const around = surroundings()
   around.network.input(around.proxy, { type: 'stop' })

@@ -118,6 +118,7 @@ class ProxyMachine implements ProxyRole {
     switch (input.type) {
       case 'datagram':
         this.endpoint.datagram(now, input.from, input.bytes)
+        if (input.more) return
         break
       case 'timeout':
         this.timeout(now)

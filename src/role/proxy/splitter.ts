@@ -1,6 +1,6 @@
 /**
  * Requests that were accepted, from the moment their record goes to disk to their last copy (PROTOCOL.md section 5). No copy
- * is made before the record is durable. A request is split in slices, each a job, in turn with others, and only so many
+ * is made before the record is durable. A request is split in slices, each a job, a few in turn with those of others, and only so many
  * slices are handed out that no thread waits for the next: the order in which they end matters to nobody.
  */
 import { wipe } from '../../base/bytes.js'
@@ -9,17 +9,27 @@ import { limits } from '../../base/limits.js'
 import type { Millis } from '../../base/time.js'
 import type { Reference } from '../role.js'
 import type { ResultOf, Work } from '../work.js'
+import type { Gathering } from './gathering.js'
 import { copyOf, type OpenedRequest } from './open-request.js'
 
 export interface SplitterOptions {
   readonly work: Work
   /** Slices that may be under way at one time. */
   readonly slicesAhead: number
-  /** Takes finished copies, one after the other, each so long. */
-  readonly made: (now: Millis, sealed: Uint8Array, sealedCopyBytes: number) => void
+  /** Takes finished copies of a request from the `from`-th on, one after the other, each so long. */
+  readonly made: (
+    now: Millis,
+    sealed: Uint8Array,
+    sealedCopyBytes: number,
+    gathering: Gathering | undefined,
+    from: number,
+  ) => void
   /** So many copies of this length will not be made; why, where that was not said before. */
   readonly failed: (copies: number, sealedCopyBytes: number, code?: DropCode) => void
 }
+
+/** Slices of one request before it is another's turn: whoever splits prepares a request anew after each change. */
+const TURN_SLICES = 4
 
 interface Slice {
   readonly from: number
@@ -31,9 +41,12 @@ interface Slice {
 interface Splitting {
   readonly request: OpenedRequest
   readonly entropy: Uint8Array
+  readonly gathering: Gathering | undefined
   /** What is yet to be handed out: slices to be tried again, and all copies from `next` on. */
   readonly again: Slice[]
   next: number
+  /** Slices handed out. */
+  slices: number
   underWay: number
   refused: boolean
 }
@@ -50,9 +63,12 @@ export class Splitter {
     this.options = options
   }
 
-  /** Holds a request until the record written under `reference` is durable. `entropy` is 32 fresh random bytes. */
-  accept(reference: Reference, request: OpenedRequest, entropy: Uint8Array): void {
-    const splitting = { request, entropy, again: [], next: 0, underWay: 0, refused: false }
+  /**
+   * Holds a request until the record written under `reference` is durable. `entropy` is 32 fresh random bytes; `gathering`
+   * is where the answers for its copies go.
+   */
+  accept(reference: Reference, request: OpenedRequest, entropy: Uint8Array, gathering?: Gathering): void {
+    const splitting = { request, entropy, gathering, again: [], next: 0, slices: 0, underWay: 0, refused: false }
     this.held.add(splitting)
     this.unrecorded.set(reference, splitting)
   }
@@ -74,10 +90,12 @@ export class Splitter {
 
   private handOut(): void {
     while (this.slicesUnderWay < this.options.slicesAhead) {
-      const splitting = this.ready.shift()
+      const splitting = this.ready[0]
       if (splitting === undefined) return
       const slice = nextSlice(splitting)
-      if (hasMore(splitting)) this.ready.push(splitting)
+      splitting.slices++
+      if (!hasMore(splitting)) this.ready.shift()
+      else if (splitting.slices % TURN_SLICES === 0) this.ready.push(...this.ready.splice(0, 1))
       this.issue(splitting, slice)
     }
   }
@@ -101,7 +119,7 @@ export class Splitter {
     const { sealedCopyBytes } = splitting.request
     if (result.type === 'failed') this.sliceFailed(splitting, slice)
     else if (result.copies === undefined) this.refuse(splitting, slice)
-    else this.options.made(now, result.copies, sealedCopyBytes)
+    else this.options.made(now, result.copies, sealedCopyBytes, splitting.gathering, slice.from)
     if (splitting.underWay === 0 && !hasMore(splitting)) this.forget(splitting)
   }
 

@@ -108,6 +108,7 @@ class ServerMachine implements Server {
     switch (input.type) {
       case 'datagram':
         if (!this.stopped) this.endpoint.datagram(now, input.from, input.bytes)
+        if (input.more) return
         break
       case 'timeout':
         if (!this.stopped) this.timeout(now)
