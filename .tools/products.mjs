@@ -43,8 +43,11 @@ function productsByColumn(limbs, squaring, columns) {
 
 // ---- Fused multiply-add: five limbs of 51 bits, each a float; products are split exactly by rounding (see fused.ts).
 
-/** What the bit patterns of one product's halves add to a column besides their value, to be taken off beforehand. */
-function patternSums(squaring) {
+/**
+ * What columns start with: what the bit patterns of products' halves add besides their value, taken off beforehand, and
+ * the bias where carries follow.
+ */
+function starts(squaring, narrow) {
   const sums = Array(10).fill(0n)
   for (const [k, pairs] of productsByColumn(FUSED.limbs, squaring, [0, 1, 2, 3, 4, 5, 6, 7, 8])) {
     for (const _ of pairs) {
@@ -52,7 +55,7 @@ function patternSums(squaring) {
       sums[k + 1] -= bitsOf(FUSED.high)
     }
   }
-  return sums
+  return narrow ? sums.map((sum, k) => sum + (FUSED_BIAS[k] ?? 0n)) : sums
 }
 
 function fusedConstants() {
@@ -64,8 +67,10 @@ function fusedConstants() {
     ['EXPONENT', [bitsOf(2 ** 52)]],
     ['BALANCE', [bitsOf(2 ** 52 + 2 ** 50)]],
     ['BIAS', FUSED_BIAS],
-    ['MULTIPLY_START', patternSums(false)],
-    ['SQUARE_START', patternSums(true)],
+    ['MULTIPLY_START', starts(false, true)],
+    ['MULTIPLY_WIDE_START', starts(false, false)],
+    ['SQUARE_START', starts(true, true)],
+    ['SQUARE_WIDE_START', starts(true, false)],
   ]
   const exported = new Set(['HIGH', 'LOW'])
   return rows
@@ -78,12 +83,12 @@ function fusedConstants() {
 
 function fusedColumns(squaring, narrow) {
   const out = []
-  const starts = squaring ? 'SQUARE_START' : 'MULTIPLY_START'
+  const start = `${squaring ? 'SQUARE' : 'MULTIPLY'}${narrow ? '' : '_WIDE'}_START`
   out.push('const high = v128.load64_splat(HIGH)', 'const both = v128.load64_splat(HIGH_AND_LOW)')
   for (let i = 0; i < 5; i++) out.push(`const a${i} = v128.load(a, ${16 * i})`)
   if (squaring) for (let i = 0; i < 4; i++) out.push(`const d${i} = f64x2.add(a${i}, a${i})`)
   else for (let i = 0; i < 5; i++) out.push(`const b${i} = v128.load(b, ${16 * i})`)
-  for (let k = 0; k < 10; k++) out.push(`let c${k} = v128.load64_splat(${starts}, ${8 * k})`)
+  for (let k = 0; k < 10; k++) out.push(`let c${k} = v128.load64_splat(${start}, ${8 * k})`)
   out.push('let h: v128')
   for (const [k, pairs] of productsByColumn(5, squaring, [8, 7, 6, 5, 4, 3, 2, 1, 0])) {
     for (const [i, j] of pairs) {
@@ -94,8 +99,7 @@ function fusedColumns(squaring, narrow) {
     }
   }
   for (let k = 0; k < 5; k++) {
-    const biased = narrow ? `i64x2.add(c${k}, v128.load64_splat(BIAS, ${8 * k}))` : `c${k}`
-    out.push(`c${k} = i64x2.add(${biased}, ${times19(`c${k + 5}`)})`)
+    out.push(`c${k} = i64x2.add(c${k}, ${times19(`c${k + 5}`)})`)
   }
   return out
 }
@@ -104,17 +108,17 @@ const times19 = (x) => `i64x2.add(i64x2.add(${x}, i64x2.shl(${x}, 1)), i64x2.shl
 
 /** One round of carries in all limbs at once, then back to balanced floats. */
 function fusedCarry() {
-  const out = []
-  out.push(
+  const out = [
     'const mask = v128.load64_splat(LIMB_MASK)',
     'const exponent = v128.load64_splat(EXPONENT)',
     'const balance = v128.load64_splat(BALANCE)',
-    'const top = i64x2.shr_u(c4, 51)',
-  )
-  const limb = (k, carry) =>
-    `v128.store(out, f64x2.sub(v128.or(i64x2.add(v128.and(c${k}, mask), ${carry}), exponent), balance), ${16 * k})`
-  out.push(limb(4, 'i64x2.shr_u(c3, 51)'), limb(3, 'i64x2.shr_u(c2, 51)'), limb(2, 'i64x2.shr_u(c1, 51)'))
-  out.push(limb(1, 'i64x2.shr_u(c0, 51)'), limb(0, times19('top')))
+  ]
+  for (let k = 0; k < 5; k++) out.push(`const q${k} = i64x2.shr_u(c${k}, 51)`)
+  for (let k = 0; k < 5; k++) {
+    const carry = k === 0 ? times19('q4') : `q${k - 1}`
+    const limb = `v128.or(i64x2.add(v128.and(c${k}, mask), ${carry}), exponent)`
+    out.push(`v128.store(out, f64x2.sub(${limb}, balance), ${16 * k})`)
+  }
   return out
 }
 

@@ -16,6 +16,7 @@ import {
   START,
 } from './layout'
 import { OPEN_SCRATCH_BYTES } from './open'
+import { POINT_SCRATCH_BYTES } from './points'
 import { SEAL_SCRATCH_BYTES } from './seal'
 import { SLOT_SCRATCH_BYTES } from './slots'
 import { SPLIT_SCRATCH_BYTES } from './split'
@@ -52,7 +53,7 @@ export {
 } from './layout'
 export { openCopies, RECORD_BYTES } from './open'
 export { openPacket, PACKET_HEAD_BYTES, sealPacket } from './packets'
-export { addPoints, addScalars, identityPoint, multiplyPoint, publicPoint, reduceWide } from './points'
+export { addPoints, addScalars, identityPoint, multiplyPoint, publicPoints, reduceWide } from './points'
 export { aeadOpen, aeadSeal, chachaBlock, openAny, requestKey, seal } from './seal'
 export { makeSlots } from './slots'
 export { payloadPoints, prepareRequest, prepareServer, split, tokens } from './split'
@@ -64,7 +65,8 @@ export { holds }
 if (__heap_base > START || memory.size() < PAGES) unreachable()
 if (CONSTANTS_BYTES > CONSTANTS_CAPACITY || LOOKUP_BYTES > LOOKUP_CAPACITY) unreachable()
 if (SEAL_SCRATCH_BYTES > SEAL_SCRATCH_CAPACITY) unreachable()
-if (max(SPLIT_SCRATCH_BYTES, max(SLOT_SCRATCH_BYTES, OPEN_SCRATCH_BYTES)) > OPERATION_CAPACITY) unreachable()
+if (max(SPLIT_SCRATCH_BYTES, SLOT_SCRATCH_BYTES) > OPERATION_CAPACITY) unreachable()
+if (max(OPEN_SCRATCH_BYTES, POINT_SCRATCH_BYTES) > OPERATION_CAPACITY) unreachable()
 prepareConstants()
 if (!ASC_NO_ASSERT && holds()) assert(constantsHold())
 buildComb(COMB_GENERATOR, GENERATOR, LASTING_WIDTH, 1, 1)

@@ -2,32 +2,38 @@
  * Single operations on points and scalars that are not worth a batch: key generation, invitations, reading identity keys.
  * Both lanes do the same. Arguments in SECRET, SECOND_SECRET, ENTROPY, POINT and SECOND_POINT; results in RESULT.
  */
-import { multiplyComb } from './curve/comb'
+import { BATCH, multiplyComb } from './curve/comb'
 import { ORDER } from './curve/constants'
 import * as edwards from './curve/edwards'
 import { isZeroBytes } from './curve/field'
-import { BOTH, decode, encode } from './curve/ristretto'
+import { BOTH, decode, encode, encodeDoubled } from './curve/ristretto'
 import * as scalar from './curve/scalar'
 import { multiplyWindow } from './curve/window'
 import {
   COMB_GENERATOR,
   ENTROPY,
+  OUTPUT,
   POINT,
   POINT_BYTES,
+  POINT_SCRATCH,
   RESULT,
   SECOND_POINT,
   SECOND_SECRET,
   SECRET,
-  SPLIT_SCRATCH,
+  SECRETS,
+  SECRETS_CAPACITY,
 } from './layout'
 import { wipe } from './seal'
-import { OK, POINT_REFUSED } from './status'
+import { CAPACITY, OK, POINT_REFUSED } from './status'
 
-const P: usize = SPLIT_SCRATCH
-const Q: usize = SPLIT_SCRATCH + POINT_BYTES
-const SCALAR: usize = SPLIT_SCRATCH + 2 * POINT_BYTES
-const ENCODINGS: usize = SCALAR + 32
-const ENTRY: usize = ENCODINGS + 64
+const P: usize = POINT_SCRATCH
+const Q: usize = P + POINT_BYTES
+const ENTRY: usize = Q + POINT_BYTES
+const SCALAR: usize = ENTRY + POINT_BYTES
+const SCALARS: usize = SCALAR + 32
+const POINTS: usize = SCALARS + 32 * <usize>BATCH
+const ENCODINGS: usize = POINTS + <usize>(BATCH >> 1) * POINT_BYTES
+export const POINT_SCRATCH_BYTES: usize = ENCODINGS + 32 * <usize>BATCH - POINT_SCRATCH
 
 /** RESULT = ENTROPY's 64 bytes mod l. */
 export function reduceWide(): void {
@@ -41,12 +47,19 @@ export function addScalars(): void {
   wipe()
 }
 
-/** RESULT = [SECRET]B. */
-export function publicPoint(): void {
-  scalar.reduce(SCALAR, SECRET)
-  multiplyComb(P, SCALAR, 1, COMB_GENERATOR, false)
-  encodeFirst(P)
+/** OUTPUT = [secret]B for `count` of SECRETS. */
+export function publicPoints(count: i32): i32 {
+  if (<u32>count > <u32>SECRETS_CAPACITY) return CAPACITY
+  for (let done = 0; done < count; done += BATCH) {
+    const size = min(BATCH, count - done)
+    for (let i = 0; i < size; i++) scalar.reduce(SCALARS + 32 * i, SECRETS + 32 * (done + i))
+    multiplyComb(POINTS, SCALARS, size, COMB_GENERATOR, true)
+    encodeDoubled(ENCODINGS, POINTS, (size + 1) >> 1)
+    memory.copy(OUTPUT + 32 * done, ENCODINGS, 32 * size)
+  }
   wipe()
+  memory.fill(SECRETS, 0, 32 * count)
+  return OK
 }
 
 /** RESULT = [SECRET]POINT. */

@@ -54,13 +54,26 @@ export async function primitives({ quick }: BenchOptions): Promise<BenchReport> 
   }
 }
 
+/** Points of one publicPoints call. */
+const BATCH = 64
+
 function fixedBase(crypto: Crypto, native: Native | undefined): Timed[] {
   const { secret } = keyPair(crypto)
+  const secrets = Array.from({ length: BATCH }, () => keyPair(crypto).secret)
   return [
-    timed('splitcast', () => crypto.publicPoint(secret)[0]),
+    perItem(
+      BATCH,
+      timed('splitcast', () => crypto.publicPoints(secrets)[0]?.[0]),
+    ),
+    timed('splitcast, one a call', () => crypto.publicPoint(secret)[0]),
     timed(SODIUM, () => sodium.crypto_scalarmult_ristretto255_base(secret)[0]),
     ...nativeMultiplication(crypto, native, 'base'),
   ]
+}
+
+/** What a batch costs, an item. */
+function perItem(items: number, { contestant, once }: Timed): Timed {
+  return { contestant, once: (seconds) => once(seconds) / items }
 }
 
 function variableBase(crypto: Crypto, native: Native | undefined): Timed[] {

@@ -17,7 +17,11 @@ const WIDE: usize = FIELD_SCRATCH + ELEMENT_BYTES
 const OTHER_WIDE: usize = WIDE + WIDE_BYTES
 const POWERS: usize = OTHER_WIDE + WIDE_BYTES
 
-const LIMB_MASK: i64 = 0x7ffffffffffff
+// Loaded where they are used: some engines build a vector constant anew each time.
+const LIMB_MASK = memory.data<i64>([0x7ffffffffffff], 16)
+/** 2p in limbs of 51 bits: the lowest, and all others. */
+const TWICE_P = memory.data<i64>([2 * 0x7ffffffffffed, 2 * 0x7ffffffffffff], 16)
+const NINETEEN = memory.data<i64>([19], 16)
 
 /** Whether arithmetic does on this machine what it rests on. */
 export function holds(): bool {
@@ -198,7 +202,7 @@ export function fromBytes(out: usize, first: usize, second: usize): void {
   const w1 = i64x2.replace_lane(v128.load64_zero(first, 8), 1, load<i64>(second, 8))
   const w2 = i64x2.replace_lane(v128.load64_zero(first, 16), 1, load<i64>(second, 16))
   const w3 = i64x2.replace_lane(v128.load64_zero(first, 24), 1, load<i64>(second, 24))
-  const mask = i64x2.splat(LIMB_MASK)
+  const mask = v128.load64_splat(LIMB_MASK)
   v128.store(LIMBS, v128.and(w0, mask))
   v128.store(LIMBS, v128.and(v128.or(i64x2.shr_u(w0, 51), i64x2.shl(w1, 13)), mask), 16)
   v128.store(LIMBS, v128.and(v128.or(i64x2.shr_u(w1, 38), i64x2.shl(w2, 26)), mask), 32)
@@ -267,9 +271,9 @@ function toCanonical(a: usize): void {
   else integer.toLimbs(LIMBS, a)
   // Limbs of R are below 2^51 in size, so 2p more makes them positive; two rounds of carries leave each in its width,
   // limb 0 at most by one carry of 19 above it, and a third round settles that.
-  const mask = i64x2.splat(LIMB_MASK)
-  const twiceP = i64x2.splat(2 * LIMB_MASK)
-  let l0 = i64x2.add(v128.load(LIMBS), i64x2.splat(2 * (LIMB_MASK - 18)))
+  const mask = v128.load64_splat(LIMB_MASK)
+  const twiceP = v128.load64_splat(TWICE_P, 8)
+  let l0 = i64x2.add(v128.load(LIMBS), v128.load64_splat(TWICE_P))
   let l1 = i64x2.add(v128.load(LIMBS, 16), twiceP)
   let l2 = i64x2.add(v128.load(LIMBS, 32), twiceP)
   let l3 = i64x2.add(v128.load(LIMBS, 48), twiceP)
@@ -286,7 +290,7 @@ function toCanonical(a: usize): void {
     l4 = v128.and(l4, mask)
   }
   // The value is below 2^255 < 2p. Adding 19 carries out of bit 255 exactly where it is p or more.
-  let carry = i64x2.shr_u(i64x2.add(l0, i64x2.splat(19)), 51)
+  let carry = i64x2.shr_u(i64x2.add(l0, v128.load64_splat(NINETEEN)), 51)
   carry = i64x2.shr_u(i64x2.add(l1, carry), 51)
   carry = i64x2.shr_u(i64x2.add(l2, carry), 51)
   carry = i64x2.shr_u(i64x2.add(l3, carry), 51)

@@ -51,18 +51,32 @@ function fillTable(p: usize): void {
 }
 
 /** ENTRY = the multiple that a raw digit a lane names. */
-function select(first: u64, second: u64): void {
-  const digits = i64x2.replace_lane(i64x2.splat(first), 1, second)
+function select(firstDigit: u64, secondDigit: u64): void {
+  const digits = i64x2.replace_lane(i64x2.splat(firstDigit), 1, secondDigit)
   const positive = i64x2.neg(i64x2.shr_u(digits, WIDTH - 1))
   const negative = v128.not(positive)
-  const index = v128.and(v128.xor(digits, negative), i64x2.splat(ENTRIES - 1))
-  for (let at: usize = 0; at < POINT_BYTES; at += 16) {
-    let chosen = i64x2.splat(0)
-    for (let i = 0; i < ENTRIES; i++) {
-      const mask = i64x2.eq(index, i64x2.splat(i))
-      chosen = v128.or(chosen, v128.and(mask, v128.load(pointAt(TABLE, i) + at)))
-    }
-    v128.store(ENTRY + at, chosen)
+  const index = v128.xor(digits, negative)
+  const first = maskOfBit(index, 0)
+  const second = maskOfBit(index, 1)
+  const third = maskOfBit(index, 2)
+  for (let at = TABLE; at < TABLE + POINT_BYTES; at += 16) {
+    const low = chosen(chosenAt(at, 0, first), chosenAt(at, 2, first), second)
+    const high = chosen(chosenAt(at, 4, first), chosenAt(at, 6, first), second)
+    v128.store(at + (ENTRY - TABLE), chosen(low, high, third))
   }
   conditionalNegateEntry(ENTRY, ENTRY + 3 * ELEMENT_BYTES, negative)
+}
+
+function maskOfBit(index: v128, bit: i32): v128 {
+  return i64x2.neg(v128.and(i64x2.shr_u(index, bit), i64x2.splat(1)))
+}
+
+/** Of entries i and i + 1, the second where mask is set. */
+function chosenAt(at: usize, i: usize, mask: v128): v128 {
+  return chosen(v128.load(at + i * POINT_BYTES), v128.load(at + (i + 1) * POINT_BYTES), mask)
+}
+
+/** b where mask is set, else a. */
+function chosen(a: v128, b: v128, mask: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? i64x2.relaxed_laneselect(b, a, mask) : v128.bitselect(b, a, mask)
 }

@@ -62,9 +62,8 @@ async function integerCore(modules: CoreModules): Promise<Core> {
 /** Fixed base and variable base: some thousand products, each of which would have to be right. */
 function multipliesRightly(core: Core): boolean {
   const { at, calls } = core
-  core.writeExactly(at.SECRET, SCALAR, 32)
-  calls.publicPoint()
-  if (!equal(core.take(at.RESULT, 32), PRODUCT)) return false
+  core.writeExactly(at.SECRETS, SCALAR, 32)
+  if (calls.publicPoints(1) !== status.ok || !equal(core.take(at.OUTPUT, 32), PRODUCT)) return false
   core.writeExactly(at.SECRET, SCALAR, 32)
   core.writeExactly(at.POINT, PRODUCT, 32)
   return calls.multiplyPoint() === status.ok && equal(core.take(at.RESULT, 32), SECOND_PRODUCT)

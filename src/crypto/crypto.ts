@@ -89,6 +89,8 @@ export interface Group255 {
   addScalars(a: Scalar, b: Scalar): Scalar
   /** [secret]B. */
   publicPoint(secret: Scalar): Point
+  /** [secret]B of each: sixteen and more at once cost a fraction of as many calls. */
+  publicPoints(secrets: readonly Scalar[]): Point[]
   /** [scalar]P, or `undefined` where P does not decode (RFC 9496 section 4.3.1) or either is the identity or zero. */
   multiply(scalar: Scalar, point: Uint8Array): Point | undefined
   /** P + Q, or `undefined` where either does not decode or the sum is the identity. */

@@ -115,6 +115,15 @@ export function createGroup255(core: Core): Group255 {
     return answer === status.ok ? point(core.takeSecret(at.RESULT, POINT_BYTES)) : undefined
   }
 
+  function multiplyGenerator(secrets: readonly Scalar[]): Point[] {
+    secrets.forEach((secret, i) => {
+      core.writeExactly(at.SECRETS + KEY_BYTES * i, secret, KEY_BYTES)
+    })
+    const answer = calls.publicPoints(secrets.length)
+    assert(answer === status.ok, 'at most as many secrets as one call takes')
+    return secrets.map((_, i) => point(core.take(at.OUTPUT + POINT_BYTES * i, POINT_BYTES)))
+  }
+
   return {
     reduce(wide) {
       core.writeExactly(at.ENTROPY, wide, ENTROPY_BYTES)
@@ -127,10 +136,13 @@ export function createGroup255(core: Core): Group255 {
       calls.addScalars()
       return takeScalar()
     },
-    publicPoint(secret) {
-      core.writeExactly(at.SECRET, secret, KEY_BYTES)
-      calls.publicPoint()
-      return point(core.take(at.RESULT, POINT_BYTES))
+    publicPoint: (secret) => multiplyGenerator([secret])[0] as Point,
+    publicPoints(secrets) {
+      const batches = Math.ceil(secrets.length / at.SECRETS_CAPACITY)
+      return Array.from({ length: batches }, (_, i) => {
+        const from = at.SECRETS_CAPACITY * i
+        return multiplyGenerator(secrets.slice(from, from + at.SECRETS_CAPACITY))
+      }).flat()
     },
     multiply(factor, encoded) {
       if (encoded.length !== POINT_BYTES) return undefined

@@ -20,7 +20,7 @@ interface Calls {
   requestKey(): number
   reduceWide(): void
   addScalars(): void
-  publicPoint(): void
+  publicPoints(count: number): number
   multiplyPoint(): number
   addPoints(): number
   identityPoint(): number

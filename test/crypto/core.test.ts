@@ -140,6 +140,7 @@ t.test('every call refuses what is past its capacity', async (t) => {
     seal: [full - 47, -1].map((bytes) => calls.seal(bytes, 0, false)),
     openAny: [full + 1, -1].map((bytes) => calls.openAny(1, bytes, 0, false)),
     secrets: [at.SECRETS_CAPACITY + 1, -1].map((count) => calls.openAny(count, 48, 0, false)),
+    publicPoints: [at.SECRETS_CAPACITY + 1, -1].map((count) => calls.publicPoints(count)),
     makeSlots: [copies + 1, -1].map((count) => calls.makeSlots(count, 0, 0)),
     split: [
       [copies, 1, 0, 0],
@@ -211,6 +212,9 @@ t.test('batches larger than one call', async (t) => {
   const secrets: Scalar[] = Array.from({ length: 513 }, () => crypto.reduce(random(64)))
   t.equal(crypto.openAny([...secrets, right.secret], context('scramble'), sealed)?.index, 513, 'past 512 secrets')
   t.equal(crypto.openAny(secrets, context('scramble'), sealed), undefined)
+
+  const points = crypto.publicPoints(secrets)
+  t.strictSame([points.length, points[512]], [513, crypto.publicPoint(secrets[512] as Scalar)], 'points past 512')
 
   const shape = { copies: 3, personalPartBytes: 0, contentBytes: 900_000 }
   const { server, plan, request } = world(crypto, random, shape)

@@ -45,6 +45,8 @@ t.test('points, scalars and identities', async (t) => {
     const [a, b] = [core.reduce(wide), core.reduce(other)]
     t.strictSame(...both((crypto) => crypto.addScalars(a, b)))
     t.strictSame(...both((crypto) => crypto.publicPoint(a)))
+    const several = Array.from({ length: i }, () => core.reduce(random(64)))
+    t.strictSame(...both((crypto) => crypto.publicPoints(several)))
     const [p, q] = [core.publicPoint(a), core.publicPoint(b)]
     t.strictSame(...both((crypto) => crypto.multiply(b, p)))
     t.strictSame(...both((crypto) => crypto.addPoints(p, q)))

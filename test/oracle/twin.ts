@@ -128,10 +128,11 @@ const agreement: Pick<Crypto, 'x25519' | 'x25519Public'> = {
   x25519Public: (secret) => key(sodium.crypto_scalarmult_base(secret)),
 }
 
-const group: Pick<Crypto, 'reduce' | 'addScalars' | 'publicPoint' | 'multiply' | 'addPoints'> = {
+const group: Pick<Crypto, 'reduce' | 'addScalars' | 'publicPoint' | 'publicPoints' | 'multiply' | 'addPoints'> = {
   reduce: (wide) => scalar(sodium.crypto_core_ristretto255_scalar_reduce(wide)),
   addScalars: (a, b) => scalar(sodium.crypto_core_ristretto255_scalar_add(a, b)),
   // libsodium refuses the scalar zero where the interface answers with the identity.
+  publicPoints: (secrets) => secrets.map((secret) => group.publicPoint(secret)),
   publicPoint: (secret) =>
     point(attempt(() => sodium.crypto_scalarmult_ristretto255_base(secret)) ?? new Uint8Array(32)),
   multiply: (factor, encoded) => attempt(() => point(sodium.crypto_scalarmult_ristretto255(factor, encoded))),
