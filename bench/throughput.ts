@@ -36,7 +36,7 @@ export async function throughput({ quick }: BenchOptions): Promise<BenchReport> 
   const roles: RoleRow[] = []
   for (const workers of quick ? [0] : WORKERS) {
     for (const contentBytes of quick ? CONTENTS.slice(0, 1) : CONTENTS) {
-      const options = { contentBytes, rounds: quick ? 2 : 9, workers }
+      const options = { contentBytes, rounds: quick ? 2 : 5, workers }
       const measured = aloneRow(contentBytes, workers, await splitterAlone(options))
       alone.push(quick || workers > 0 ? measured : { ...measured, ...(await allocation(options)) })
     }
