@@ -167,9 +167,23 @@ export const limits = {
   forwardBytes: 256 * MIB,
   /** Request points remembered per window, against replay. */
   requestReplays: 262_144,
-  /** Links a proxy keeps to other proxies, and the idle time after which one is closed. */
+  /** Links a proxy keeps to other proxies, and the idle time after which one is closed: receipts come back on it. */
   nextHops: 1024,
-  nextHopIdleMs: MINUTE_MS,
+  nextHopIdleMs: 5 * MINUTE_MS,
+  /** How long after its acknowledgement a message may be refused by a `busy`, and what is kept for that time. */
+  busyWithinMs: 2 * SECOND_MS,
+  retainedMessages: 4096,
+  retainedBytes: 64 * MIB,
+  /** Requests whose receipts a first proxy waits for or keeps, the bytes of those, and for how long. */
+  tickets: 65_536,
+  ticketBytes: 64 * MIB,
+  ticketLifeMs: 30 * MINUTE_MS,
+  /** Receipts a second that one link may ask a first proxy for, and at once. */
+  linkAsksPerSecond: 64,
+  linkAsksBurst: 1024,
+  /** Copies a second that a proxy makes for what comes by one link, and at once: two of the largest requests or more. */
+  linkCopiesPerSecond: 16_384,
+  linkCopiesBurst: 32_768,
   /** A message that no next hop has taken by then is given up. */
   forwardHoldMs: 2 * MINUTE_MS,
   /** Protocol: a copy is worthless once its slot window and both neighbours are over. */
@@ -271,7 +285,16 @@ export type LinkLimits = {
 
 /** The bounds a proxy keeps, as numbers: a test of what happens at one may hand in less. */
 export type ProxyLimits = {
-  readonly [Bound in 'openingRequests' | 'openingBytes']: number
+  readonly [Bound in
+    | 'openingRequests'
+    | 'openingBytes'
+    | 'tickets'
+    | 'ticketBytes'
+    | 'ticketLifeMs'
+    | 'linkAsksPerSecond'
+    | 'linkAsksBurst'
+    | 'linkCopiesPerSecond'
+    | 'linkCopiesBurst']: number
 }
 
 /** The bounds a server keeps, as numbers: a test of what happens at one may hand in less. */

@@ -2,7 +2,8 @@
  * What each step adds to a body on its way, taken from the wire tables (PROTOCOL.md sections 5 and 6.1), so that a
  * change of a format changes every sum with it.
  */
-import { content, members, openedCopy, requestBody, SEAL_BYTES, scrambledPayload } from '../wire/content.js'
+import { limits } from '../base/limits.js'
+import { content, members, openedCopy, requestBody, SEAL_BYTES, SLOT_BYTES, scrambledPayload } from '../wire/content.js'
 import { copy, forward, request } from '../wire/message.js'
 
 /** The first byte of every link message. */
@@ -29,3 +30,15 @@ export const REQUEST_OVERHEAD_BYTES = KIND_BYTES + request.leastBytes + requestB
 
 /** A members body beyond its records. */
 export const MEMBERS_OVERHEAD_BYTES = members.leastBytes
+
+const TOKEN_BYTES = 4
+
+/**
+ * Bytes of the tokens that answer a request (PROTOCOL.md section 7): room for as many as a request of that length could ask
+ * for, in a power of two. It follows from what P1 sees anyway, so that it tells nobody how many there are.
+ */
+export function receiptBytes(requestMessageBytes: number): number {
+  const fitting = Math.floor((requestMessageBytes - REQUEST_OVERHEAD_BYTES) / SLOT_BYTES)
+  const tokens = Math.min(Math.max(fitting, 1), limits.copies)
+  return TOKEN_BYTES * 2 ** Math.ceil(Math.log2(tokens))
+}

@@ -25,6 +25,8 @@ export type RoleName = keyof typeof roles
 const EXTENSION_BYTES = 255
 const TOKEN_BYTES = 4
 const TOKENS_BYTES = limits.copies * TOKEN_BYTES
+/** Of R: by these bytes S, P1 and P2 name a request to each other; all three hold R anyway. */
+export const TICKET_BYTES = 16
 
 export const identityProof = format('identity proof', 'Says who the initiator of the link is.', [
   ['role', choice(roles), '1 device, 2 proxy'],
@@ -96,10 +98,10 @@ export const busy = format('busy', 'A message was refused for want of room; try 
 
 export const receipts = format(
   'receipts',
-  'P2 to P1: the tokens of a request, in slot order, random where there is none.',
+  'P2 to P1: the tokens of a request, in slot order, random bytes where there is none.',
   [
-    ['ticket', bytes(16), 'first 16 bytes of R'],
-    ['tokens', rest(TOKENS_BYTES, TOKEN_BYTES), '4 bytes each, padded to a power of two'],
+    ['ticket', bytes(TICKET_BYTES), 'first 16 bytes of R'],
+    ['tokens', rest(TOKENS_BYTES, TOKEN_BYTES), '4 bytes each; as long as the request has it, a power of two'],
   ],
   ({ tokens }) => powerOfTwo(tokens.length),
 )
@@ -108,8 +110,12 @@ export const receiptRequest = format(
   'receipt request',
   'S to P1: asks for the tokens of a request.',
   [
-    ['ticket', bytes(16), 'first 16 bytes of R'],
-    ['tokenBytes', unsigned(2, { min: TOKEN_BYTES, max: TOKENS_BYTES }), 'bytes wanted, a power of two'],
+    ['ticket', bytes(TICKET_BYTES), 'first 16 bytes of R'],
+    [
+      'tokenBytes',
+      unsigned(2, { min: TOKEN_BYTES, max: TOKENS_BYTES }),
+      'bytes wanted, as the request has it, a power of two',
+    ],
   ],
   ({ tokenBytes }) => powerOfTwo(tokenBytes),
 )
@@ -118,7 +124,7 @@ export const receiptReply = format(
   'receipt reply',
   'P1 to S: as many bytes as were asked for, random where there are no tokens.',
   [
-    ['ticket', bytes(16), 'first 16 bytes of R'],
+    ['ticket', bytes(TICKET_BYTES), 'first 16 bytes of R'],
     ['tokens', rest(TOKENS_BYTES, TOKEN_BYTES), 'as in *receipts*'],
   ],
   ({ tokens }) => powerOfTwo(tokens.length),

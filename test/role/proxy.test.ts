@@ -11,6 +11,7 @@ import { createEndpoint } from '../../src/link/endpoint.js'
 import type { LinkEndpoint, SessionId } from '../../src/link/link.js'
 import { type Job, type JobOutput, type JobResult, runJob } from '../../src/role/jobs.js'
 import { Copies } from '../../src/role/proxy/copies.js'
+import { ReceiptGathering } from '../../src/role/proxy/gathering.js'
 import { NextHops } from '../../src/role/proxy/next-hops.js'
 import type { OpenedRequest } from '../../src/role/proxy/open-request.js'
 import { RequestReplays } from '../../src/role/proxy/replays.js'
@@ -214,19 +215,23 @@ t.test('as the hop before another proxy', (t) => {
     t.end()
   })
 
-  t.test('reads of a request for another proxy where it came from and where it goes, nothing else', (t) => {
-    const around = surroundings()
-    around.read.length = 0
-    const request = encodeMessage('request', { ephemeral: random(32) as Point, sealed: random(300) })
-    around.toProxy(forward(around.identities.next, request))
-    around.network.runFor(1_000)
-    t.strictSame(
-      around.read.map(([format, field]) => `${format}: ${field}`),
-      ['forward: nextHop', 'forward: extension', 'forward: message', 'forward link: source'],
-    )
-    t.strictSame(around.read.at(-1)?.[2], utf8(`${addresses.source.host}:${addresses.source.port}`))
-    t.end()
-  })
+  t.test(
+    'reads of a request for another proxy where it came from and goes and by what its receipts are known, nothing else',
+    (t) => {
+      const around = surroundings()
+      around.read.length = 0
+      const request = encodeMessage('request', { ephemeral: random(32) as Point, sealed: random(300) })
+      around.toProxy(forward(around.identities.next, request))
+      around.network.runFor(1_000)
+      t.strictSame(
+        around.read.map(([format, field]) => `${format}: ${field}`),
+        ['forward: nextHop', 'forward: extension', 'forward: message', 'forward link: source', 'forward link: ticket'],
+      )
+      t.strictSame(around.read.at(-2)?.[2], utf8(`${addresses.source.host}:${addresses.source.port}`))
+      t.strictSame(around.read.at(-1)?.[2], request.subarray(1, 17))
+      t.end()
+    },
+  )
 
   t.test('drops, and answers nothing to:', (t) => {
     const around = surroundings()
@@ -631,7 +636,8 @@ function splitting(copies: number, slicesAhead = 2) {
   })
   const request = openedRequest(copies)
   const entropy = random(32)
-  splitter.accept(7, request, entropy)
+  const gathering = new ReceiptGathering({ random, meanWaitMs: 1, holdMs: 1, hand: () => true })
+  splitter.accept(7, request, entropy, gathering.begin(START, 1 as SessionId, random(32), copies, 4))
   splitter.recorded(7)
   /** Ends the job that was handed out as the `turn`-th; what it took with it is gone then. */
   function end(turn: number, how: (job: Job) => JobResult = (job) => runJob(crypto, job)) {
@@ -840,20 +846,27 @@ t.test('bounds', (t) => {
     const own = endpoint()
     const session = own.connect(START, crypto.x25519Public(random(32)), addresses.server)
     const references: number[] = []
+    const tokens: [place: number, token: Uint8Array][] = []
+    const given = random(4)
     const send: LinkEndpoint['send'] = (now, to, message) => {
       references.push(fromBigEndian(message.subarray(1, 5)))
       return own.send(now, to, message)
     }
     const copies = new Copies({ random, endpoint: Object.create(own, { send: { value: send } }), meanWaitMs: 1 })
     t.ok(copies.reserve(2, 100) && copies.reserve(1, limits.waitingBytes - 200))
-    copies.add(START, random(200), 100)
+    copies.add(START, random(200), 100, (place, token) => tokens.push([place, token]))
     copies.send(START + 10, session)
     t.equal(references.length, 2)
-    t.ok(copies.answered(references[0] as number))
-    t.notOk(copies.answered(references[0] as number), 'answered once')
+    t.ok(copies.answered(references[0] as number, given))
+    t.notOk(copies.answered(references[0] as number, given), 'answered once')
+    t.strictSame(
+      tokens.map(([, token]) => token),
+      [given],
+    )
     t.equal(copies.held, 2)
     t.notOk(copies.reserve(1, 1), 'both still stand in memory')
-    t.ok(copies.answered(references[1] as number))
+    t.ok(copies.answered(references[1] as number, given))
+    t.strictSame(tokens.map(([place]) => place).sort(), [0, 1], 'each token with the place of its copy')
     t.ok(copies.reserve(1, 200))
     t.notOk(copies.reserve(1, 1))
     t.end()

@@ -19,7 +19,7 @@ interface Row {
 const proxyRows: readonly Row[] = [
   {
     part: 'P1',
-    formats: ['forward', 'forward link'],
+    formats: ['forward', 'forward link', 'receipts', 'receipt request'],
     may: { 'forward link.source': ['address'], 'forward.nextHop': ['proxy id'] },
   },
   {
@@ -58,7 +58,7 @@ const serverRows: readonly Row[] = [
 const deviceRows: readonly Row[] = [
   {
     part: 'T',
-    formats: ['delivery', 'message opened', 'directory reply', 'busy'],
+    formats: ['delivery', 'message opened', 'directory reply', 'busy', 'receipt reply'],
     may: {
       'message opened.groupId': ['group id'],
       'message opened.sender': ['id'],

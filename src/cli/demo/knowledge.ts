@@ -46,7 +46,7 @@ const DIRECTORY_FORMATS = ['directory reply', 'directory', ...ENTRY_FORMATS]
 export const rowRules: Readonly<Record<Row, RowRule>> = {
   p1: {
     role: 'proxy',
-    formats: ['forward link', 'forward'],
+    formats: ['forward link', 'forward', 'receipts', 'receipt request'],
     must: ['address of S', 'id of a proxy'],
   },
   p2: {
@@ -94,7 +94,7 @@ const besides: Readonly<
       'identity key of a recipient',
     ],
   },
-  device: { formats: [...DIRECTORY_FORMATS, 'busy'], may: ['id of a proxy', 'address of a proxy'] },
+  device: { formats: [...DIRECTORY_FORMATS, 'busy', 'receipt reply'], may: ['id of a proxy', 'address of a proxy'] },
 }
 
 export interface RowReport {

@@ -17,16 +17,21 @@ export interface CopiesOptions {
   readonly meanWaitMs: number
 }
 
+/** Told what CS answers for a copy, by its place among those that were added with it. */
+export type OnToken = (place: number, token: Uint8Array) => void
+
 /** Copies that were made together and stand in one piece of memory, which is free once none of them is held. */
 interface Slab {
   held: number
   readonly reservedBytes: number
+  readonly onToken: OnToken
 }
 
 /** A copy on its way to CS, the whole message as it goes to the link. */
 interface Copy {
   readonly message: Uint8Array
   readonly slab: Slab
+  readonly place: number
   /** When it becomes worthless. */
   readonly heldUntil: Millis
   /** Stands in the message; `undefined` until it is sent first on a link. */
@@ -82,9 +87,9 @@ export class Copies {
   }
 
   /** Takes copies, for which room was reserved, each into a random wait of its own. `sealed` holds them one after the other. */
-  add(now: Millis, sealed: Uint8Array, bytesEach: number): void {
+  add(now: Millis, sealed: Uint8Array, bytesEach: number, onToken: OnToken): void {
     const count = sealed.length / bytesEach
-    const slab = { held: count, reservedBytes: sealed.length }
+    const slab = { held: count, reservedBytes: sealed.length, onToken }
     const messageBytes = copyHead.length + bytesEach
     // One piece for all, since one for each costs more than all else that is done to a copy here. It stays until the last of
     // them has gone, and its room is given back no sooner.
@@ -94,7 +99,15 @@ export class Copies {
       const message = memory.subarray(i * messageBytes, (i + 1) * messageBytes)
       message.set(copyHead)
       message.set(sealed.subarray(i * bytesEach, (i + 1) * bytesEach), copyHead.length)
-      this.waiting.add(this.dueFrom(now), { message, slab, heldUntil, reference: undefined, number: 0, repeatAt: 0 })
+      this.waiting.add(this.dueFrom(now), {
+        message,
+        slab,
+        place: i,
+        heldUntil,
+        reference: undefined,
+        number: 0,
+        repeatAt: 0,
+      })
     }
   }
 
@@ -110,10 +123,11 @@ export class Copies {
   }
 
   /** An answer of CS; false where it fits no copy. */
-  answered(reference: number): boolean {
+  answered(reference: number, token: Uint8Array): boolean {
     const copy = this.sent.get(reference)
     if (copy === undefined) return false
     this.take(reference, copy)
+    copy.slab.onToken(copy.place, token)
     this.letGo(copy)
     this.counts.answered++
     return true

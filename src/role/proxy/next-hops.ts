@@ -10,6 +10,7 @@ import { exponentialMs, type RandomBytes, RandomNumbers, randomBelow } from '../
 import { earliest, type Millis } from '../../base/time.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, PeerAddress, SessionId } from '../../link/link.js'
 import type { ListedProxy } from '../server-link.js'
+import { Retained } from './retained.js'
 import { Waiting } from './waiting.js'
 
 export interface NextHopEvent {
@@ -17,10 +18,13 @@ export interface NextHopEvent {
   readonly code: DropCode
 }
 
-/** A message that waits its random time before anything is done about it. */
+/** A message that waits before anything is done about it: its random time, or until a busy hop may have room. */
 interface Delayed {
-  readonly proxy: ListedProxy
+  /** `undefined` for CS. */
+  readonly proxy: ListedProxy | undefined
   readonly message: Uint8Array
+  /** Where that is decided already. */
+  readonly heldUntil: Millis | undefined
 }
 
 interface Held {
@@ -47,6 +51,8 @@ interface Hop {
 
 const FIRST_WAIT_MS = 500
 const LAST_WAIT_MS = 8_000
+/** Mean time after which a message is offered again to a next hop that was busy. */
+const BUSY_WAIT_MS = 5_000
 const SERVER = 'server'
 
 export class NextHops {
@@ -56,6 +62,8 @@ export class NextHops {
   private readonly numbers: RandomNumbers
   private readonly meanWaitMs: number
   private readonly delayed: Waiting<Delayed>
+  /** What next hops have acknowledged and may still refuse. */
+  private readonly retained = new Retained()
   private readonly hops = new Map<string, Hop>()
   private readonly bySession = new Map<SessionId, Hop>()
   private readonly events: NextHopEvent[] = []
@@ -83,7 +91,8 @@ export class NextHops {
       return hop !== undefined && this.reserve(message) && this.hold(now, hop, message.slice(), limits.forwardHoldMs)
     }
     if (!this.reserve(message)) return false
-    this.delayed.add(now + exponentialMs(this.numbers, this.meanWaitMs), { proxy, message: message.slice() })
+    const delayed = { proxy, message: message.slice(), heldUntil: undefined }
+    this.delayed.add(now + exponentialMs(this.numbers, this.meanWaitMs), delayed)
     return true
   }
 
@@ -100,10 +109,22 @@ export class NextHops {
     this.flush(now, hop)
   }
 
-  /** Whether the session is one of these links to a proxy. */
-  owns(session: SessionId): boolean {
+  /** Hex id of the proxy that the session leads to, where it is one of these links. */
+  proxyAt(session: SessionId): string | undefined {
     const hop = this.bySession.get(session)
-    return hop !== undefined && hop.name !== SERVER
+    return hop?.name === SERVER ? undefined : hop?.name
+  }
+
+  /** A next hop says that it had no room for a message: it is offered again later. False where none is known by that number. */
+  refused(now: Millis, session: SessionId, number: MessageNumber): boolean {
+    const hop = this.bySession.get(session)
+    const held = hop?.sent.get(number) ?? this.retained.take(session, number)
+    if (hop === undefined || held === undefined) return false
+    if (hop.sent.delete(number)) this.letGo(held.message)
+    const at = now + exponentialMs(this.numbers, BUSY_WAIT_MS)
+    if (at >= held.heldUntil || !this.reserve(held.message)) this.lose()
+    else this.delayed.add(at, { proxy: hop.proxy, ...held })
+    return true
   }
 
   linkOutput(now: Millis, output: LinkOutput): void {
@@ -115,6 +136,7 @@ export class NextHops {
   }
 
   timeout(now: Millis): void {
+    this.retained.timeout(now)
     this.releaseDue(now)
     for (const hop of this.hops.values()) {
       this.giveUp(now, hop)
@@ -124,7 +146,7 @@ export class NextHops {
   }
 
   deadline(): Millis | undefined {
-    let next = this.delayed.nextDue()
+    let next = earliest(this.delayed.nextDue(), this.retained.deadline())
     for (const hop of this.hops.values()) {
       next = earliest(next, oldestOf(hop)?.heldUntil)
       if (hop.name !== SERVER && isIdle(hop)) next = earliest(next, hop.idleAt)
@@ -199,10 +221,10 @@ export class NextHops {
 
   private releaseDue(now: Millis): void {
     while ((this.delayed.nextDue() ?? Number.POSITIVE_INFINITY) <= now) {
-      const { proxy, message } = this.delayed.take() as Delayed
-      const hop = this.hopTo(now, proxy)
+      const { proxy, message, heldUntil } = this.delayed.take() as Delayed
+      const hop = proxy === undefined ? this.serverHop(now) : this.hopTo(now, proxy)
       if (hop === undefined) this.failed(message)
-      else this.hold(now, hop, message, limits.forwardHoldMs)
+      else this.hold(now, hop, message, heldUntil === undefined ? limits.forwardHoldMs : heldUntil - now)
     }
   }
 
@@ -236,6 +258,7 @@ export class NextHops {
     if (held !== undefined) {
       hop.sent.delete(number)
       this.letGo(held.message)
+      if (hop.state.phase === 'linked') this.retained.add(now, hop.state.session, number, held)
       this.counts.passedOn++
     }
     hop.attempts = 0
@@ -271,6 +294,10 @@ export class NextHops {
 
   private failed(message: Uint8Array): void {
     this.letGo(message)
+    this.lose()
+  }
+
+  private lose(): void {
     this.counts.failed++
     this.events.push({ type: 'drop', code: 'FORWARD_FAILED' })
   }

@@ -1,6 +1,6 @@
 /**
  * The proxy as a machine: it takes messages from strangers, passes on what is for somebody else (P1, P3), splits what is
- * sealed for itself (P2) and keeps its link to CS (PROTOCOL.md sections 5 and 9). The parts beside this file do the
+ * sealed for itself (P2), carries receipts back and keeps its link to CS (PROTOCOL.md sections 5, 7 and 9). The parts beside this file do the
  * work; here inputs find their part and the parts' outputs their way out.
  */
 import { type Point, toHex, utf8 } from '../../base/bytes.js'
@@ -21,9 +21,12 @@ import { createServerLink } from '../server-link/create.js'
 import type { ServerLink, ServerLinkEvent, VerifiedDirectory } from '../server-link.js'
 import { Work } from '../work.js'
 import { Copies } from './copies.js'
+import { ReceiptGathering } from './gathering.js'
+import { LinkRates } from './link-rates.js'
 import { NextHops } from './next-hops.js'
 import { RequestReplays } from './replays.js'
 import { Requests } from './requests.js'
+import { Tickets, ticketOf } from './tickets.js'
 
 /**
  * Throws `NETWORK_CARD_MALFORMED` for a card that names no server. `bounds` replaces bounds of limits.ts, for tests of
@@ -35,7 +38,7 @@ export function createProxy(options: ProxyOptions, bounds: Partial<ProxyLimits> 
 
 const DIRECTORY_KEY = 'directory'
 const NO_ACCESS_CODE = new Uint8Array(2)
-const TOLD: ReadonlySet<DropCode> = new Set(['REQUEST_FULL', 'FORWARD_FULL', 'JOB_FAILED'])
+const TOLD: ReadonlySet<DropCode> = new Set(['REQUEST_FULL', 'REQUEST_RATE', 'FORWARD_FULL', 'JOB_FAILED'])
 
 /** A message as it came, and on what. */
 interface Incoming {
@@ -55,6 +58,12 @@ class ProxyMachine implements ProxyRole {
   private readonly copies: Copies
   private readonly nextHops: NextHops
   private readonly requests: Requests
+  /** As P2. */
+  private readonly gathering: ReceiptGathering
+  /** As P1. */
+  private readonly tickets: Tickets
+  private readonly copyRates: LinkRates
+  private readonly askRates: LinkRates
   private readonly work = new Work((output) => this.outputs.push(output))
   /** C by UTC day: yesterday's stands in no directory any more, and requests under it may still be on their way. */
   private readonly serverKeys = new Map<number, Point>()
@@ -86,8 +95,20 @@ class ProxyMachine implements ProxyRole {
     this.replays = new RequestReplays(crypto)
     this.copies = new Copies({ random, endpoint: this.endpoint, meanWaitMs: options.meanWaitMs })
     this.nextHops = new NextHops(this.endpoint, random, options.meanForwardWaitMs)
+    this.tickets = new Tickets(random, bounds)
+    this.copyRates = new LinkRates(bounds.linkCopiesPerSecond, bounds.linkCopiesBurst)
+    this.askRates = new LinkRates(bounds.linkAsksPerSecond, bounds.linkAsksBurst)
+    this.gathering = new ReceiptGathering({
+      random,
+      meanWaitMs: options.meanWaitMs,
+      holdMs: limits.copyHoldMs,
+      hand: (now, session, ticket, tokens) =>
+        this.endpoint.send(now, session, encodeMessage('receipts', { ticket, tokens })) !== undefined,
+    })
     this.requests = new Requests({
       ...options,
+      gathering: this.gathering,
+      rates: this.copyRates,
       bounds,
       work: this.work,
       replays: this.replays,
@@ -149,6 +170,8 @@ class ProxyMachine implements ProxyRole {
       this.serverLink.deadline(),
       this.nextHops.deadline(),
       this.copies.deadline(this.serverLink.session),
+      this.gathering.deadline(),
+      this.tickets.deadline(),
       this.replays.nextExpiry(),
       this.keysAt,
     ]
@@ -193,6 +216,8 @@ class ProxyMachine implements ProxyRole {
     this.serverLink.timeout(now)
     this.nextHops.timeout(now)
     this.copies.timeout(now)
+    this.gathering.timeout(now)
+    this.tickets.timeout(now)
     this.upkeep(now)
   }
 
@@ -245,6 +270,8 @@ class ProxyMachine implements ProxyRole {
         break
       case 'closed':
         this.totals.closed(output)
+        this.copyRates.forget(output.session)
+        this.askRates.forget(output.session)
         if (this.serverLink.owns(output.session)) this.copies.lost(now)
         break
       case 'delivered':
@@ -262,23 +289,31 @@ class ProxyMachine implements ProxyRole {
   private received(now: Millis, incoming: Incoming, bytes: Uint8Array): void {
     const parsed = parseMessage(bytes, this.options.observe)
     if (!parsed.ok) this.drop(parsed.code)
-    else if (this.serverLink.owns(incoming.session)) this.fromServer(now, parsed.value)
-    else if (this.nextHops.owns(incoming.session)) this.fromNextHop(parsed.value)
-    else this.fromStranger(now, incoming, parsed.value)
+    else if (this.serverLink.owns(incoming.session)) this.fromServer(now, incoming.session, parsed.value)
+    else {
+      const second = this.nextHops.proxyAt(incoming.session)
+      if (second === undefined) this.fromStranger(now, incoming, parsed.value)
+      else this.fromNextHop(now, incoming.session, second, parsed.value)
+    }
   }
 
-  private fromServer(now: Millis, message: Message): void {
+  private fromServer(now: Millis, session: SessionId, message: Message): void {
     if (this.serverLink.message(now, message)) return
     if (message.kind === 'copyAnswers') {
-      for (const { reference } of message.value.answers) this.copies.answered(reference)
+      for (const { reference, token } of message.value.answers) this.copies.answered(reference, token)
     } else if (message.kind === 'busy') {
-      if (!this.copies.refused(now, message.value.message)) this.notice('warn', 'server busy')
+      const { message: number } = message.value
+      if (this.copies.refused(now, number) || this.nextHops.refused(now, session, number)) return
+      this.notice('warn', 'server busy')
     } else this.drop('ROLE_UNEXPECTED')
   }
 
-  private fromNextHop(message: Message): void {
-    if (message.kind === 'busy') this.notice('warn', 'next hop busy')
-    else this.drop('ROLE_UNEXPECTED')
+  private fromNextHop(now: Millis, session: SessionId, second: string, message: Message): void {
+    if (message.kind === 'receipts') {
+      if (!this.tickets.keep(second, message.value.ticket, message.value.tokens)) this.drop('RECEIPT_UNEXPECTED')
+    } else if (message.kind === 'busy') {
+      if (!this.nextHops.refused(now, session, message.value.message)) this.notice('warn', 'next hop busy')
+    } else this.drop('ROLE_UNEXPECTED')
   }
 
   private fromStranger(now: Millis, incoming: Incoming, message: Message): void {
@@ -289,11 +324,22 @@ class ProxyMachine implements ProxyRole {
       // Only proxies bring requests; until the first one, nothing tells them from senders.
       this.totals.assign(incoming.session, 'fromProxies')
       this.observeSource('request link', incoming)
-      this.requests.take(now, message.value, (then, code) => this.refuse(then, incoming, code))
-    } else this.drop('ROLE_UNEXPECTED')
+      this.requests.take(now, incoming.session, message.value, (then, code) => this.refuse(then, incoming, code))
+    } else if (message.kind === 'receiptRequest') this.asked(now, incoming.session, message.value)
+    else this.drop('ROLE_UNEXPECTED')
   }
 
-  /** Of what lies inside, the kind is read and nothing else: it is passed on as it came. */
+  /** Tokens of a request, or random bytes: the answer is of the length that was asked for, whatever there is. */
+  private asked(now: Millis, session: SessionId, { ticket, tokenBytes }: MessageOf<'receiptRequest'>['value']): void {
+    if (!this.askRates.take(now, session, 1)) {
+      this.drop('RECEIPT_RATE')
+      return
+    }
+    const tokens = this.tickets.answer(ticket, tokenBytes)
+    this.endpoint.send(now, session, encodeMessage('receiptReply', { ticket, tokens }))
+  }
+
+  /** Of what lies inside, the kind is read and the bytes by which its receipts are known: it is passed on as it came. */
   private forward(now: Millis, { nextHop, message }: MessageOf<'forward'>['value']): DropCode | undefined {
     const id = toHex(nextHop)
     if (id === this.selfId) return 'FORWARD_SELF'
@@ -304,7 +350,10 @@ class ProxyMachine implements ProxyRole {
     const proxy = this.serverLink.directory?.proxies.get(id)
     if (proxy === undefined) return 'FORWARD_UNKNOWN'
     if (message[0] !== messageKinds.request) return 'FORWARD_KIND'
-    return this.nextHops.forwardToProxy(now, proxy, message) ? undefined : 'FORWARD_FULL'
+    if (!this.nextHops.forwardToProxy(now, proxy, message)) return 'FORWARD_FULL'
+    this.options.observe?.('forward link', 'ticket', ticketOf(message))
+    this.tickets.expect(now, id, message)
+    return undefined
   }
 
   /** Only want of room or of a thread is told, so that the sender tries elsewhere; about anything else a peer learns nothing. */

@@ -7,10 +7,14 @@ import { concat, wipe } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
 import type { ProxyLimits } from '../../base/limits.js'
 import type { Millis } from '../../base/time.js'
+import { receiptBytes } from '../../group/sizes.js'
+import type { SessionId } from '../../link/link.js'
 import type { MessageOf } from '../../wire/message.js'
 import type { Reference, RoleContext, Write } from '../role.js'
 import type { ResultOf, Work } from '../work.js'
 import type { Copies } from './copies.js'
+import type { ReceiptGathering } from './gathering.js'
+import type { LinkRates } from './link-rates.js'
 import { type OpenedRequest, type OpeningKeys, openingJob, readRequest } from './open-request.js'
 import type { RequestReplays } from './replays.js'
 import { Splitter } from './splitter.js'
@@ -20,6 +24,9 @@ export interface RequestsOptions extends RoleContext {
   readonly work: Work
   readonly replays: RequestReplays
   readonly copies: Copies
+  readonly gathering: ReceiptGathering
+  /** Copies a second. */
+  readonly rates: LinkRates
   readonly keys: (now: Millis) => OpeningKeys
   readonly persist: (writes: readonly Write[]) => Reference
   readonly drop: (code: DropCode) => void
@@ -30,7 +37,15 @@ export interface RequestsOptions extends RoleContext {
 /** Told what became of a request: `undefined` once it is accepted, else why it is not. */
 type Answer = (now: Millis, code: DropCode | undefined) => void
 
+/** A request as it came. */
+interface Taken {
+  readonly session: SessionId
+  readonly ephemeral: Uint8Array
+  readonly messageBytes: number
+}
+
 const ENTROPY_BYTES = 32
+const KIND_BYTES = 1
 /** For each thread a slice under way and one ready. */
 const SLICES_A_THREAD = 2
 
@@ -43,12 +58,13 @@ export class Requests {
   private stopped = false
 
   constructor(options: RequestsOptions) {
-    const { work, copies, drop, threads = 1 } = options
+    const { work, copies, gathering, drop, threads = 1 } = options
     this.options = options
     this.splitter = new Splitter({
       work,
       slicesAhead: SLICES_A_THREAD * threads,
-      made: (now, sealed, bytesEach) => copies.add(now, sealed, bytesEach),
+      made: (now, sealed, bytesEach, tokens, from) =>
+        copies.add(now, sealed, bytesEach, (place, token) => gathering.answered(tokens, from + place, token)),
       failed: (count, bytesEach, code) => {
         copies.release(count, bytesEach)
         if (code !== undefined) drop(code)
@@ -62,22 +78,22 @@ export class Requests {
   }
 
   /** Takes a request in. Past what may be opened at one time it is refused at once: the sender tries another proxy. */
-  take(now: Millis, request: MessageOf<'request'>['value'], answer: Answer): void {
+  take(now: Millis, session: SessionId, request: MessageOf<'request'>['value'], answer: Answer): void {
     const { work, keys } = this.options
-    const refused = this.refusal(request)
+    const refused = this.refusal(now, session, request)
     if (refused !== undefined) {
       answer(now, refused)
       return
     }
     const bytes = request.sealed.length
-    const ephemeral = concat(request.ephemeral)
+    const taken = { session, ephemeral: concat(request.ephemeral), messageBytes: messageBytes(request) }
     this.opening++
     this.openingBytes += bytes
     work.issue(openingJob(keys(now), now, request), (then, result) => {
       this.opening--
       this.openingBytes -= bytes
       if (this.stopped) wipeResult(result)
-      else answer(then, this.unsealed(ephemeral, result))
+      else answer(then, this.unsealed(then, taken, result))
     })
   }
 
@@ -92,39 +108,56 @@ export class Requests {
   }
 
   /** Why a request is not even opened. */
-  private refusal({ ephemeral, sealed }: MessageOf<'request'>['value']): DropCode | undefined {
-    const { bounds, replays } = this.options
+  private refusal(
+    now: Millis,
+    session: SessionId,
+    { ephemeral, sealed }: MessageOf<'request'>['value'],
+  ): DropCode | undefined {
+    const { bounds, replays, rates } = this.options
     if (replays.has(ephemeral)) return 'REQUEST_REPLAY'
+    if (!rates.allows(now, session)) return 'REQUEST_RATE'
     const fits = this.opening < bounds.openingRequests && this.openingBytes + sealed.length <= bounds.openingBytes
     return fits ? undefined : 'REQUEST_FULL'
   }
 
-  private unsealed(ephemeral: Uint8Array, result: ResultOf<'openRequest'>): DropCode | undefined {
-    const { random, observe, persist } = this.options
+  private unsealed(now: Millis, taken: Taken, result: ResultOf<'openRequest'>): DropCode | undefined {
+    const { random, observe, persist, gathering } = this.options
+    const { session, ephemeral, messageBytes: bytes } = taken
     if (result.type === 'failed') return 'JOB_FAILED'
     if (result.unsealed === undefined) return 'REQUEST_OPEN'
     const read = readRequest(ephemeral, result.unsealed, observe)
     if (!read.ok) return read.code
-    const admitted = this.admit(ephemeral, read.request)
+    const admitted = this.admit(now, taken, read.request)
     if (typeof admitted === 'string') {
       wipe(read.request.split.requestKey)
       return admitted
     }
-    this.splitter.accept(persist([admitted]), read.request, random(ENTROPY_BYTES))
+    const tokens = gathering.begin(now, session, ephemeral, read.request.count, receiptBytes(bytes))
+    this.splitter.accept(persist([admitted]), read.request, random(ENTROPY_BYTES), tokens)
     this.acceptedRequests++
     return undefined
   }
 
   /** Reserves room for the copies and remembers the request; else the reason why not. */
-  private admit(ephemeral: Uint8Array, { window, count, sealedCopyBytes }: OpenedRequest): Write | DropCode {
-    const { replays, copies } = this.options
+  private admit(
+    now: Millis,
+    { session, ephemeral }: Taken,
+    { window, count, sealedCopyBytes }: OpenedRequest,
+  ): Write | DropCode {
+    const { replays, copies, rates } = this.options
     if (replays.has(ephemeral)) return 'REQUEST_REPLAY'
+    if (!rates.take(now, session, count)) return 'REQUEST_RATE'
     if (!copies.reserve(count, sealedCopyBytes)) return 'REQUEST_FULL'
     const record = replays.remember(window, ephemeral)
     if (record !== undefined) return record
     copies.release(count, sealedCopyBytes)
     return 'REQUEST_FULL'
   }
+}
+
+/** Bytes of the link message, its kind included, as the proxy before this one saw it. */
+function messageBytes(request: MessageOf<'request'>['value']): number {
+  return KIND_BYTES + request.ephemeral.length + request.sealed.length
 }
 
 function wipeResult(result: ResultOf<'openRequest'>): void {

@@ -9,14 +9,15 @@ import { limits } from '../../base/limits.js'
 import type { Millis } from '../../base/time.js'
 import type { Reference } from '../role.js'
 import type { ResultOf, Work } from '../work.js'
+import type { Gathering } from './gathering.js'
 import { copyOf, type OpenedRequest } from './open-request.js'
 
 export interface SplitterOptions {
   readonly work: Work
   /** Slices that may be under way at one time. */
   readonly slicesAhead: number
-  /** Takes finished copies, one after the other, each so long. */
-  readonly made: (now: Millis, sealed: Uint8Array, sealedCopyBytes: number) => void
+  /** Takes finished copies of a request from the `from`-th on, one after the other, each so long. */
+  readonly made: (now: Millis, sealed: Uint8Array, sealedCopyBytes: number, gathering: Gathering, from: number) => void
   /** So many copies of this length will not be made; why, where that was not said before. */
   readonly failed: (copies: number, sealedCopyBytes: number, code?: DropCode) => void
 }
@@ -34,6 +35,7 @@ interface Slice {
 interface Splitting {
   readonly request: OpenedRequest
   readonly entropy: Uint8Array
+  readonly gathering: Gathering
   /** What is yet to be handed out: slices to be tried again, and all copies from `next` on. */
   readonly again: Slice[]
   next: number
@@ -55,9 +57,12 @@ export class Splitter {
     this.options = options
   }
 
-  /** Holds a request until the record written under `reference` is durable. `entropy` is 32 fresh random bytes. */
-  accept(reference: Reference, request: OpenedRequest, entropy: Uint8Array): void {
-    const splitting = { request, entropy, again: [], next: 0, slices: 0, underWay: 0, refused: false }
+  /**
+   * Holds a request until the record written under `reference` is durable. `entropy` is 32 fresh random bytes; `gathering`
+   * is where the answers for its copies go.
+   */
+  accept(reference: Reference, request: OpenedRequest, entropy: Uint8Array, gathering: Gathering): void {
+    const splitting = { request, entropy, gathering, again: [], next: 0, slices: 0, underWay: 0, refused: false }
     this.held.add(splitting)
     this.unrecorded.set(reference, splitting)
   }
@@ -108,7 +113,7 @@ export class Splitter {
     const { sealedCopyBytes } = splitting.request
     if (result.type === 'failed') this.sliceFailed(splitting, slice)
     else if (result.copies === undefined) this.refuse(splitting, slice)
-    else this.options.made(now, result.copies, sealedCopyBytes)
+    else this.options.made(now, result.copies, sealedCopyBytes, splitting.gathering, slice.from)
     if (splitting.underWay === 0 && !hasMore(splitting)) this.forget(splitting)
   }
 

@@ -1,0 +1,109 @@
+/**
+ * P2's part in receipts: the tokens by which CS answers for the copies of a request, gathered in slot order and handed to P1
+ * on the link that the request came by (PROTOCOL.md section 7). They leave at moments that follow from this proxy's own wait
+ * alone, in a length that follows from the request's: neither tells how many copies there were.
+ */
+import type { RandomBytes } from '../../base/random.js'
+import { RandomNumbers } from '../../base/random.js'
+import type { Millis } from '../../base/time.js'
+import type { SessionId } from '../../link/link.js'
+import { TICKET_BYTES } from '../../wire/message.js'
+import { Waiting } from './waiting.js'
+
+/** Tokens of one request. */
+export interface Gathering {
+  readonly session: SessionId
+  readonly ticket: Uint8Array
+  /** Bytes that P1 gets. */
+  readonly tokenBytes: number
+  /** 4 bytes a copy, random until CS has answered. */
+  readonly tokens: Uint8Array
+  missing: number
+  /** Whether there is anything that P1 has not been handed. */
+  fresh: boolean
+  intervalMs: number
+  readonly until: Millis
+}
+
+export interface GatheringOptions {
+  readonly random: RandomBytes
+  /** Mean of the random wait of each copy. */
+  readonly meanWaitMs: number
+  /** How long a copy is worth an answer. */
+  readonly holdMs: number
+  /** Hands tokens to whoever is at the other end; false where there is no link or no room on it. */
+  readonly hand: (now: Millis, session: SessionId, ticket: Uint8Array, tokens: Uint8Array) => boolean
+}
+
+const TOKEN_BYTES = 4
+/** A copy waits ten means at most. */
+const LONGEST_WAITS = 10
+/** For the split, the way to CS, its disk and the way back. */
+const ROUND_TRIP_MS = 500
+
+export class ReceiptGathering {
+  private readonly options: GatheringOptions
+  private readonly due: Waiting<Gathering>
+  private handedOver = 0
+
+  constructor(options: GatheringOptions) {
+    this.options = options
+    this.due = new Waiting(new RandomNumbers(options.random))
+  }
+
+  /** Requests whose tokens are not all handed over; each has a copy at least, so they are bounded with those. */
+  get count(): number {
+    return this.due.size
+  }
+
+  /** Times that tokens were handed to a P1. */
+  get handed(): number {
+    return this.handedOver
+  }
+
+  /** Begins for a request of `copies` copies that was accepted; P1 is to get `tokenBytes`. */
+  begin(now: Millis, session: SessionId, ephemeral: Uint8Array, copies: number, tokenBytes: number): Gathering {
+    const { random, meanWaitMs, holdMs } = this.options
+    const gathering = {
+      session,
+      ticket: ephemeral.slice(0, TICKET_BYTES),
+      tokenBytes,
+      tokens: random(TOKEN_BYTES * copies),
+      missing: copies,
+      fresh: true,
+      intervalMs: LONGEST_WAITS * meanWaitMs + ROUND_TRIP_MS,
+      until: now + holdMs,
+    }
+    this.due.add(now + gathering.intervalMs, gathering)
+    return gathering
+  }
+
+  /** What CS says of a copy; it answers for each once. */
+  answered(gathering: Gathering, slot: number, token: Uint8Array): void {
+    gathering.tokens.set(token, TOKEN_BYTES * slot)
+    gathering.missing--
+    gathering.fresh = true
+  }
+
+  timeout(now: Millis): void {
+    while ((this.due.nextDue() ?? Number.POSITIVE_INFINITY) <= now) this.hand(now, this.due.take() as Gathering)
+  }
+
+  deadline(): Millis | undefined {
+    return this.due.nextDue()
+  }
+
+  /** Hands over what there is; what is not complete comes again, later and later, when there is more of it. */
+  private hand(now: Millis, gathering: Gathering): void {
+    const { session, ticket, tokens, tokenBytes } = gathering
+    if (gathering.fresh) {
+      const padded = this.options.random(tokenBytes)
+      padded.set(tokens)
+      gathering.fresh = !this.options.hand(now, session, ticket, padded)
+      if (!gathering.fresh) this.handedOver++
+    }
+    if ((gathering.missing === 0 && !gathering.fresh) || now >= gathering.until) return
+    gathering.intervalMs *= 2
+    this.due.add(now + gathering.intervalMs, gathering)
+  }
+}
