@@ -566,9 +566,10 @@ t.test('requests that are refused:', (t) => {
     'whose copies would be longer than a message',
   )
   t.strictSame(around.server.machine.of('copy'), [])
-  t.strictSame(around.source.machine.received, [], 'nothing was answered')
-  const remembered = [...around.proxy.store.keys()].filter((key) => key.startsWith('seen/')).length
   const undecodable = cases.filter(([, , code]) => code === 'REQUEST_POINT').length
+  t.equal(around.source.machine.received.length, undecodable, 'nothing was answered to those that it refused')
+  t.equal(around.source.machine.of('receipts').length, undecodable, 'and random bytes to those that it could not split')
+  const remembered = [...around.proxy.store.keys()].filter((key) => key.startsWith('seen/')).length
   t.equal(remembered, undecodable, 'what costs as much as a split is remembered, nothing else')
   t.equal(around.proxy.machine.status().waitingCopies, 0, 'and no room is held')
   t.end()
