@@ -53,7 +53,9 @@ const ENTRY: usize = TWICE + POINT_BYTES
 const INVERSE: usize = ENTRY + POINT_BYTES
 const HALF_INVERSE: usize = INVERSE + ELEMENT_BYTES
 const ROWS: usize = HALF_INVERSE + ELEMENT_BYTES
-export const LOOKUP_BYTES: usize = ROWS + BLOCK * ENTRY_BYTES + 256 - LOOKUP_SCRATCH
+const SQUARE: usize = ROWS + BLOCK * ENTRY_BYTES
+const OTHER_SQUARE: usize = SQUARE + 256
+export const LOOKUP_BYTES: usize = OTHER_SQUARE + 256 - LOOKUP_SCRATCH
 
 /** Fills a comb for the pair of points p, or for the first of them. */
 export function buildComb(comb: usize, p: usize, width: i32, spacing: i32, lanes: i32): void {
@@ -146,16 +148,25 @@ function planesOf(lanes: i32): usize {
 
 /** Transposes the sixteen entries at ROWS: of each limb eight planes of the first lane, and eight of the second. */
 function writePlanes(to: usize, lanes: i32): void {
-  const even: usize = ROWS + BLOCK * ENTRY_BYTES
-  let at = to
+  const bytes: usize = 8 * <usize>lanes
   for (let limb: usize = 0; limb < ENTRY_LIMBS; limb++) {
-    for (let byte: usize = 0; byte < 8 * <usize>lanes; byte++) {
-      for (let entry: usize = 0; entry < BLOCK; entry++) {
-        store<u8>(even + entry, load<u8>(ROWS + entry * ENTRY_BYTES + 16 * limb + byte))
-      }
-      v128.store(at, v128.load(even))
-      at += 16
+    for (let i: usize = 0; i < BLOCK; i++) v128.store(SQUARE + 16 * i, v128.load(ROWS + i * ENTRY_BYTES + 16 * limb))
+    // Each round takes the top bit of a byte's row number over into its place in a row, and gives it back a bit of that.
+    for (let round = 0; round < 2; round++) {
+      interleave(OTHER_SQUARE, SQUARE)
+      interleave(SQUARE, OTHER_SQUARE)
     }
+    memory.copy(to + 16 * bytes * limb, SQUARE, 16 * bytes)
+  }
+}
+
+/** Writes each of the first eight rows at `from` interleaved with the eighth after it, byte by byte. */
+function interleave(to: usize, from: usize): void {
+  for (let at: usize = 0; at < 128; at += 16) {
+    const upper = v128.load(from + at)
+    const lower = v128.load(from + at, 128)
+    v128.store(to + 2 * at, lowBytes(upper, lower))
+    v128.store(to + 2 * at, highBytes(upper, lower), 16)
   }
 }
 
