@@ -41,6 +41,7 @@ function nodeRows(status: NodeStatus): string[][] {
     ['to server', linkText(status.links.server)],
     ['to proxies', linkText(status.links.proxies)],
     ['dropped', dropText(status.drops)],
+    ['core', status.core],
     ...(proxy === null ? [] : proxyRows(proxy)),
   ]
 }
@@ -76,6 +77,7 @@ function serverRows(status: ServerStatus): string[][] {
     ['devices', linkText(status.links.devices)],
     ['others', linkText(status.links.others)],
     ['dropped', dropText(status.drops)],
+    ['core', status.core],
   ]
 }
 

@@ -78,6 +78,7 @@ t.test('what starts says so, and where to find it', async (t) => {
   t.equal(proxyLines[0], `${address} proxy ${proxyId}`)
   t.match(JSON.parse(status), {
     kind: 'node',
+    core: /^(fused|integer)$/,
     address,
     proxy: { id: proxyId, listed: true, address: { host: '127.1.0.1' } },
   })

@@ -53,9 +53,13 @@ const proxyStatus = z.object({
   drops,
 })
 
+/** The build of the core that runs: `fused` or `integer`. */
+const core = z.string()
+
 const nodeStatus = z.object({
   kind: z.literal('node'),
   pid: count,
+  core,
   id: hexId,
   address: z.string(),
   localAddress: endpoint,
@@ -73,6 +77,7 @@ const nodeStatus = z.object({
 const serverStatus = z.object({
   kind: z.literal('server'),
   pid: count,
+  core,
   id: hexId,
   card: z.string(),
   localAddress: endpoint,

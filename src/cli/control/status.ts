@@ -1,15 +1,17 @@
 /** The state of a running node or server as its control socket tells it: ids in hex, no keys, no network secrets. */
 import { toHex } from '../../base/bytes.js'
+import { loadCrypto } from '../../driver/crypto.js'
 import type { Device } from '../../driver/device-api.js'
 import type { ProxyNode } from '../../driver/proxy.js'
 import type { ServerNode } from '../../driver/server.js'
 import type { NodeStatus, ServerStatus } from './protocol.js'
 
-export function nodeStatus(device: Device, proxy: ProxyNode | undefined): NodeStatus {
+export async function nodeStatus(device: Device, proxy: ProxyNode | undefined): Promise<NodeStatus> {
   const { directory, inboxMessages, outgoingMessages, ...rest } = device.status()
   return {
     kind: 'node',
     pid: process.pid,
+    core: (await loadCrypto()).build,
     id: device.id,
     address: device.address,
     localAddress: device.localAddress,
@@ -25,11 +27,12 @@ export function nodeStatus(device: Device, proxy: ProxyNode | undefined): NodeSt
   }
 }
 
-export function serverStatus(server: ServerNode): ServerStatus {
+export async function serverStatus(server: ServerNode): Promise<ServerStatus> {
   const { id, proxies, ...rest } = server.status()
   return {
     kind: 'server',
     pid: process.pid,
+    core: (await loadCrypto()).build,
     id: toHex(id),
     card: server.card,
     localAddress: server.address,
