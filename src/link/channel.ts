@@ -11,6 +11,7 @@ import type { FormatValue, Writer } from '../wire/codec.js'
 import type { packet, statelessReset } from '../wire/datagram.js'
 import { type ack, type CloseReason, closeReasons, type Frame } from '../wire/frame.js'
 import { AckTracker, acknowledgedRanges } from './acks.js'
+import type { CongestionController } from './congestion.js'
 import type { Purpose } from './counters.js'
 import type { Established } from './handshake.js'
 import { type Ending, Inbound, type SessionFrame } from './inbound.js'
@@ -22,8 +23,9 @@ import { Path } from './path.js'
 import { type Opened, PACKET_OVERHEAD_BYTES } from './protection.js'
 import { Reassembly } from './reassembly.js'
 import type { ReassemblyRoom } from './reassembly-room.js'
-import { Recovery, type SentPacket } from './recovery.js'
+import { Recovery } from './recovery.js'
 import { type Resets, resetFits } from './resets.js'
+import { type SentPacket, sentPacket } from './sent-packet.js'
 import { type IndexSource, type RekeyFrame, SessionKeys } from './session-keys.js'
 import type { Source } from './sources.js'
 
@@ -56,6 +58,8 @@ export interface Shared {
   readonly room: ReassemblyRoom
   /** Where this end answers for sessions that it has lost. */
   readonly resets: Resets | undefined
+  /** Makes a session's controller of congestion. */
+  readonly congestion: () => CongestionController
   /** Packets are put together one at a time, all in here. */
   readonly writer: Writer
 }
@@ -66,7 +70,7 @@ const NO_CHUNKS: readonly Chunk[] = []
 const NO_FRAMES: readonly Frame[] = []
 
 export class Channel {
-  readonly recovery = new Recovery()
+  readonly recovery: Recovery
   private readonly shared: Shared
   private readonly sink: ChannelSink
   private readonly keys: SessionKeys
@@ -92,6 +96,7 @@ export class Channel {
     now: Millis,
   ) {
     this.shared = shared
+    this.recovery = new Recovery(shared.congestion())
     this.sink = sink
     this.initiated = source === undefined
     this.keys = new SessionKeys(established, shared, sink, this.initiated, now)
@@ -202,7 +207,10 @@ export class Channel {
   /** The peer's packets come from another address: back from a moment ago, or one that it has yet to prove. */
   onMoved(now: Millis, known: boolean): void {
     if (known) this.path.restore()
-    else this.path.begin(now)
+    else {
+      this.path.begin(now)
+      this.path.timeout(now, this.recovery.probeTimeoutMs())
+    }
   }
 
   /** Of the new path nothing is known; what was under way on the old one is likely lost. */
@@ -220,9 +228,11 @@ export class Channel {
   /** The next datagram that may leave, if any. */
   next(now: Millis): OutgoingDatagram | undefined {
     if (!this.path.proven) return this.nextUnproven(now)
-    const mayElicit = this.probes > 0 || this.recovery.hasRoom()
-    if (!this.acks.due(now) && !(mayElicit && this.packer.pending())) return undefined
-    if (mayElicit) this.offerKeys(now)
+    const owed = this.acks.due(now)
+    if (!owed && !this.packer.pending()) return undefined
+    this.offerKeys(now)
+    const mayElicit = this.packer.pending() && (this.recovery.hasRoom(now) || this.probes > 0)
+    if (!mayElicit && !owed) return undefined
     const ackLargest = this.packer.begin(now)
     if (!mayElicit) return this.emit(now, 'ackOnly', NO_CHUNKS, NO_FRAMES, ackLargest)
     const { purpose, chunks, control } = this.packer.content()
@@ -270,16 +280,8 @@ export class Channel {
     if (ackLargest !== undefined) this.acks.onSent()
     if (purpose !== 'ackOnly') {
       if (this.probes > 0) this.probes--
-      this.recovery.onSent({
-        number,
-        sentAt: now,
-        bytes: bytes.length,
-        chunks,
-        control,
-        ackLargest,
-        state: 'inFlight',
-        retiredAt: now,
-      })
+      this.recovery.onSent(sentPacket(number, now, bytes.length, chunks, control, ackLargest))
+      if (!this.packer.pending()) this.recovery.onAppLimited()
     }
     if (purpose === 'data') {
       for (const [index, chunk] of chunks.entries()) charge(chunk, index === 0 ? PACKET_OVERHEAD_BYTES : 0)
@@ -297,15 +299,16 @@ export class Channel {
   deadline(): Millis {
     const idleAt = Math.min(this.liveness.idleAt(), this.keys.deadline() ?? Number.POSITIVE_INFINITY)
     if (!this.path.proven) return Math.min(idleAt, this.unprovenDeadline())
-    const dueAt = earliest(earliest(this.acks.deadline(), this.recovery.deadline()), this.keepaliveAt())
+    const pacedAt = this.packer.pending() ? this.recovery.pacedDeadline() : undefined
+    const answerAt = earliest(this.acks.deadline(), this.recovery.deadline())
+    const dueAt = earliest(earliest(answerAt, pacedAt), this.keepaliveAt())
     return Math.min(idleAt, dueAt ?? idleAt)
   }
 
   /** What waits for credit waits for a packet, not for time. */
   private unprovenDeadline(): Millis {
     const challengeAt = this.path.deadline() ?? Number.POSITIVE_INFINITY
-    const mayAck = this.path.allows(PACKET_OVERHEAD_BYTES + LEAST_FRAMES_BYTES) && !this.path.wantsChallenge
-    return mayAck ? Math.min(challengeAt, this.acks.deadline() ?? challengeAt) : challengeAt
+    return !this.path.waitsForCredit ? Math.min(challengeAt, this.acks.deadline() ?? challengeAt) : challengeAt
   }
 
   /** Only while nothing is in flight: else probes keep the path alive, and a keepalive would put them off. */

@@ -46,7 +46,7 @@ class Endpoint implements LinkEndpoint {
   private readonly handshakes: Handshakes
 
   constructor(options: EndpointOptions, crypto: LinkCrypto, random: RandomBytes, bounds: LinkLimits) {
-    this.hub = new SessionHub(crypto, random, bounds, options.linkSecret)
+    this.hub = new SessionHub(crypto, random, bounds, options)
     this.sessions = this.hub.sessions
     this.handshakes = new Handshakes(options.linkSecret, crypto, random, bounds, this.hub)
   }

@@ -116,4 +116,6 @@ export interface LinkEndpoint {
 export interface EndpointOptions {
   /** Answers handshakes under this X25519 secret (PROTOCOL.md section 1.3); a device, which nobody connects to, has none and ignores them. */
   readonly linkSecret?: Key
+  /** How sending reacts to the path: by a model of it (the default), or by its losses (RFC 9002 section 7). */
+  readonly congestion?: 'bbr' | 'newReno'
 }

@@ -16,6 +16,8 @@ export class Path {
   private nextAt: Millis = 0
   private unproven = false
   private challengeDue = false
+  /** Something was too long for what has come: it waits for more. */
+  private short = false
 
   constructor(random: RandomBytes) {
     this.random = random
@@ -30,6 +32,7 @@ export class Path {
     this.unproven = true
     this.challenges = []
     this.creditBytes = 0
+    this.short = false
     this.nextAt = now
     this.challengeDue = false
   }
@@ -41,11 +44,19 @@ export class Path {
 
   onReceived(bytes: number): void {
     if (this.unproven) this.creditBytes += bytes
+    this.short = false
   }
 
   /** Whether so many bytes may go to the peer. */
   allows(bytes: number): boolean {
-    return !this.unproven || this.creditBytes >= bytes
+    const allowed = !this.unproven || this.creditBytes >= bytes
+    if (!allowed) this.short = true
+    return allowed
+  }
+
+  /** Whether what waits, waits for packets and not for time. */
+  get waitsForCredit(): boolean {
+    return this.short
   }
 
   onSent(bytes: number): void {

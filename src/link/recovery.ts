@@ -5,40 +5,29 @@
  */
 import { limits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
-import type { Frame } from '../wire/frame.js'
-import { type CongestionController, Reno } from './congestion.js'
-import type { Chunk } from './outgoing.js'
+import type { CongestionController } from './congestion.js'
+import { DeliveryRate } from './delivery-rate.js'
+import { Pacer } from './pacer.js'
 import { Queue } from './queue.js'
 import type { Range } from './ranges.js'
-
-/** A packet that asks for an acknowledgement. */
-export interface SentPacket {
-  readonly number: number
-  readonly sentAt: Millis
-  readonly bytes: number
-  readonly chunks: readonly Chunk[]
-  readonly control: readonly Frame[]
-  /** Largest number that an ACK frame in it acknowledged. */
-  readonly ackLargest: number | undefined
-  state: 'inFlight' | 'acknowledged' | 'lost' | 'probed'
-  /** When it was given up, lost or probed for. */
-  retiredAt: Millis
-}
+import type { SentPacket } from './sent-packet.js'
 
 const INITIAL_RTT_MS = 333
 const GRANULARITY_MS = 1
 const LEAST_TIME_THRESHOLD = 9 / 8
 const MOST_TIME_THRESHOLD = 2
 const LEAST_PACKET_THRESHOLD = 3
-const MOST_PACKET_THRESHOLD = 512
+const MOST_PACKET_THRESHOLD = 4096
 const PACKETS_PER_PROBE = 2
-/** After so many probes without an answer the path is taken to have changed (RFC 9002 section 7.6 in its effect). */
-const SILENT_PROBES = 3
+/** RFC 9002 section 7.6.1: probe timeouts that losses without an answer between span before nothing known counts. */
+const PERSISTENT_PROBE_TIMEOUTS = 3
 /** Probe timeouts for which a packet given up is remembered. */
 const RETIRED_PROBE_TIMEOUTS = 3
 
 export class Recovery {
-  private readonly congestion: CongestionController = new Reno()
+  private readonly congestion: CongestionController
+  private readonly delivery = new DeliveryRate()
+  private readonly pacer = new Pacer()
   private readonly sent = new Queue<SentPacket>()
   private readonly retired = new Queue<SentPacket>()
   private smoothedMs = INITIAL_RTT_MS
@@ -52,15 +41,41 @@ export class Recovery {
   private lastSentAt: Millis = 0
   private inFlightBytes = 0
   private inFlightPackets = 0
+  /** When the newest packet acknowledged so far had left. */
+  private acknowledgedSentAt: Millis = Number.NEGATIVE_INFINITY
+  /** Waits for the pacer, and until when. */
+  private pacedUntil: Millis | undefined
   /** Probe timeouts since the last answer. */
   unanswered = 0
 
-  /** Whether the window takes another full packet. */
-  hasRoom(): boolean {
-    return this.inFlightPackets === 0 || this.inFlightBytes + limits.datagramBytes <= this.congestion.windowBytes
+  constructor(congestion: CongestionController) {
+    this.congestion = congestion
+  }
+
+  get windowBytes(): number {
+    return this.congestion.windowBytes
+  }
+
+  /** Whether the window takes another full packet, and the pace allows it now. */
+  hasRoom(now: Millis): boolean {
+    this.pacedUntil = undefined
+    if (this.inFlightPackets === 0) return true
+    if (this.inFlightBytes + limits.datagramBytes > this.congestion.windowBytes) return false
+    const { pacingBytesPerMs } = this.congestion
+    if (this.pacer.allows(now, pacingBytesPerMs)) return true
+    this.pacedUntil = this.pacer.readyAt(pacingBytesPerMs)
+    return false
+  }
+
+  /** There is room, and nothing to send. */
+  onAppLimited(): void {
+    this.delivery.onAppLimited(this.inFlightBytes)
   }
 
   onSent(packet: SentPacket): void {
+    this.delivery.onSent(packet, this.inFlightBytes)
+    this.congestion.onSent(packet)
+    this.pacer.onSent(packet.bytes)
     this.sent.push(packet)
     this.inFlightBytes += packet.bytes
     this.inFlightPackets++
@@ -79,10 +94,50 @@ export class Recovery {
     if (newest?.number === largest) this.onRoundTrip(now - newest.sentAt, delayMs)
     const late = this.takeLate(now, ranges)
     this.largestAcknowledged = Math.max(this.largestAcknowledged, largest)
+    const silentSince = this.acknowledgedSentAt
     const lost = this.detectLost(now, nextNumber)
-    for (const packet of acknowledged) this.congestion.onAcknowledged(packet.number, packet.bytes, limited)
+    const [oldest] = acknowledged
+    if (oldest !== undefined && lost.length > 0) this.checkPersistence(silentSince, oldest.sentAt)
+    if (newest !== undefined) this.acknowledgedSentAt = Math.max(this.acknowledgedSentAt, newest.sentAt)
+    this.tellCongestion(now, acknowledged, limited)
     if (acknowledged.length + late.length > 0) this.unanswered = 0
     return { acknowledged: late.length === 0 ? acknowledged : acknowledged.concat(late), lost }
+  }
+
+  private tellCongestion(now: Millis, acknowledged: readonly SentPacket[], limited: boolean): void {
+    if (acknowledged.length === 0) return
+    let acknowledgedBytes = 0
+    for (const packet of acknowledged) {
+      acknowledgedBytes += packet.bytes
+      this.delivery.onAcknowledged(now, packet)
+      this.congestion.onAcknowledged(packet, limited)
+    }
+    this.congestion.onRound(now, {
+      sample: this.delivery.takeSample(now),
+      acknowledgedBytes,
+      inFlightBytes: this.inFlightBytes,
+      deliveredBytes: this.delivery.deliveredBytes,
+      latestRttMs: this.latestMs,
+      smoothedRttMs: this.smoothedMs,
+    })
+  }
+
+  /**
+   * RFC 9002 section 7.6.2: everything sent for three probe timeouts was lost, with nothing before acknowledged that left
+   * later than `silentSince`, and nothing now that left earlier than `answeredFrom`.
+   */
+  private checkPersistence(silentSince: Millis, answeredFrom: Millis): void {
+    let first = Number.POSITIVE_INFINITY
+    let last = Number.NEGATIVE_INFINITY
+    for (let i = 0; i < this.retired.length; i++) {
+      const { sentAt, state } = this.retired.at(i) as SentPacket
+      if (state === 'acknowledged' || sentAt <= silentSince || sentAt >= answeredFrom) continue
+      first = Math.min(first, sentAt)
+      last = Math.max(last, sentAt)
+    }
+    const spanMs = last - first
+    const measured = this.leastMs < Number.POSITIVE_INFINITY
+    if (measured && spanMs > PERSISTENT_PROBE_TIMEOUTS * this.probeTimeoutMs()) this.congestion.onPersistentCongestion()
   }
 
   /** RFC 9002 section 5: a round trip measured by a handshake or an acknowledgement. */
@@ -112,6 +167,11 @@ export class Recovery {
     this.lossAt = undefined
   }
 
+  /** When a packet may leave that the pace held back. */
+  pacedDeadline(): Millis | undefined {
+    return this.pacedUntil
+  }
+
   /** When `onTimeout` is due. */
   deadline(): Millis | undefined {
     if (this.lossAt !== undefined) return this.lossAt
@@ -123,7 +183,6 @@ export class Recovery {
   onTimeout(now: Millis, nextNumber: number): { readonly type: 'lost' | 'probe'; readonly packets: SentPacket[] } {
     if (this.lossAt !== undefined) return { type: 'lost', packets: this.detectLost(now, nextNumber) }
     this.unanswered++
-    if (this.unanswered === SILENT_PROBES) this.congestion.onSilence()
     // The oldest go out again; the clock of the next probe runs from this one even if nothing is sent.
     this.lastSentAt = now
     const probed: SentPacket[] = []
@@ -181,7 +240,7 @@ export class Recovery {
     this.packetThreshold = Math.min(Math.max(this.packetThreshold, distance), MOST_PACKET_THRESHOLD)
     const roundTrips = (now - packet.sentAt) / Math.max(this.smoothedMs, GRANULARITY_MS)
     this.timeThreshold = Math.min(Math.max(this.timeThreshold, roundTrips), MOST_TIME_THRESHOLD)
-    this.congestion.onSpuriousLoss(packet.number)
+    this.congestion.onSpuriousLoss(packet)
   }
 
   /** RFC 9002 section 6.1: lost by packets that overtook it, or by time since. */
@@ -199,7 +258,7 @@ export class Recovery {
     }
     for (const packet of lost) {
       this.retire(packet, 'lost', now)
-      this.congestion.onLost(packet.number, nextNumber)
+      this.congestion.onLost(packet, nextNumber)
     }
     return lost
   }

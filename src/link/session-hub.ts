@@ -2,7 +2,6 @@
  * What the parts of an endpoint share: the sessions, what there is to put out, whose turn it is to send, and how a
  * session begins to exist and ends (PROTOCOL.md sections 10.1 and 10.6).
  */
-import type { Key } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import type { LinkLimits } from '../base/limits.js'
 import { limits } from '../base/limits.js'
@@ -11,10 +10,12 @@ import type { Millis } from '../base/time.js'
 import { type FormatValue, Writer } from '../wire/codec.js'
 import type { packet } from '../wire/datagram.js'
 import type { CloseReason } from '../wire/frame.js'
+import { Bbr } from './bbr.js'
 import { Channel, type ChannelSink, type Shared } from './channel.js'
+import { Reno } from './congestion.js'
 import { Counters, type Purpose } from './counters.js'
 import type { Established } from './handshake.js'
-import type { LinkOutput, PeerAddress, SessionId } from './link.js'
+import type { EndpointOptions, LinkOutput, PeerAddress, SessionId } from './link.js'
 import type { LinkCrypto } from './noise.js'
 import type { Outgoing } from './outgoing.js'
 import { Queue } from './queue.js'
@@ -37,15 +38,16 @@ export class SessionHub {
   private readonly mayRebind: boolean
   private reboundAt = Number.NEGATIVE_INFINITY
 
-  /** `linkSecret` is what this endpoint answers under, if it does. */
-  constructor(crypto: LinkCrypto, random: RandomBytes, bounds: LinkLimits, linkSecret: Key | undefined) {
+  constructor(crypto: LinkCrypto, random: RandomBytes, bounds: LinkLimits, options: EndpointOptions) {
     this.sessions = new SessionTable(bounds, random)
+    const { linkSecret, congestion = 'bbr' } = options
     this.mayRebind = linkSecret === undefined
     this.shared = {
       crypto,
       random,
       bounds,
       room: new ReassemblyRoom(bounds),
+      congestion: () => (congestion === 'bbr' ? new Bbr() : new Reno()),
       resets: bounds.resetsPerSecond === 0 ? undefined : linkSecret && new Resets(crypto, random, bounds, linkSecret),
       writer: new Writer(limits.datagramBytes),
     }

@@ -102,7 +102,7 @@ export class SessionKeys {
     if (epoch === undefined || epoch.index !== index) return { ok: false, code: 'LINK_UNKNOWN_SESSION' }
     const opened = epoch.opener.open(received)
     if (!opened.ok) return opened
-    if (epoch === this.current && this.awaited !== undefined) this.switchTo(now, this.awaited)
+    if (epoch === this.current && this.old !== undefined && this.releaseAt === undefined) this.onSwitched(now)
     const newest = opened.number > this.highest
     if (newest) this.highest = opened.number
     return newest === opened.newest ? opened : { ...opened, newest }
@@ -187,13 +187,18 @@ export class SessionKeys {
     return new PacketSealer(this.crypto, sealingKey, theirs.index)
   }
 
+  /** The peer sends under the new keys: what it sent under the old ones is on its way, and no more will be. */
+  private onSwitched(now: Millis): void {
+    this.releaseAt = now + this.bounds.rekeyOverlapMs
+    if (this.awaited !== undefined) this.switchTo(now, this.awaited)
+  }
+
   private switchTo(now: Millis, sealer: PacketSealer): void {
     assert(sealer !== this.sealer, 'keys that are new')
     sealer.next = this.sealer.next
     this.sealer.wipe()
     this.sealer = sealer
     this.awaited = undefined
-    this.releaseAt = now + this.bounds.rekeyOverlapMs
     this.rekeyAt = now + this.bounds.rekeyMs
     this.rekeyFrom = Math.max(this.next, this.highest) + this.bounds.rekeyPackets
   }

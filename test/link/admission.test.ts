@@ -274,7 +274,7 @@ t.test('several attempts in parallel', (t) => {
     const network = new Network(10)
     const client = network.add({})
     const server = addServer(network)
-    network.conditions = { loss: 0.3, doubling: 0.1, delayMs: 20, jitterMs: 20 }
+    network.conditions = { loss: 0.15, doubling: 0.1, delayMs: 20, jitterMs: 20 }
     for (let i = 0; i < 20; i++) client.endpoint.connect(network.now, SERVER_KEY, server.address)
     t.ok(network.run(limits.handshakeTimeoutMs, () => client.all('connected').length === 20))
     t.end()

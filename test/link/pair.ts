@@ -17,6 +17,13 @@ export interface Conditions {
   /** One-way delay, and what may come on top of it: with jitter, later datagrams overtake earlier ones. */
   readonly delayMs: number
   readonly jitterMs: number
+  /** Probability of a datagram to be altered on its way. */
+  readonly corruption?: number
+  /** So many datagrams in a row are lost or altered together. */
+  readonly burst?: number
+  /** A bottleneck towards each host, and the bytes that wait in front of it; what does not fit is lost. */
+  readonly bytesPerMs?: number
+  readonly queueBytes?: number
 }
 
 export const PERFECT: Conditions = { loss: 0, doubling: 0, delayMs: 10, jitterMs: 0 }
@@ -63,6 +70,8 @@ export class Network {
   private readonly chance: () => number
   private underWay: UnderWay[] = []
   private order = 0
+  private readonly bursts = new Map<string, { readonly harm: 'lost' | 'altered'; left: number }>()
+  private readonly freeAt = new Map<string, Millis>()
 
   constructor(seed: number, conditions: Conditions = PERFECT) {
     const random = seeded(seed)
@@ -96,12 +105,49 @@ export class Network {
 
   private transmit(from: PeerAddress, to: PeerAddress, bytes: Uint8Array): void {
     this.sent.push({ from, to, bytes })
-    if (this.lose(from, to, bytes) || this.chance() < this.conditions.loss) return
-    const copies = this.chance() < this.conditions.doubling ? 2 : 1
+    if (this.lose(from, to, bytes)) return
+    const harm = this.harm(`${from.host} ${to.host}`)
+    if (harm === 'lost') return
+    const { delayMs, jitterMs, doubling } = this.conditions
+    const queuedMs = this.queueFor(to.host, bytes.length)
+    if (queuedMs === undefined) return
+    const copies = this.chance() < doubling ? 2 : 1
     for (let i = 0; i < copies; i++) {
-      const at = this.now + this.conditions.delayMs + this.chance() * this.conditions.jitterMs
-      this.insert({ at, order: this.order++, from, to, bytes })
+      const at = this.now + queuedMs + delayMs + this.chance() * jitterMs
+      this.insert({ at, order: this.order++, from, to, bytes: harm === 'altered' ? this.altered(bytes) : bytes })
     }
+  }
+
+  /** Bursts are of one direction. */
+  private harm(direction: string): 'lost' | 'altered' | undefined {
+    const { loss, corruption = 0, burst = 1 } = this.conditions
+    const running = this.bursts.get(direction)
+    if (running !== undefined && running.left > 0) {
+      running.left--
+      return running.harm
+    }
+    // A burst starts so seldom that the part of datagrams harmed is still what was asked for.
+    const starts = (part: number) => this.chance() < part / (burst - part * (burst - 1))
+    const harm = starts(loss) ? 'lost' : starts(corruption) ? 'altered' : undefined
+    if (harm !== undefined) this.bursts.set(direction, { harm, left: burst - 1 })
+    return harm
+  }
+
+  private altered(bytes: Uint8Array): Uint8Array {
+    const copy = bytes.slice()
+    const at = Math.floor(this.chance() * copy.length)
+    copy[at] = (copy[at] as number) ^ (1 + Math.floor(this.chance() * 255))
+    return copy
+  }
+
+  /** How long a datagram waits for the bottleneck and in it; `undefined` where its queue is full. */
+  private queueFor(host: string, bytes: number): number | undefined {
+    const { bytesPerMs, queueBytes = 0 } = this.conditions
+    if (bytesPerMs === undefined) return 0
+    const freeAt = Math.max(this.freeAt.get(host) ?? 0, this.now)
+    if ((freeAt - this.now) * bytesPerMs > queueBytes) return undefined
+    this.freeAt.set(host, freeAt + bytes / bytesPerMs)
+    return freeAt + bytes / bytesPerMs - this.now
   }
 
   private insert(datagram: UnderWay): void {
@@ -153,18 +199,20 @@ export interface Pair {
   readonly serverSession: SessionId
 }
 
-/** A client with an open session at a server, over a perfect path. */
+/** A client with an open session at a server, over a perfect path unless another is given. */
 export function connectedPair(
   seed: number,
   bounds: { client?: Partial<LinkLimits>; server?: Partial<LinkLimits> } = {},
+  conditions = PERFECT,
+  congestion: 'bbr' | 'newReno' = 'bbr',
 ): Pair {
-  const network = new Network(seed)
+  const network = new Network(seed, conditions)
   const { resetsPerSecond } = limits
-  const client = network.add({}, { resetsPerSecond, ...bounds.client })
-  const server = network.add({ linkSecret: SERVER_SECRET }, { resetsPerSecond, ...bounds.server })
+  const client = network.add({ congestion }, { resetsPerSecond, ...bounds.client })
+  const server = network.add({ linkSecret: SERVER_SECRET, congestion }, { resetsPerSecond, ...bounds.server })
   const clientSession = client.endpoint.connect(network.now, SERVER_KEY, server.address)
-  if (!network.run(1000, () => server.all('accepted').length > 0)) throw new Error('the pair did not connect')
-  network.run(200)
+  if (!network.run(5000, () => server.all('accepted').length > 0)) throw new Error('the pair did not connect')
+  network.run(200 + 2 * conditions.delayMs)
   const serverSession = (server.all('accepted')[0] as Output<'accepted'>).session
   return { network, client, server, clientSession, serverSession }
 }

@@ -9,7 +9,8 @@ import { Reno } from '../../src/link/congestion.js'
 import { Deadlines, type Timed } from '../../src/link/deadlines.js'
 import { Queue } from '../../src/link/queue.js'
 import { RangeSet } from '../../src/link/ranges.js'
-import { Recovery, type SentPacket } from '../../src/link/recovery.js'
+import { Recovery } from '../../src/link/recovery.js'
+import { type SentPacket, sentPacket } from '../../src/link/sent-packet.js'
 import { seed } from '../base/seeded.js'
 
 const options = { numRuns: 300, seed }
@@ -120,41 +121,41 @@ t.test('the window', (t) => {
 
   t.test('doubles in a round trip of slow start, and not while the application holds back', (t) => {
     const reno = new Reno()
-    for (let i = 0; i < 16; i++) reno.onAcknowledged(i, full, true)
+    for (let i = 0; i < 16; i++) reno.onAcknowledged(packet(i, 0), true)
     t.equal(reno.windowBytes, 2 * initial)
-    reno.onAcknowledged(16, full, false)
+    reno.onAcknowledged(packet(16, 0), false)
     t.equal(reno.windowBytes, 2 * initial)
-    for (let i = 17; i < 10_000; i++) reno.onAcknowledged(i, full, true)
+    for (let i = 17; i < 10_000; i++) reno.onAcknowledged(packet(i, 0), true)
     t.equal(reno.windowBytes, limits.congestionWindowBytes, 'up to its bound')
     t.end()
   })
 
   t.test('is cut once for the losses of a round trip, then grows by a datagram in each', (t) => {
     const reno = new Reno()
-    reno.onLost(3, 20)
-    reno.onLost(4, 21)
+    reno.onLost(packet(3, 0), 20)
+    reno.onLost(packet(4, 0), 21)
     t.equal(reno.windowBytes, 0.7 * initial)
-    reno.onAcknowledged(10, full, true)
+    reno.onAcknowledged(packet(10, 0), true)
     t.equal(reno.windowBytes, 0.7 * initial, 'not for packets from before')
-    for (let bytes = 0; bytes < 0.7 * initial; bytes += full) reno.onAcknowledged(30, full, true)
+    for (let bytes = 0; bytes < 0.7 * initial; bytes += full) reno.onAcknowledged(packet(30, 0), true)
     t.ok(Math.abs(reno.windowBytes - 0.7 * initial - full) < full / 5)
     t.end()
   })
 
   t.test('takes a cut back when none of its losses was real', (t) => {
     const reno = new Reno()
-    reno.onLost(3, 20)
-    reno.onLost(4, 20)
-    reno.onSpuriousLoss(3)
+    reno.onLost(packet(3, 0), 20)
+    reno.onLost(packet(4, 0), 20)
+    reno.onSpuriousLoss(packet(3, 0))
     t.equal(reno.windowBytes, 0.7 * initial, 'one of two')
-    reno.onSpuriousLoss(4)
+    reno.onSpuriousLoss(packet(4, 0))
     t.equal(reno.windowBytes, initial)
     t.end()
   })
 
-  t.test('falls to its least in silence', (t) => {
+  t.test('falls to its least in persistent congestion', (t) => {
     const reno = new Reno()
-    reno.onSilence()
+    reno.onPersistentCongestion()
     t.equal(reno.windowBytes, 4 * full)
     t.end()
   })
@@ -162,20 +163,11 @@ t.test('the window', (t) => {
 })
 
 function packet(number: number, sentAt: number): SentPacket {
-  return {
-    number,
-    sentAt,
-    bytes: 1200,
-    chunks: [],
-    control: [],
-    ackLargest: undefined,
-    state: 'inFlight',
-    retiredAt: sentAt,
-  }
+  return sentPacket(number, sentAt, 1200, [], [], undefined)
 }
 
 function sending(count: number, everyMs = 0): Recovery {
-  const recovery = new Recovery()
+  const recovery = new Recovery(new Reno())
   for (let number = 0; number < count; number++) recovery.onSent(packet(number, number * everyMs))
   return recovery
 }
@@ -251,10 +243,10 @@ t.test('recovery', (t) => {
 
   t.test('fills the window and no more, but for a first packet', (t) => {
     const recovery = sending(15)
-    t.ok(recovery.hasRoom())
+    t.ok(recovery.hasRoom(0))
     recovery.onSent(packet(15, 0))
-    t.notOk(recovery.hasRoom())
-    t.ok(new Recovery().hasRoom())
+    t.notOk(recovery.hasRoom(0))
+    t.ok(new Recovery(new Reno()).hasRoom(0))
     t.end()
   })
   t.end()

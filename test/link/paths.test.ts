@@ -79,7 +79,7 @@ t.test('a peer that moves', (t) => {
     prove(peer, ELSEWHERE)
     const last = present(network.sent.at(-1))
     t.strictSame(last.to, ELSEWHERE)
-    t.match(peer.read(last.bytes), [{ kind: 'whole' }])
+    t.match(peer.read(last.bytes).at(-1), { kind: 'whole' })
     t.end()
   })
 
@@ -118,7 +118,8 @@ t.test('a peer that moves', (t) => {
     peer.exchange(peer.seal(...PADDED, new Uint8Array(200)), ELSEWHERE)
     network.run(10_000, () => whereabouts().host !== ELSEWHERE.host)
     t.strictSame(whereabouts(), peer.address)
-    const challenges = network.sent.filter(({ to }) => to.host === ELSEWHERE.host)
+    const sent = network.sent.filter(({ to }) => to.host === ELSEWHERE.host)
+    const challenges = sent.filter(({ bytes }) => peer.read(bytes).some(({ kind }) => kind === 'pathChallenge'))
     t.equal(challenges.length, limits.pathChallenges)
     t.strictSame(server.all('closed'), [])
     t.end()

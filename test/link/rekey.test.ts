@@ -54,7 +54,7 @@ t.test('keys are replaced by time, without a gap in traffic', (t) => {
 
 t.test('keys are replaced by the count of packets in either direction', (t) => {
   for (const sender of ['client', 'server'] as const) {
-    const bounds = { rekeyPackets: 100, rekeyOverlapMs: 5 }
+    const bounds = { rekeyPackets: 100, rekeyOverlapMs: 10 }
     const pair = connectedPair(2, { client: bounds, server: bounds })
     const session = sender === 'client' ? pair.clientSession : pair.serverSession
     pair[sender].endpoint.send(pair.network.now, session, pattern(1_000_000))
