@@ -23,30 +23,42 @@ export type OnToken = (place: number, token: Uint8Array) => void
 /** Copies that were made together and stand in one piece of memory, which is free once none of them is held. */
 interface Slab {
   held: number
+  /** The whole messages as they go to the link, each so long. */
+  readonly memory: Uint8Array
+  readonly messageBytes: number
   readonly reservedBytes: number
+  /** When they become worthless. */
+  readonly heldUntil: Millis
   readonly onToken: OnToken
 }
 
-/** A copy on its way to CS, the whole message as it goes to the link. */
+/**
+ * A copy on its way to CS. Used again for another once it is there, and made of numbers: it lives too long for a young
+ * generation, and what old ones hold is dear to collect.
+ */
 interface Copy {
-  readonly message: Uint8Array
-  readonly slab: Slab
-  readonly place: number
-  /** When it becomes worthless. */
-  readonly heldUntil: Millis
-  /** Stands in the message; `undefined` until it is sent first on a link. */
-  reference: number | undefined
+  slab: Slab
+  place: number
+  /** Stands in the message; `NO_REFERENCE` until it is sent first on a link. */
+  reference: number
   /** Of the link message that it was last sent in. */
   number: MessageNumber
   repeatAt: Millis
 }
 
 const REFERENCE_AT = 1
+const NO_REFERENCE = -1
+/** Records of copies that are kept for the next ones. */
+const SPARE_COPIES = 8192
 /** How long a copy that CS had no room for waits before it is offered again. */
 const BUSY_WAIT_MS = 5_000
 
 /** What stands before each sealed copy in its message; the reference is filled in when it is sent. */
 const copyHead = headOfCopy()
+const NO_SLAB: Slab = {
+  ...{ held: 0, memory: new Uint8Array(0), messageBytes: 0, reservedBytes: 0, heldUntil: 0 },
+  onToken: () => undefined,
+}
 
 export class Copies {
   readonly counts = { sent: 0, answered: 0, expired: 0 }
@@ -56,6 +68,7 @@ export class Copies {
   /** By reference, oldest first. */
   private readonly sent = new Map<number, Copy>()
   private readonly byNumber = new Map<MessageNumber, Copy>()
+  private readonly spare: Copy[] = []
   private reservedCopies = 0
   private reservedBytes = 0
 
@@ -89,26 +102,13 @@ export class Copies {
   /** Takes copies, for which room was reserved, each into a random wait of its own. `sealed` holds them one after the other. */
   add(now: Millis, sealed: Uint8Array, bytesEach: number, onToken: OnToken): void {
     const count = sealed.length / bytesEach
-    const slab = { held: count, reservedBytes: sealed.length, onToken }
     const messageBytes = copyHead.length + bytesEach
     // One piece for all, since one for each costs more than all else that is done to a copy here. It stays until the last of
     // them has gone, and its room is given back no sooner.
-    const memory = new Uint8Array(count * messageBytes)
+    const memory = inMessages(sealed, count, bytesEach)
     const heldUntil = now + limits.copyHoldMs
-    for (let i = 0; i < count; i++) {
-      const message = memory.subarray(i * messageBytes, (i + 1) * messageBytes)
-      message.set(copyHead)
-      message.set(sealed.subarray(i * bytesEach, (i + 1) * bytesEach), copyHead.length)
-      this.waiting.add(this.dueFrom(now), {
-        message,
-        slab,
-        place: i,
-        heldUntil,
-        reference: undefined,
-        number: 0,
-        repeatAt: 0,
-      })
-    }
+    const slab = { held: count, memory, messageBytes, reservedBytes: sealed.length, heldUntil, onToken }
+    for (let place = 0; place < count; place++) this.waiting.add(this.dueFrom(now), this.newCopy(slab, place))
   }
 
   /** Sends what is due as far as the link to CS takes it. */
@@ -117,7 +117,7 @@ export class Copies {
       const due = this.waiting.nextDue()
       const copy = this.waiting.peek()
       if (copy === undefined || due === undefined || due > now) return
-      if (now > copy.heldUntil) this.expire()
+      if (now > copy.slab.heldUntil) this.expire()
       else if (!this.sendOne(now, session, copy)) return
     }
   }
@@ -136,7 +136,7 @@ export class Copies {
   /** CS had no room for the copy in this message; false where it was none. */
   refused(now: Millis, number: MessageNumber): boolean {
     const copy = this.byNumber.get(number)
-    if (copy?.reference === undefined) return false
+    if (copy === undefined) return false
     this.take(copy.reference, copy)
     this.waiting.add(this.dueFrom(now + BUSY_WAIT_MS), copy)
     return true
@@ -145,7 +145,7 @@ export class Copies {
   /** The link to CS is gone: whatever is unanswered goes again on the next one, under new references. */
   lost(now: Millis): void {
     for (const copy of this.sent.values()) {
-      copy.reference = undefined
+      copy.reference = NO_REFERENCE
       this.waiting.add(now, copy)
     }
     this.sent.clear()
@@ -172,16 +172,16 @@ export class Copies {
     return moment + exponentialMs(this.numbers, this.options.meanWaitMs)
   }
 
-  private roomFor(session: SessionId, { message }: Copy): boolean {
-    return this.options.endpoint.sendRoomBytes(session) >= message.length
+  private roomFor(session: SessionId, { slab }: Copy): boolean {
+    return this.options.endpoint.sendRoomBytes(session) >= slab.messageBytes
   }
 
   private sendOne(now: Millis, session: SessionId, copy: Copy): boolean {
     if (!this.roomFor(session, copy)) return false
     // On one link a copy keeps its reference: the bytes of a message must not change while the link may send them again.
-    const kept = copy.reference !== undefined && !this.sent.has(copy.reference) ? copy.reference : undefined
-    const reference = kept ?? this.giveReference(copy)
-    const number = this.options.endpoint.send(now, session, copy.message)
+    if (copy.reference === NO_REFERENCE || this.sent.has(copy.reference)) this.giveReference(copy)
+    const { reference } = copy
+    const number = this.options.endpoint.send(now, session, messageOf(copy))
     if (number === undefined) return false
     this.waiting.take()
     copy.number = number
@@ -203,19 +203,51 @@ export class Copies {
     this.byNumber.delete(number)
   }
 
-  private letGo({ slab }: Copy): void {
+  private letGo(copy: Copy): void {
+    const { slab } = copy
     this.reservedCopies--
     slab.held--
     if (slab.held === 0) this.reservedBytes -= slab.reservedBytes
+    copy.slab = NO_SLAB
+    if (this.spare.length < SPARE_COPIES) this.spare.push(copy)
   }
 
-  private giveReference(copy: Copy): number {
+  private newCopy(slab: Slab, place: number): Copy {
+    const copy = this.spare.pop()
+    if (copy === undefined) return { slab, place, reference: NO_REFERENCE, number: 0, repeatAt: 0 }
+    copy.slab = slab
+    copy.place = place
+    copy.reference = NO_REFERENCE
+    return copy
+  }
+
+  private giveReference(copy: Copy): void {
     let reference = this.numbers.uint32()
     while (this.sent.has(reference)) reference = this.numbers.uint32()
     copy.reference = reference
-    for (let i = 0; i < 4; i++) copy.message[REFERENCE_AT + i] = reference >>> (24 - 8 * i)
-    return reference
+    const { memory, messageBytes } = copy.slab
+    const at = copy.place * messageBytes + REFERENCE_AT
+    for (let i = 0; i < 4; i++) memory[at + i] = reference >>> (24 - 8 * i)
   }
+}
+
+function messageOf({ slab: { memory, messageBytes }, place }: Copy): Uint8Array {
+  return memory.subarray(place * messageBytes, (place + 1) * messageBytes)
+}
+
+/** Sealed copies that stand one after the other, each in its message. */
+function inMessages(sealed: Uint8Array, count: number, bytesEach: number): Uint8Array {
+  const headBytes = copyHead.length
+  const memory = new Uint8Array(count * (headBytes + bytesEach))
+  // Put at the end and moved up one by one, each to where nothing stands any more: without a view for each.
+  memory.set(sealed, count * headBytes)
+  for (let i = 0; i < count; i++) {
+    const at = i * (headBytes + bytesEach)
+    const from = count * headBytes + i * bytesEach
+    memory.set(copyHead, at)
+    memory.copyWithin(at + headBytes, from, from + bytesEach)
+  }
+  return memory
 }
 
 /** Everything of a message *copy* before the sealed copy: all of it but the reference is the same each time. */
