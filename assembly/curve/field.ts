@@ -269,8 +269,8 @@ function toCanonical(a: usize): void {
   if (!ASC_NO_ASSERT) assertReduced(a)
   if (ASC_FEATURE_RELAXED_SIMD) fused.toLimbs(LIMBS, a)
   else integer.toLimbs(LIMBS, a)
-  // Limbs of R are below 2^51 in size, so 2p more makes them positive; two rounds of carries leave each in its width,
-  // limb 0 at most by one carry of 19 above it, and a third round settles that.
+  // Limbs of R are below 2^51 in size, so 2p more makes them positive. A round of carries leaves each in its width, but
+  // limb 0 up to 38 above it; if that carries in the second, what is left of limb 0 is small. A third would change nothing.
   const mask = v128.load64_splat(LIMB_MASK)
   const twiceP = v128.load64_splat(TWICE_P, 8)
   let l0 = i64x2.add(v128.load(LIMBS), v128.load64_splat(TWICE_P))
@@ -278,7 +278,7 @@ function toCanonical(a: usize): void {
   let l2 = i64x2.add(v128.load(LIMBS, 32), twiceP)
   let l3 = i64x2.add(v128.load(LIMBS, 48), twiceP)
   let l4 = i64x2.add(v128.load(LIMBS, 64), twiceP)
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     l1 = i64x2.add(l1, i64x2.shr_u(l0, 51))
     l2 = i64x2.add(l2, i64x2.shr_u(l1, 51))
     l3 = i64x2.add(l3, i64x2.shr_u(l2, 51))

@@ -4,7 +4,8 @@
  * apart as in fused.ts; products multiply 32 by 32 to 64 bits, two lanes at a time.
  *
  * Bounds. R: even limbs at most 2^25 + 2^15, odd ones 2^24 + 2^15. A wide element is ten columns: of R and 2R below
- * 2^58, and narrow takes up to 2^60.9: the bias it adds, a multiple of p, is 2^62 in even columns and 2^61 in odd ones.
+ * 2^58, and narrow takes up to 2^60: the bias it adds, a multiple of p, is 2^62 in even columns and 2^61 in odd ones. Of
+ * column 9 less than 2^36.6 is carried, and 19 times that leaves R in limb 1.
  */
 import { ELEMENT_BYTES } from '../layout'
 
