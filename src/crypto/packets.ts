@@ -20,8 +20,8 @@ export function createPackets(core: Core): Packets {
 
   return {
     sealPacket(keys, receiverIndex, number, plaintext) {
-      core.writeWithin(frames, plaintext, at.TEXT_CAPACITY - overheadBytes)
       core.writeExactly(at.KEY, keys, KEYS_BYTES)
+      core.writeWithin(frames, plaintext, at.TEXT_CAPACITY - overheadBytes)
       const answer = calls.sealPacket(uint32(receiverIndex), number, plaintext.length)
       assert(answer === status.ok, 'lengths were checked before sealing')
       return copyOut(memory.subarray(at.TEXT, at.TEXT + plaintext.length + overheadBytes))

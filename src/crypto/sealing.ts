@@ -25,16 +25,16 @@ export function createAead(core: Core): Aead {
 
   return {
     aeadSeal(aeadKey, nonce, associated, plaintext) {
-      core.writeWithin(at.TEXT, plaintext, at.TEXT_CAPACITY - TAG_BYTES)
       writeParameters(aeadKey, nonce, associated)
+      core.writeWithin(at.TEXT, plaintext, at.TEXT_CAPACITY - TAG_BYTES)
       const answer = calls.aeadSeal(plaintext.length, associated.length)
       assert(answer === status.ok, 'lengths were checked before sealing')
       return core.take(at.TEXT, plaintext.length + TAG_BYTES)
     },
     aeadOpen(aeadKey, nonce, associated, sealed) {
       if (sealed.length < TAG_BYTES || sealed.length > at.TEXT_CAPACITY) return undefined
-      memory.set(sealed, at.TEXT)
       writeParameters(aeadKey, nonce, associated)
+      memory.set(sealed, at.TEXT)
       if (calls.aeadOpen(sealed.length, associated.length) !== status.ok) return undefined
       return core.takeSecret(at.TEXT, sealed.length - TAG_BYTES)
     },
@@ -84,10 +84,10 @@ export function createSealing(core: Core): Sealing {
   return {
     seal(publicKey, context, plaintext, entropy) {
       if (publicKey.length !== POINT_BYTES) return undefined
-      core.writeWithin(at.TEXT + POINT_BYTES, plaintext, at.TEXT_CAPACITY - SEAL_BYTES)
       memory.set(publicKey, at.POINT)
       core.writeExactly(at.ENTROPY, entropy, ENTROPY_BYTES)
       const mixed = writeContext(context)
+      core.writeWithin(at.TEXT + POINT_BYTES, plaintext, at.TEXT_CAPACITY - SEAL_BYTES)
       const answer = calls.seal(plaintext.length, context.associated.length, mixed)
       if (answer === status.ok) return core.take(at.TEXT, plaintext.length + SEAL_BYTES)
       core.wipe(at.TEXT, POINT_BYTES + plaintext.length)

@@ -38,8 +38,8 @@ export function createSplitting(core: Core, hashing: Hashing): Splitting {
     expectedTokens(request, receiptKeys, verdict, from, count) {
       prepareOwn(preparation, request, from, count)
       if (receiptKeys.length !== KEY_BYTES * copiesOf(request)) throw rangeError('receipt keys', receiptKeys.length)
-      core.memory.set(receiptKeys.subarray(KEY_BYTES * from, KEY_BYTES * (from + count)), core.at.RECEIPT_KEYS)
       core.writeExactly(core.at.KEY, request.requestKey, KEY_BYTES)
+      core.memory.set(receiptKeys.subarray(KEY_BYTES * from, KEY_BYTES * (from + count)), core.at.RECEIPT_KEYS)
       const { personalPartBytes, content } = request
       const answer = core.calls.tokens(from, count, personalPartBytes, content.length, verdictBytes[verdict])
       assert(answer === status.ok, 'lengths were checked before recomputing tokens')

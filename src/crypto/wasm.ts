@@ -1,7 +1,7 @@
 /**
  * The one place that instantiates the WASM core and knows its ABI (assembly/index.ts): calls, addresses, and reading and
- * writing its memory. Whoever writes a secret there calls next, and the call wipes it; secret results are wiped as they
- * are taken. Lengths are checked here, before a call.
+ * writing its memory. Whoever writes a secret there calls next, and the call wipes it; so does a write that is refused.
+ * Secret results are wiped as they are taken. Lengths are checked here, before a call; texts are written last.
  */
 import { assert } from '../base/assert.js'
 import { ProtocolError } from '../base/errors.js'
@@ -137,16 +137,22 @@ export async function instantiate(wasm: Uint8Array | WasmModule): Promise<Core> 
   coreLabels.forEach((name, i) => {
     memory.set(labels[name], at.LABELS + LABEL_STRIDE_BYTES * i)
   })
+  // No call follows that would wipe what was written before.
+  const refusal = (expected: string, bytes: Uint8Array) => {
+    memory.fill(0, at.KEY, at.NONCE)
+    memory.fill(0, at.SECRETS, at.SECRETS + 32 * at.SECRETS_CAPACITY)
+    return lengthError(expected, bytes)
+  }
   return {
     calls: exports as unknown as Calls,
     at,
     memory,
     writeExactly(address, bytes, lengthBytes) {
-      if (bytes.length !== lengthBytes) throw lengthError(`exactly ${lengthBytes}`, bytes)
+      if (bytes.length !== lengthBytes) throw refusal(`exactly ${lengthBytes}`, bytes)
       memory.set(bytes, address)
     },
     writeWithin(address, bytes, capacityBytes) {
-      if (bytes.length > capacityBytes) throw lengthError(`at most ${capacityBytes}`, bytes)
+      if (bytes.length > capacityBytes) throw refusal(`at most ${capacityBytes}`, bytes)
       memory.set(bytes, address)
     },
     take: (address, lengthBytes) => memory.slice(address, address + lengthBytes),

@@ -2,6 +2,8 @@
  * What is particular to the WASM core: arithmetic at its limb bounds, capacities, batches past one call's size, wiped
  * memory, and instances that do not disturb each other.
  */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { concat, key, type Scalar, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
@@ -19,6 +21,7 @@ import { context, flipped, nothing, pair, pieces, window, world } from '../contr
 import { modules, runnableBuilds, wasmBytes } from './builds.js'
 import { createProbes, type Lane, type Limbs, representations } from './probes.js'
 
+const run = promisify(execFile)
 const P = 2n ** 255n - 19n
 const chosen = runnableBuilds[0] as FieldBuild
 
@@ -125,6 +128,26 @@ t.test('a core that cannot run here is not taken', async (t) => {
   const fallen = await createCrypto({ fused: wrong, integer })
   t.equal(fallen.build, 'integer')
   t.match(fallen.buildReason, /self-test|rounds twice/)
+})
+
+t.test('a machine without fused multiply-add computes in integers, in threads as well', async (t) => {
+  // V8 does without the machine's instruction under this flag, which other machines than x64 do not heed.
+  const module = (path: string) => JSON.stringify(new URL(path, import.meta.url).href)
+  const script = `
+    const { loadCrypto, loadModule } = await import(${module('../../src/driver/crypto.js')})
+    const { compile, createWorkerCrypto } = await import(${module('../../src/crypto/create-worker.js')})
+    const { build, buildReason } = await loadCrypto()
+    await createWorkerCrypto(await loadModule())
+    const { readFileSync } = await import('node:fs')
+    const fused = await compile(new Uint8Array(readFileSync(new URL(${module('../../splitcast.fused.wasm')}))))
+    const code = await createWorkerCrypto(fused).then(() => 'taken', (error) => error.code)
+    console.log(JSON.stringify({ build, buildReason, code }))`
+  const { stdout } = await run(process.execPath, ['--no-enable-fma3', '--input-type=module', '--eval', script])
+  const expected =
+    process.arch === 'x64'
+      ? { build: 'integer', buildReason: /rounds twice/, code: 'BUILD_UNAVAILABLE' }
+      : { build: chosen, code: 'taken' }
+  t.match(JSON.parse(stdout), expected)
 })
 
 t.test('every call refuses what is past its capacity', async (t) => {
@@ -286,6 +309,38 @@ t.test('packet protection, points and sealing leave no secret in memory', async 
   sealing.openAny([own, own], { ...under, label: context('copy').label }, sealed)
   secret('request key', sealing.requestKey(own, sealed.slice(0, 32)) ?? nothing)
   t.strictSame(left(), [], 'sealing')
+})
+
+t.test('a length that is refused leaves no secret in memory either', async (t) => {
+  const core = await instantiate(wasmBytes(chosen, 'release'))
+  const [group, sealing, aead] = [createGroup255(core), createSealing(core), createAead(core)]
+  const { secret, left } = watch(core.memory)
+  const error = { code: 'BYTES_LENGTH' }
+  const point = group.publicPoint(group.reduce(random(64)))
+  const [own, short] = [secret('secret', group.reduce(random(64))), random(31) as Scalar]
+  const symmetric = secret('shared secret', key(random(32)))
+  const under = { label: random(12), associated: nothing, symmetric }
+  const text = secret('text', random(100))
+  const entropy = secret('entropy', random(64))
+  const aeadKey = secret('packet key', random(32))
+  const long = new Uint8Array(core.at.TEXT_CAPACITY + 1)
+
+  t.throws(() => sealing.seal(point, { ...under, label: random(11) }, text, entropy), error)
+  t.throws(() => sealing.seal(point, { ...under, associated: long }, text, entropy), error)
+  t.throws(() => sealing.seal(point, under, text, entropy.slice(1)), error)
+  t.throws(() => sealing.seal(point, under, long, entropy), error)
+  t.strictSame(left(), [], 'seal')
+  t.throws(() => sealing.openAny([own, short], under, random(48)), error)
+  t.throws(() => sealing.openAny([own], { ...under, associated: long }, random(48)), error)
+  t.throws(() => group.publicPoints([own, short]), error)
+  t.throws(() => group.addScalars(own, short), error)
+  t.strictSame(left(), [], 'secrets of many')
+  t.throws(() => aead.aeadSeal(aeadKey, random(11), nothing, text), error)
+  t.throws(() => aead.aeadSeal(aeadKey, random(12), long, text), error)
+  t.throws(() => aead.chachaBlock(aeadKey, 0, random(13)), error)
+  t.throws(() => createPackets(core).sealPacket(concat(aeadKey, aeadKey), random(4), 0, long), error)
+  t.throws(() => createPackets(core).sealPacket(aeadKey, random(4), 0, text), error)
+  t.strictSame(left(), [], 'packets')
 })
 
 t.test('slots, split and opening leave no secret in memory', async (t) => {
