@@ -137,7 +137,7 @@ export const limits = {
   /** A device's inbox, until the application acknowledges. */
   inboxMessages: 10_000,
   inboxBytes: 256 * MIB,
-  /** Requests of a device on their way to a first proxy. */
+  /** Messages of a device that are not proven stored. */
   outgoingMessages: 4096,
   outgoingBytes: 256 * MIB,
   /** Points of own copies on their way back. */
@@ -147,8 +147,24 @@ export const limits = {
   firstProxySessions: 64,
   /** Idle time after which a session with a first proxy is closed. */
   firstProxyIdleMs: 30 * SECOND_MS,
-  /** First proxies tried for one message before it has failed. */
+  /** First proxies tried for one request before it has failed. */
   sendTries: 4,
+  /** Rounds of sending, the first included, before a message is given up: a user's, and what a group says to itself. */
+  sendRounds: 4,
+  groupSendRounds: 10,
+  /** After once to twice this time S first asks for receipts; doubled each time. */
+  receiptWaitMs: 1_200,
+  /** How long the first round waits for proof, and a refused recipient for the next; doubled each round, up to the last. */
+  proofMs: 20 * SECOND_MS,
+  refusedPauseMs: 20 * SECOND_MS,
+  lastRoundMs: 10 * MINUTE_MS,
+  /** Requests that a round is split over, and the time over which they spread; doubled each round. */
+  roundRequests: 3,
+  roundSpreadMs: 2 * SECOND_MS,
+  /** Failures in a row from which on a proxy is avoided, and for how long at first and at most. */
+  proxyFailures: 2,
+  avoidMs: 10 * MINUTE_MS,
+  avoidMaxMs: 120 * MINUTE_MS,
   /** How long a command waits for a directory. */
   directoryWaitMs: 10 * SECOND_MS,
   /** How long a message waits for enough proxies to be listed. */

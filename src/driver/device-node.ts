@@ -145,6 +145,8 @@ export class DeviceNode implements Device {
       case 'memberJoined':
         this.changes.notify()
         return
+      case 'progress':
+      case 'outcome':
       case 'transmit':
       case 'persist':
       case 'load':

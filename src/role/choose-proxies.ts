@@ -13,8 +13,10 @@ export interface ProxyWishes {
   readonly day: number
   /** The sender's own proxy. */
   readonly own: NodeId | undefined
-  /** Hex ids of first proxies that failed; taken as P1 only where there is no other choice. */
+  /** Hex ids of proxies that failed; taken as P1 only where there is no other choice. */
   readonly avoid: ReadonlySet<string>
+  /** The same for P2; weighs less. */
+  readonly avoidSecond: ReadonlySet<string>
 }
 
 export type ProxyChoice =
@@ -41,7 +43,9 @@ export function chooseProxies(random: RandomBytes, directory: VerifiedDirectory,
   const fresh = failed.length === 0 ? [...usable] : usable.filter((proxy) => !failed.includes(proxy))
   for (const candidates of [fresh, failed]) {
     for (let first = draw(random, candidates); first !== undefined; first = draw(random, candidates)) {
-      const second = draw(random, partnersOf(first, splitters, places))
+      const partners = partnersOf(first, splitters, places)
+      const good = partners.filter(({ id }) => !wishes.avoidSecond.has(toHex(id)))
+      const second = draw(random, good.length > 0 ? good : partners)
       if (second !== undefined) return { ok: true, first, second, apart }
     }
   }

@@ -22,6 +22,8 @@ export interface DeviceOptions extends RoleContext {
   /** The id of the proxy that runs beside this device, if any: never chosen as P1 or P2. */
   readonly ownProxy?: NodeId
   readonly padding: PaddingMode
+  /** Receipts are first asked for after once to twice this time; by default as limits.ts says. */
+  readonly receiptWaitMs?: number
 }
 
 /** What a user asks; each is answered by one `done` or `failed` with the same reference. */
@@ -43,6 +45,8 @@ export type DeviceCommand =
       readonly group: string
       readonly body: Uint8Array
       readonly padding?: PaddingMode
+      /** When it is answered: once a first proxy has the message, the default, or once all is proven or given up. */
+      readonly until?: 'taken' | 'over'
     }
   /** These inbox messages are the application's now and may be deleted here. */
   | { readonly type: 'acknowledge'; readonly reference: Reference; readonly sequences: readonly number[] }
@@ -73,6 +77,24 @@ export interface UploadReport {
   readonly deliveryBytes: number
 }
 
+/** Why a recipient is not proven to have a message: the server refused the copy, or there is no proof that it has it. */
+export type UnprovenReason = 'refused' | 'noProof'
+
+/** What became of a message, as far as receipts prove it; the sender is not counted. */
+export interface Outcome {
+  readonly messageId: MessageId
+  readonly groupId: GroupId
+  readonly recipients: number
+  /** Of those, the ones whose copy the server is proven to have stored. */
+  readonly stored: number
+  /** The others. */
+  readonly unproven: readonly {
+    readonly id: NodeId
+    readonly name: string | undefined
+    readonly reason: UnprovenReason
+  }[]
+}
+
 export type DeviceResult =
   | { readonly type: 'created'; readonly group: Group }
   /** The invitation was handed to a first proxy. */
@@ -81,8 +103,8 @@ export type DeviceResult =
       readonly type: 'joined'
       readonly groups: readonly { readonly name: string; readonly inviter: NodeId; readonly memberCount: number }[]
     }
-  /** The message was handed to a first proxy. */
-  | { readonly type: 'sent'; readonly report: UploadReport }
+  /** The message was handed to a first proxy; with `outcome`, where that was waited for. */
+  | { readonly type: 'sent'; readonly report: UploadReport; readonly outcome: Outcome | undefined }
   | { readonly type: 'acknowledged' }
 
 /** A verified message, written to the inbox before CS is told. */
@@ -117,6 +139,10 @@ export type DeviceOutput =
   | { readonly type: 'unopened'; readonly waiting: number }
   /** The link to CS came up or was lost, or a newer directory came: see `status`. */
   | { readonly type: 'connection' }
+  /** More recipients of a message are proven to have it. */
+  | { readonly type: 'progress'; readonly reference: Reference | undefined; readonly outcome: Outcome }
+  /** A message is over: proven, or given up after the last try. */
+  | { readonly type: 'outcome'; readonly outcome: Outcome }
   /** Somebody joined a group. */
   | { readonly type: 'memberJoined'; readonly group: string; readonly member: NodeId }
 
@@ -127,7 +153,9 @@ export interface DeviceStatus {
   readonly groups: readonly Group[]
   readonly unopened: number
   readonly inboxMessages: number
+  /** Messages that no first proxy has; and those that one has, and that are not proven stored for all. */
   readonly outgoingMessages: number
+  readonly unprovenMessages: number
   /** Counters of the links by what is at the other end. */
   readonly links: { readonly server: LinkCounters; readonly proxies: LinkCounters }
 }

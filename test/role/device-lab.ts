@@ -5,11 +5,12 @@
 import { type NodeId, nodeId, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { type Millis, slotWindow, utcDay } from '../../src/base/time.js'
-import type { Identity } from '../../src/crypto/crypto.js'
+import type { Identity, Verdict } from '../../src/crypto/crypto.js'
 import { loadCrypto } from '../../src/driver/crypto.js'
 import { newMessageId, sealContent } from '../../src/group/content.js'
 import type { Group, SealingTarget } from '../../src/group/group.js'
 import { nodeIdOf } from '../../src/group/identity.js'
+import { receiptBytes } from '../../src/group/sizes.js'
 import type { PeerAddress, SessionId } from '../../src/link/link.js'
 import type { DeviceBounds } from '../../src/role/device/core.js'
 import { createDevice } from '../../src/role/device/device.js'
@@ -53,7 +54,11 @@ export interface TestProxy {
   readonly address: PeerAddress
   readonly node: VirtualNode<Peer>
   behaviour: 'carries' | 'busy' | 'swallows'
+  /** As P2: whether it makes the copy at this place of a request; what it leaves out gets random bytes for a token. */
+  splits: (place: number) => boolean
   forwards: number
+  /** Requests that it split as P2. */
+  splitRequests: number
 }
 
 export class TestDevice {
@@ -168,6 +173,10 @@ export class Lab {
   directory: (now: Millis) => Uint8Array | undefined = (now) => this.signedDirectory({ issuedAt: now })
   /** Whether the server hands out what stands in mailboxes; what it held back goes out on the next session. */
   delivers = true
+  /** What CS does with a copy for a device. */
+  judges: (id: NodeId) => Verdict = () => 'stored'
+  /** What first proxies have for who asks, by hex ticket. */
+  readonly receipts = new Map<string, Uint8Array>()
   private version = 1
   private number = 1
   private readonly sessions = new Map<string, SessionId>()
@@ -235,8 +244,10 @@ export class Lab {
     const all = [creator, ...others]
     const complete = () => all.every((each) => each.group(name).list.members.size === all.length)
     if (!this.network.runUntil(complete, 60_000)) throw new Error('the lists did not converge')
-    // Until everybody has been introduced, and all of it is written and confirmed.
+    // Until everybody has been introduced, and all of it is written, confirmed and proven.
     this.network.runFor(3_000)
+    const proven = () => all.every(({ node }) => node.machine.status().unprovenMessages === 0)
+    if (!this.network.runUntil(proven, 60_000)) throw new Error('something was not proven')
     return creator.group(name)
   }
 
@@ -283,7 +294,17 @@ export class Lab {
     })
     const keys = createSealingKeys(crypto, random)
     const id = nodeIdOf(crypto, identityKey)
-    const proxy: TestProxy = { id, identity, keys, address, node, behaviour: 'carries', forwards: 0 }
+    const proxy: TestProxy = {
+      id,
+      identity,
+      keys,
+      address,
+      node,
+      behaviour: 'carries',
+      splits: () => true,
+      forwards: 0,
+      splitRequests: 0,
+    }
     node.machine.onMessage = (now, received) => this.atProxy(now, proxy, received)
     return proxy
   }
@@ -308,11 +329,18 @@ export class Lab {
   }
 
   private atProxy(now: Millis, proxy: TestProxy, { session, number, message }: Received): void {
+    const { endpoint } = proxy.node.machine
+    if (message.kind === 'receiptRequest') {
+      const { ticket, tokenBytes } = message.value
+      const tokens = this.receipts.get(toHex(ticket)) ?? random(tokenBytes)
+      endpoint.send(now, session, encodeMessage('receiptReply', { ticket, tokens }))
+      return
+    }
     if (message.kind !== 'forward') throw new Error(`a device said ${message.kind} to a proxy`)
     proxy.forwards++
     if (proxy.behaviour === 'carries') this.carry(now, message.value)
     if (proxy.behaviour !== 'busy') return
-    proxy.node.machine.endpoint.send(now, session, encodeMessage('busy', { message: number }))
+    endpoint.send(now, session, encodeMessage('busy', { message: number }))
   }
 
   /** P2 and CS in one. */
@@ -330,11 +358,18 @@ export class Lab {
     const split = crypto.prepareSplit(opened.request.split, random(32))
     const secret = this.serverKeys.secrets(now).find(({ day }) => day === utcDay(now))?.secret
     if (split === undefined || secret === undefined) throw new Error('a request that can be split today')
+    second.splitRequests++
+    const tokens = random(receiptBytes(message.length))
+    this.receipts.set(toHex(request.ephemeral.subarray(0, 16)), tokens)
     for (let i = 0; i < split.copies; i++) {
       const copy = crypto.openCopies(secret, [slotWindow(now)], [split.split(i, 1)])[0]
       const recipient = copy?.recipients[0]
       if (copy === undefined || recipient === undefined) throw new Error('a copy that opens')
-      this.deliver(nodeId(recipient.slice(0, 8)), copy.payload.slice())
+      if (!second.splits(i)) continue
+      const id = nodeId(recipient.slice(0, 8))
+      const verdict = this.judges(id)
+      tokens.set(crypto.receiptToken(copy.receiptKey, verdict, copy.copy), 4 * i)
+      if (verdict === 'stored') this.deliver(id, copy.payload.slice())
     }
   }
 

@@ -207,6 +207,8 @@ t.test('messages that no key opens', async (t) => {
     lab.network.runFor(1_000)
     lab.delivers = false
     anna.answer({ type: 'invite', group: 'friends', address: ben.address, passphrase })
+    lab.network.runUntil(() => anna.node.machine.status().unprovenMessages === 0, 10_000)
+    lab.network.runFor(100)
     lab.delivers = true
     lab.absence(anna, 0)
     t.equal(anna.node.dropped('MESSAGE_OWN_COPY'), 1)
@@ -351,7 +353,7 @@ t.test('what is damaged on disk is reported, left as it is, and does not stop th
   lab.network.runFor(1_000)
   lab.network.crash(ben.node)
   const damaged = ['group/0011223344556677', 'inbox/0000000000000009', 'inbox/x', 'unopened/0000000000000003']
-  damaged.push('early/0000000000000000', 'outbox/0000000000000001', 'handed/zz', 'own/1/2', 'device/floor')
+  damaged.push('early/0000000000000000', 'sending/0000000000000001', 'handed/zz', 'own/1/2', 'device/floor')
   for (const key of damaged) ben.node.store.set(key, Uint8Array.of(1, 2, 3))
   ben.node.store.set('of somebody else', Uint8Array.of(1))
   ben.outputs.length = 0

@@ -11,7 +11,7 @@ import type { Group } from '../../group/group.js'
 import { readIdentityKey } from '../../group/identity.js'
 import { invitationKeys, passphraseSalt } from '../../group/keys.js'
 import { createGroup, type Invited, inviteMember } from '../../group/membership.js'
-import type { DeviceCommand } from '../device.js'
+import type { DeviceCommand, Outcome, UploadReport } from '../device.js'
 import type { Reference } from '../role.js'
 import type { DeviceCore } from './core.js'
 import { join } from './joining.js'
@@ -143,7 +143,7 @@ export class Commands {
   }
 
   private sendInvitation(now: Millis, command: CommandOf<'invite'>, derived: Uint8Array): void {
-    const { crypto, random, self, accessCode, padding } = this.core.options
+    const { crypto, random, padding } = this.core.options
     const { group, newcomer, body, messageKind } = this.prepareInvitation(now, command)
     const keys = invitationKeys(crypto, derived, command.address.identityKey)
     if (keys === undefined) {
@@ -155,12 +155,12 @@ export class Commands {
       kind: messageKind,
       messageId: newMessageId(random, now),
       body,
-      recipients: [addressee(newcomer), { id: self.id, accessCode }],
       padding,
     }
     const { reference } = command
     const invited = { type: 'invited', newcomer: newcomer.id } as const
-    const outgoing = this.core.outbox.add(draft, { reference, result: () => invited })
+    const waiter = { reference, until: 'taken', result: () => invited } as const
+    const outgoing = this.core.outbox.add(draft, [addressee(newcomer)], waiter)
     this.core.groups.put(group)
     // A confirmation is known only by the invitation on record: that comes first.
     this.core.storage.whenDurable(() => this.sending.enqueue(outgoing))
@@ -191,11 +191,12 @@ export class Commands {
       kind: 'application',
       messageId: newMessageId(random, now),
       body: command.body,
-      recipients: [...group.list.members.values()].map(addressee),
       padding: command.padding ?? padding,
     } as const
-    const { reference } = command
-    this.sending.enqueue(this.core.outbox.add(draft, { reference, result: (report) => ({ type: 'sent', report }) }))
+    const { reference, until = 'taken' } = command
+    const recipients = [...group.list.members.values()].map(addressee)
+    const result = (report: UploadReport, outcome: Outcome | undefined) => ({ type: 'sent', report, outcome }) as const
+    this.sending.enqueue(this.core.outbox.add(draft, recipients, { reference, until, result }))
   }
 
   private acknowledge({ reference, sequences }: CommandOf<'acknowledge'>): void {
@@ -206,8 +207,8 @@ export class Commands {
   private abort(reference: Reference): void {
     this.waiting = this.waiting.filter(({ command }) => command.reference !== reference)
     this.deriving.delete(reference)
-    const outgoing = this.core.outbox.find(reference)
-    if (outgoing !== undefined) this.sending.abort(outgoing)
+    const parcel = this.core.outbox.find(reference)
+    if (parcel !== undefined) this.sending.abort(parcel)
     this.core.replies.failed(reference, 'ABORTED', 'given up; what was sent until then is not unsent')
   }
 

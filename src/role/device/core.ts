@@ -60,6 +60,7 @@ const EARLY: KeptBounds = { messages: limits.earlyMessages, bytes: limits.earlyB
 export function createCore(surroundings: Surroundings, bounds: DeviceBounds): DeviceCore {
   const { say } = surroundings
   const storage = new Storage(say)
+  const { self, accessCode } = surroundings.options
   const groups = new Groups(storage, bounds.groups)
   return {
     ...surroundings,
@@ -70,7 +71,7 @@ export function createCore(surroundings: Surroundings, bounds: DeviceBounds): De
     ownCopies: new OwnCopies(storage, bounds.ownCopies),
     unopened: new Kept(storage, 'unopened/', bounds.unopened ?? UNOPENED),
     early: new Kept(storage, 'early/', bounds.early ?? EARLY),
-    outbox: new Outbox(storage, bounds.outbox),
+    outbox: new Outbox(storage, { id: self.id, accessCode }, bounds.outbox),
     replies: new Replies(say, bounds.commands),
     drop: (code) => say({ type: 'drop', code }),
   }

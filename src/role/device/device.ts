@@ -150,7 +150,8 @@ class DeviceMachine implements DeviceRole {
       groups: groups.all(),
       unopened: unopened.count,
       inboxMessages: inbox.count,
-      outgoingMessages: outbox.count,
+      outgoingMessages: outbox.untaken,
+      unprovenMessages: outbox.count - outbox.untaken,
       links: { server: this.totals.of('server'), proxies: this.totals.of('proxies') },
     }
   }
@@ -316,7 +317,7 @@ class DeviceMachine implements DeviceRole {
     this.drainLinks(now)
     this.core.replies.failAll('CLOSED', 'the device has been stopped')
     this.stopped = true
-    this.sending.proxies.closeAll(now)
+    this.sending.stop(now)
     const { session } = this.serverLink
     if (session !== undefined) this.endpoint.close(now, session, 'goingAway')
   }

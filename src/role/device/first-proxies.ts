@@ -2,7 +2,7 @@
  * Sessions with first proxies: opened when a message needs one, used again while they last, closed after some idle
  * time (PROTOCOL.md section 10). They are anonymous: a device proves no identity to a proxy.
  */
-import { key, toHex } from '../../base/bytes.js'
+import { key, type NodeId, toHex } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
 import { type RandomBytes, randomBelow } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
@@ -11,6 +11,7 @@ import type { CloseReason } from '../../wire/frame.js'
 import type { ListedProxy } from '../server-link.js'
 
 interface FirstProxy {
+  readonly proxy: NodeId
   /** Hex id. */
   readonly id: string
   readonly session: SessionId
@@ -38,19 +39,24 @@ export class FirstProxies {
     if (this.byId.size >= limits.firstProxySessions) this.closeLongestIdle(now)
     const address = proxy.addresses[randomBelow(this.random, proxy.addresses.length)] as PeerAddress
     const session = this.endpoint.connect(now, key(proxy.linkKey), address)
-    const opened = { id, session, underWay: 0, usedAt: now }
+    const opened = { proxy: proxy.id, id, session, underWay: 0, usedAt: now }
     this.byId.set(id, opened)
     this.bySession.set(session, opened)
     return session
   }
 
-  owns(session: SessionId): boolean {
-    return this.bySession.has(session)
+  /** Says something to the proxy that nothing is kept for; the session, or `undefined` where that has no room. */
+  say(now: Millis, proxy: ListedProxy, message: Uint8Array): SessionId | undefined {
+    const session = this.session(now, proxy)
+    const said = this.endpoint.send(now, session, message)
+    const open = this.bySession.get(session)
+    if (open !== undefined) open.usedAt = now
+    return said === undefined ? undefined : session
   }
 
-  /** Hex id of the proxy at the other end. */
-  idOf(session: SessionId): string | undefined {
-    return this.bySession.get(session)?.id
+  /** Who is at the other end. */
+  idOf(session: SessionId): NodeId | undefined {
+    return this.bySession.get(session)?.proxy
   }
 
   begin(now: Millis, session: SessionId): void {

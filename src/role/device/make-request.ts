@@ -2,7 +2,6 @@
  * From a message and a choice of proxies to the bytes for P1: content sealed for its readers, request sealed for P2,
  * forward for P1 (PROTOCOL.md sections 3 to 6). Each try of a message makes all of it anew: fresh keys, fresh slots.
  */
-import { wipe } from '../../base/bytes.js'
 import { type Millis, slotWindow, utcDay } from '../../base/time.js'
 import { sealContent } from '../../group/content.js'
 import { contentPadding } from '../../group/padding.js'
@@ -11,6 +10,7 @@ import { encodeMessage } from '../../wire/message.js'
 import type { ListedProxy, VerifiedDirectory } from '../server-link.js'
 import type { DeviceCore } from './core.js'
 import type { Draft } from './outbox.js'
+import type { Addressee } from './records.js'
 
 export interface MadeRequest {
   /** The link message for P1. */
@@ -26,6 +26,7 @@ export function makeRequest(
   core: DeviceCore,
   now: Millis,
   draft: Draft,
+  recipients: readonly Addressee[],
   second: ListedProxy,
   directory: VerifiedDirectory,
 ): MadeRequest | undefined {
@@ -35,7 +36,7 @@ export function makeRequest(
   const splitterKey = second.sealingKeys.get(day)
   const group = core.groups.byId(draft.groupId)
   if (serverKey === undefined || splitterKey === undefined || group === undefined) return undefined
-  const { messageId, kind, body, recipients, padding, invitation } = draft
+  const { messageId, kind, body, padding, invitation } = draft
   const contentPaddingBytes = contentPadding(padding, body.length)
   const content = sealContent(crypto, random, {
     identity: self.identity,
@@ -60,8 +61,6 @@ export function makeRequest(
     mode: padding,
   })
   if (assembled === undefined) return undefined
-  // This version asks for no receipts, so nothing needs these keys once the request is made.
-  wipe(assembled.receipts.request.requestKey, assembled.receipts.receiptKeys)
   const forward = encodeMessage('forward', {
     nextHop: second.id,
     extension: NO_EXTENSION,

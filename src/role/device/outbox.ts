@@ -1,14 +1,14 @@
 /**
- * Messages on their way to a first proxy. What a group says to itself (confirmations, introductions) also stands on disk
- * until a first proxy has it, so that no crash leaves a group half told (PROTOCOL.md section 8). Count and bytes are bounded.
+ * Messages on their way, each held from the moment it is to be sent until every recipient is proven to have it or it is given
+ * up (PROTOCOL.md section 7.1). All stand on disk meanwhile, so that no crash loses one. Count and bytes are bounded.
  */
-import type { GroupId, MessageId } from '../../base/bytes.js'
+import { concat, equal, type GroupId, type MessageId, point, key as secretKey, toHex } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { Millis } from '../../base/time.js'
 import type { PaddingMode, SealingTarget } from '../../group/group.js'
 import type { ContentKind } from '../../wire/content.js'
-import type { DeviceResult, UploadReport } from '../device.js'
+import type { DeviceResult, Outcome, UnprovenReason, UploadReport } from '../device.js'
 import type { Reference } from '../role.js'
 import { type Addressee, keys, numberIn, outboxRecord } from './records.js'
 import type { Storage } from './storage.js'
@@ -21,16 +21,45 @@ export interface Draft {
   readonly kind: ContentKind
   readonly messageId: MessageId
   readonly body: Uint8Array
-  /** The sender among them. */
-  readonly recipients: readonly Addressee[]
   readonly padding: PaddingMode
 }
 
-export interface Outgoing extends Draft {
-  /** Whom to tell; nobody waits for what a group says to itself. */
-  readonly command?: { readonly reference: Reference; readonly result: (report: UploadReport) => DeviceResult }
+/** Who waits for a message, and for what of it: that a first proxy has it, or that all is proven or given up. */
+export interface Waiter {
+  readonly reference: Reference
+  readonly until: 'taken' | 'over'
+  readonly result: (report: UploadReport, outcome: Outcome | undefined) => DeviceResult
+}
+
+export interface OpenRecipient extends Addressee {
+  /** What is known of it so far. */
+  reason: UnprovenReason
+}
+
+/** A message that is held. */
+export interface Parcel extends Draft {
   /** Where it stands on disk. */
-  readonly key?: string
+  readonly key: string
+  /** Nobody waits for it from the beginning: it pauses where a user's message would fail. */
+  readonly patient: boolean
+  waiter: Waiter | undefined
+  /** Recipients in the beginning, the sender not counted; those that are not proven to have it, by hex id. */
+  readonly others: number
+  readonly open: Map<string, OpenRecipient>
+  /** What it cost, once a first proxy has it. */
+  report: UploadReport | undefined
+  round: number
+  /** Requests of this round that are not over. */
+  underWay: number
+  /** Hex ids of proxies by which it went without proof. */
+  readonly avoid: Set<string>
+}
+
+/** One request for some recipients of a message, on its way to a first proxy. */
+export interface Outgoing {
+  readonly parcel: Parcel
+  /** The sender among them. */
+  readonly recipients: readonly Addressee[]
   /** First proxies that were tried since the last pause; hex ids of those that failed. */
   tries: number
   readonly failed: Set<string>
@@ -44,18 +73,25 @@ export interface OutboxBounds {
   readonly bytes: number
 }
 
+const POINT_BYTES = 32
+const NOTHING = new Uint8Array(0)
+
 export class Outbox {
   private readonly storage: Storage
+  private readonly self: Addressee
   private readonly bounds: OutboxBounds
-  private readonly held = new Set<Outgoing>()
+  private readonly held = new Set<Parcel>()
   private heldBytes = 0
   private nextNumber = 0
 
+  /** `self` is the sender. */
   constructor(
     storage: Storage,
+    self: Addressee,
     bounds: OutboxBounds = { messages: limits.outgoingMessages, bytes: limits.outgoingBytes },
   ) {
     this.storage = storage
+    this.self = self
     this.bounds = bounds
   }
 
@@ -65,11 +101,21 @@ export class Outbox {
     if (number !== undefined) this.nextNumber = Math.max(this.nextNumber, number + 1)
     const parsed = outboxRecord.parse(value.slice())
     if (number === undefined || !parsed.ok) return undefined
-    return this.hold({ ...fresh({ ...parsed.value, padding }), key })
+    const { groupId, kind, messageId, others, open, target, body } = parsed.value
+    const invitation = targetOf(target)
+    const draft = { groupId, kind, messageId, body, padding, ...(invitation && { invitation }) }
+    return this.hold(draft, open, { key, patient: true, others, waiter: undefined })
   }
 
   get count(): number {
     return this.held.size
+  }
+
+  /** Messages that no first proxy has. */
+  get untaken(): number {
+    let count = 0
+    for (const { report } of this.held) if (report === undefined) count++
+    return count
   }
 
   /** Whether there is room for what a group says to itself; one answer to one message may pass the bound by a little. */
@@ -77,56 +123,97 @@ export class Outbox {
     return this.held.size < this.bounds.messages && this.heldBytes < this.bounds.bytes
   }
 
-  /** For a user's message. Throws `SEND_QUEUE_FULL`. */
-  add(draft: Draft, command: NonNullable<Outgoing['command']>): Outgoing {
+  /** For a user's message: its first request. Throws `SEND_QUEUE_FULL`. */
+  add(draft: Draft, recipients: readonly Addressee[], waiter: Waiter): Outgoing {
     const { messages, bytes } = this.bounds
-    if (this.held.size >= messages || this.heldBytes + sizeBytes(draft) > bytes) {
-      throw new ProtocolError('SEND_QUEUE_FULL', 'too much is waiting to be sent; try again when some of it has left')
+    const others = this.without(recipients)
+    if (this.held.size >= messages || this.heldBytes + sizeBytes(draft, others.length) > bytes) {
+      throw new ProtocolError(
+        'SEND_QUEUE_FULL',
+        'too much is waiting to be sent; try again when some of it has arrived',
+      )
     }
-    return this.hold({ ...fresh(draft), command })
+    return this.store(draft, others, waiter)
   }
 
-  /** For what a group says to itself: stands on disk with the change that made it. */
-  addStored(draft: Draft): Outgoing {
-    const key = keys.outbox(this.nextNumber++)
-    this.storage.put(key, outboxRecord.encode(draft))
-    return this.hold({ ...fresh(draft), key })
+  /** For what a group says to itself: its first request. */
+  addPatient(draft: Draft, recipients: readonly Addressee[]): Outgoing {
+    return this.store(draft, this.without(recipients), undefined)
   }
 
-  remove(outgoing: Outgoing): void {
-    if (!this.held.delete(outgoing)) return
-    this.heldBytes -= sizeBytes(outgoing)
-    if (outgoing.key !== undefined) this.storage.delete(outgoing.key)
+  /** A request for some of the recipients that are open, and the sender, not to be tried before a moment. */
+  requestFor(parcel: Parcel, recipients: Iterable<Addressee>, notBefore: Millis): Outgoing {
+    const failed = new Set(parcel.avoid)
+    return { parcel, recipients: [...recipients, this.self], tries: 0, failed, pauses: 0, notBefore }
   }
 
-  /** Takes back one that was removed because a first proxy had it, and that proxy then refused it. */
-  takeBack(outgoing: Outgoing): void {
-    if (outgoing.key !== undefined) this.storage.put(outgoing.key, outboxRecord.encode(outgoing))
-    this.hold(outgoing)
+  /** Writes down who is left. */
+  update(parcel: Parcel): void {
+    this.storage.put(parcel.key, encode(parcel))
   }
 
-  find(reference: Reference): Outgoing | undefined {
-    for (const each of this.held) if (each.command?.reference === reference) return each
+  remove(parcel: Parcel): void {
+    if (!this.held.delete(parcel)) return
+    this.heldBytes -= sizeBytes(parcel, parcel.others)
+    this.storage.delete(parcel.key)
+  }
+
+  find(reference: Reference): Parcel | undefined {
+    for (const each of this.held) if (each.waiter?.reference === reference) return each
     return undefined
   }
 
-  has(outgoing: Outgoing): boolean {
-    return this.held.has(outgoing)
+  has(parcel: Parcel): boolean {
+    return this.held.has(parcel)
   }
 
-  private hold(outgoing: Outgoing): Outgoing {
-    this.held.add(outgoing)
-    this.heldBytes += sizeBytes(outgoing)
+  /** The sender's own copy is part of each request, and nobody waits for proof of it. */
+  private without(recipients: readonly Addressee[]): Addressee[] {
+    return recipients.filter(({ id }) => !equal(id, this.self.id))
+  }
+
+  private store(draft: Draft, others: readonly Addressee[], waiter: Waiter | undefined): Outgoing {
+    const key = keys.outbox(this.nextNumber++)
+    const patient = waiter === undefined
+    const outgoing = this.hold(draft, others, { key, patient, others: others.length, waiter })
+    this.update(outgoing.parcel)
     return outgoing
   }
+
+  private hold(
+    draft: Draft,
+    open: readonly Addressee[],
+    rest: Pick<Parcel, 'key' | 'patient' | 'others' | 'waiter'>,
+  ): Outgoing {
+    const parcel: Parcel = {
+      ...draft,
+      ...rest,
+      open: new Map(open.map((each) => [toHex(each.id), { ...each, reason: 'noProof' }])),
+      report: undefined,
+      round: 0,
+      underWay: 1,
+      avoid: new Set(),
+    }
+    this.held.add(parcel)
+    this.heldBytes += sizeBytes(parcel, parcel.others)
+    return this.requestFor(parcel, parcel.open.values(), 0)
+  }
 }
 
-function fresh(draft: Draft): Outgoing {
-  return { ...draft, tries: 0, failed: new Set(), pauses: 0, notBefore: 0 }
+function encode(parcel: Parcel): Uint8Array {
+  const { invitation, open } = parcel
+  const target = invitation === undefined ? NOTHING : concat(invitation.publicPoint, invitation.symmetric)
+  return outboxRecord.encode({ ...parcel, target, open: [...open.values()] })
 }
 
-const ADDRESSEE_BYTES = 10
+function targetOf(target: Uint8Array): SealingTarget | undefined {
+  if (target.length === 0) return undefined
+  return { publicPoint: point(target.subarray(0, POINT_BYTES)), symmetric: secretKey(target.subarray(POINT_BYTES)) }
+}
 
-function sizeBytes({ body, recipients }: Draft): number {
-  return body.length + ADDRESSEE_BYTES * recipients.length
+/** A recipient as it stands here, and with it the key and the tokens by which its receipt is checked. */
+const RECIPIENT_BYTES = 64
+
+function sizeBytes({ body }: Draft, recipients: number): number {
+  return body.length + RECIPIENT_BYTES * recipients
 }

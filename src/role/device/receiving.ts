@@ -78,15 +78,9 @@ export class Receiving {
 
   /** Puts what a group says to itself into the outbox, with the next write. */
   store(now: Millis, group: Group, { kind, body, recipients }: GroupSend): Outgoing {
-    const { random, self, accessCode, padding } = this.core.options
-    return this.core.outbox.addStored({
-      groupId: group.id,
-      kind,
-      messageId: newMessageId(random, now),
-      body,
-      recipients: [...recipients.map(addressee), { id: self.id, accessCode }],
-      padding,
-    })
+    const { random, padding } = this.core.options
+    const draft = { groupId: group.id, kind, messageId: newMessageId(random, now), body, padding }
+    return this.core.outbox.addPatient(draft, recipients.map(addressee))
   }
 
   /** Whether the payload has been dealt with, or stays at CS. */

@@ -20,17 +20,21 @@ export const inboxRecord = format('inbox record', 'A message until the applicati
 ])
 export type InboxRecord = FormatValue<typeof inboxRecord>
 
+const TARGET_BYTES = 64
+
 const addressee = format('addressee', 'A recipient.', [
   ['id', bytes(8, nodeId), 'of the device'],
   ['accessCode', bytes(2), 'of the device'],
 ])
 export type Addressee = FormatValue<typeof addressee>
 
-export const outboxRecord = format('outbox record', 'What a group says to itself, until a first proxy has it.', [
+export const outboxRecord = format('outbox record', 'A message until every recipient is proven to have it.', [
   ['groupId', bytes(8, groupId), 'of the group'],
   ['kind', choice(contentKinds), 'of the content'],
   ['messageId', bytes(8, messageId), 'of the message'],
-  ['recipients', list(addressee, 2, limits.copies), 'the sender among them'],
+  ['others', unsigned(2, { max: limits.copies }), 'recipients in the beginning, the sender not counted'],
+  ['open', list(addressee, 2, limits.copies), 'those that are not proven to have it'],
+  ['target', counted(1, TARGET_BYTES), 'of an invitation, what it is sealed for: point and symmetric key'],
   ['body', rest(limits.messageBytes), 'of the content'],
 ])
 
@@ -50,7 +54,7 @@ export const keys = {
   directory: 'directory',
   group: (id: GroupId) => `group/${toHex(id)}`,
   inbox: (sequence: number) => `inbox/${padded(sequence)}`,
-  outbox: (number: number) => `outbox/${padded(number)}`,
+  outbox: (number: number) => `sending/${padded(number)}`,
   /** The message id comes first, so the entries stand in the order of time. */
   handed: (message: MessageId, group: GroupId, sender: NodeId) =>
     `handed/${toHex(message)}${toHex(group)}${toHex(sender)}`,

@@ -63,7 +63,7 @@ export class Restore {
         return unopened.restore(key, value)
       case 'early':
         return early.restore(key, value)
-      case 'outbox':
+      case 'sending':
         return this.outbox(key, value)
       default:
         return true

@@ -1,7 +1,7 @@
 /**
- * Brings outgoing messages to a first proxy: chooses P1 and P2, makes the request, sends it, and where P1 fails or is busy
- * tries others with fresh keys (PROTOCOL.md sections 4, 5 and 9). A user's message fails after a few tries; what a group says
- * to itself pauses and goes on, until it would be too old to be accepted.
+ * Brings requests to a first proxy: chooses P1 and P2, makes the request, sends it, and where P1 fails or is busy tries others
+ * with fresh keys (PROTOCOL.md sections 4, 5 and 9); what becomes of it from there is custody's. A user's message that no first
+ * proxy takes fails after a few tries; what nobody waits for pauses and goes on, until it would be too old to be accepted.
  */
 import { toHex } from '../../base/bytes.js'
 import { type ErrorCode, ProtocolError } from '../../base/errors.js'
@@ -10,12 +10,14 @@ import { earliest, type Millis, utcDay } from '../../base/time.js'
 import { messageTime } from '../../group/content.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
 import { parseMessage } from '../../wire/message.js'
-import { chooseProxies, type ProxyChoice } from '../choose-proxies.js'
 import type { VerifiedDirectory } from '../server-link.js'
 import type { DeviceCore } from './core.js'
+import { Custody, discard } from './custody.js'
 import { FirstProxies } from './first-proxies.js'
 import { makeRequest } from './make-request.js'
-import type { Outgoing } from './outbox.js'
+import type { Outgoing, Parcel } from './outbox.js'
+import type { Route } from './receipts.js'
+import { Routes, tooFew } from './routes.js'
 import { type SentMessage, uploadReport } from './upload.js'
 
 /** P1 may acknowledge a message and refuse it a moment later. */
@@ -29,6 +31,7 @@ const LAST_PAUSE_MS = 600_000
 interface UnderWay {
   readonly outgoing: Outgoing
   readonly session: SessionId
+  readonly route: Route
   readonly sent: SentMessage
 }
 
@@ -47,12 +50,15 @@ export class Sending {
   /** By session and message number. */
   private readonly underWay = new Map<string, UnderWay>()
   private readonly accepted = new Map<string, Accepted>()
-  private saidOneNetwork = false
+  private readonly routes: Routes
+  private readonly custody: Custody
 
   constructor(core: DeviceCore, endpoint: LinkEndpoint) {
     this.core = core
     this.endpoint = endpoint
     this.proxies = new FirstProxies(endpoint, core.options.random)
+    this.routes = new Routes(core)
+    this.custody = new Custody(core, this.proxies, this.routes, (outgoing) => this.paused.add(outgoing))
   }
 
   /** Takes what stands in the outbox. */
@@ -73,7 +79,7 @@ export class Sending {
       const outgoing = this.ready.shift()
       if (outgoing === undefined) return tried
       // One that was given up in the meantime is passed over.
-      if (!this.core.outbox.has(outgoing)) continue
+      if (!this.core.outbox.has(outgoing.parcel)) continue
       if (!this.attempt(now, outgoing)) {
         this.ready.unshift(outgoing)
         return tried
@@ -83,10 +89,16 @@ export class Sending {
     return tried
   }
 
-  abort(outgoing: Outgoing): void {
-    this.core.outbox.remove(outgoing)
-    this.ready = this.ready.filter((each) => each !== outgoing)
-    this.paused.delete(outgoing)
+  /** Nobody waits any more. What a first proxy has already is seen through all the same: it is not unsent. */
+  abort(parcel: Parcel): void {
+    parcel.waiter = undefined
+    if (parcel.report === undefined) this.custody.abandon(parcel)
+  }
+
+  stop(now: Millis): void {
+    this.custody.stop()
+    for (const { sent } of this.underWay.values()) discard(sent.assembled.receipts)
+    this.proxies.closeAll(now)
   }
 
   /** Offers an output of the endpoint that concerns a session with a first proxy. */
@@ -113,6 +125,7 @@ export class Sending {
   }
 
   timeout(now: Millis): void {
+    this.custody.timeout(now)
     for (const outgoing of [...this.paused]) {
       if (outgoing.notBefore > now) continue
       this.paused.delete(outgoing)
@@ -123,7 +136,7 @@ export class Sending {
   }
 
   deadline(): Millis | undefined {
-    let due = this.proxies.deadline()
+    let due = earliest(this.proxies.deadline(), this.custody.deadline())
     for (const { notBefore } of this.paused) due = earliest(due, notBefore)
     // In the order they were accepted, so the first is the first to be forgotten.
     return earliest(due, this.accepted.values().next().value?.until)
@@ -136,10 +149,10 @@ export class Sending {
       this.postpone(now, outgoing, 'DIRECTORY_MISSING', 'there is no directory that holds today; is the server up?')
       return true
     }
-    const choice = this.choose(now, outgoing, directory)
+    const choice = this.routes.choose(now, outgoing, directory)
     if (!choice.ok) {
       // Where a whole network has just been started, its proxies are about to be listed.
-      if (now < messageTime(outgoing.messageId) + limits.proxiesWaitMs) this.pause(outgoing, now + LOOK_AGAIN_MS)
+      if (now < messageTime(outgoing.parcel.messageId) + limits.proxiesWaitMs) this.pause(outgoing, now + LOOK_AGAIN_MS)
       else this.postpone(now, outgoing, 'PROXIES_TOO_FEW', tooFew(choice))
       return true
     }
@@ -149,43 +162,28 @@ export class Sending {
       this.send(now, outgoing, choice, directory, session)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.giveUp(outgoing, error.code, error.message)
+      this.giveUp(now, outgoing, error.code, error.message)
     }
     return true
   }
 
-  private choose(now: Millis, { failed }: Outgoing, directory: VerifiedDirectory): ProxyChoice {
-    const { random, ownProxy } = this.core.options
-    const choice = chooseProxies(random, directory, { day: utcDay(now), own: ownProxy, avoid: failed })
-    if (choice.ok && choice.apart === 'address' && !this.saidOneNetwork) {
-      this.saidOneNetwork = true
-      const event = 'all proxies are in one network: whoever watches it sees first and second proxy'
-      this.core.say({ type: 'notice', level: 'warn', event, detail: { proxies: directory.proxies.size } })
-    }
-    return choice
-  }
-
-  private send(
-    now: Millis,
-    outgoing: Outgoing,
-    { second }: Extract<ProxyChoice, { ok: true }>,
-    directory: VerifiedDirectory,
-    session: SessionId,
-  ): void {
-    const made = makeRequest(this.core, now, outgoing, second, directory)
+  private send(now: Millis, outgoing: Outgoing, route: Route, directory: VerifiedDirectory, session: SessionId): void {
+    const { parcel, recipients } = outgoing
+    const made = makeRequest(this.core, now, parcel, recipients, route.second, directory)
     if (made === undefined) {
       this.failed(now, outgoing, session)
       return
     }
     const { forward, assembled, contentPaddingBytes } = made
     // Known before it leaves: the copy cannot come back earlier than this.
-    this.core.ownCopies.add(now, assembled.ownPoint, outgoing.invitation !== undefined)
+    this.core.ownCopies.add(now, assembled.ownPoint, parcel.invitation !== undefined)
     const number = this.endpoint.send(now, session, forward)
     if (number === undefined) {
+      discard(assembled.receipts)
       this.failed(now, outgoing, session)
       return
     }
-    const { messageId, body } = outgoing
+    const { messageId, body } = parcel
     const sent = {
       messageId,
       bodyBytes: body.length,
@@ -194,50 +192,59 @@ export class Sending {
       forwardBytes: forward.length,
       number,
     }
-    this.underWay.set(keyOf(session, number), { outgoing, session, sent })
+    this.underWay.set(keyOf(session, number), { outgoing, session, route, sent })
     this.proxies.begin(now, session)
   }
 
   private delivered(now: Millis, { session, number, cost }: Extract<LinkOutput, { type: 'delivered' }>): void {
     const arrived = this.take(now, session, number)
     if (arrived === undefined) return
-    const { outgoing, sent } = arrived
-    if (!this.core.outbox.has(outgoing)) return
-    this.core.outbox.remove(outgoing)
+    const { outgoing, route, sent } = arrived
+    const { receipts, message } = sent.assembled
+    if (!this.core.outbox.has(outgoing.parcel)) {
+      discard(receipts)
+      return
+    }
     this.accepted.set(keyOf(session, number), { outgoing, session, until: now + BUSY_WITHIN_MS })
     const oldest = this.accepted.keys().next().value
     if (this.accepted.size > ACCEPTED_REMEMBERED && oldest !== undefined) this.accepted.delete(oldest)
-    const { command } = outgoing
-    if (command !== undefined) this.core.replies.done(command.reference, command.result(uploadReport(sent, cost)))
+    this.custody.report(outgoing.parcel, uploadReport(sent, cost))
+    this.custody.taken(now, outgoing, route, receipts, message.length)
   }
 
   private closed(now: Millis, session: SessionId): void {
     const lost = [...this.underWay.values()].filter((each) => each.session === session)
     for (const { outgoing, sent } of lost) {
       this.underWay.delete(keyOf(session, sent.number))
+      discard(sent.assembled.receipts)
       this.failed(now, outgoing, session)
     }
     for (const [key, each] of this.accepted) if (each.session === session) this.accepted.delete(key)
     this.proxies.forget(session)
+    this.custody.closed(now, session)
   }
 
   private received(now: Millis, session: SessionId, message: Uint8Array): void {
     const parsed = parseMessage(message, this.core.options.observe)
     if (!parsed.ok) this.core.drop(parsed.code)
     else if (parsed.value.kind === 'busy') this.refused(now, session, parsed.value.value.message)
-    else this.core.drop('ROLE_UNEXPECTED')
+    else if (parsed.value.kind === 'receiptReply') {
+      const { ticket, tokens } = parsed.value.value
+      if (!this.custody.reply(ticket, tokens)) this.core.drop('RECEIPT_UNEXPECTED')
+    } else this.core.drop('ROLE_UNEXPECTED')
   }
 
   private refused(now: Millis, session: SessionId, number: MessageNumber): void {
     const waiting = this.take(now, session, number)
     if (waiting !== undefined) {
+      discard(waiting.sent.assembled.receipts)
       this.failed(now, waiting.outgoing, session)
       return
     }
     const accepted = this.accepted.get(keyOf(session, number))
     if (accepted === undefined) return
     this.accepted.delete(keyOf(session, number))
-    this.core.outbox.takeBack(accepted.outgoing)
+    this.custody.untaken(accepted.outgoing)
     this.failed(now, accepted.outgoing, session)
   }
 
@@ -252,10 +259,11 @@ export class Sending {
 
   /** One try failed: on to other proxies, or a pause, or the end. */
   private failed(now: Millis, outgoing: Outgoing, session: SessionId): void {
-    if (!this.core.outbox.has(outgoing)) return
+    if (!this.core.outbox.has(outgoing.parcel)) return
     outgoing.tries++
     const proxy = this.proxies.idOf(session)
-    if (proxy !== undefined) outgoing.failed.add(proxy)
+    if (proxy !== undefined) outgoing.failed.add(toHex(proxy))
+    if (proxy !== undefined) this.routes.failed(now, proxy)
     if (outgoing.tries < limits.sendTries) this.enqueue(outgoing)
     else {
       const message = `no first proxy took the message in ${outgoing.tries} tries; check the network, then send it again`
@@ -263,10 +271,12 @@ export class Sending {
     }
   }
 
-  /** A user is told at once; what a group says to itself waits for better times. */
+  /** A user is told at once; what nobody waits for waits for better times, and what is in a later round is told of at its end. */
   private postpone(now: Millis, outgoing: Outgoing, code: ErrorCode, message: string): void {
-    if (outgoing.key === undefined || messageTime(outgoing.messageId) + limits.messageLifeMs <= now) {
-      this.giveUp(outgoing, code, message)
+    const { parcel } = outgoing
+    const tooOld = messageTime(parcel.messageId) + limits.messageLifeMs <= now
+    if (!parcel.patient || tooOld) {
+      this.giveUp(now, outgoing, code, message)
       return
     }
     this.pause(outgoing, now + Math.min(FIRST_PAUSE_MS * 2 ** outgoing.pauses, LAST_PAUSE_MS))
@@ -280,14 +290,19 @@ export class Sending {
     this.paused.add(outgoing)
   }
 
-  private giveUp(outgoing: Outgoing, code: ErrorCode, message: string): void {
-    this.core.outbox.remove(outgoing)
-    const reference = outgoing.command?.reference
+  private giveUp(now: Millis, outgoing: Outgoing, code: ErrorCode, message: string): void {
+    const { parcel } = outgoing
+    if (parcel.report !== undefined) {
+      this.custody.lost(now, outgoing)
+      return
+    }
+    this.custody.abandon(parcel)
+    const reference = parcel.waiter?.reference
     if (reference !== undefined && this.core.replies.isOpen(reference)) {
       this.core.replies.failed(reference, code, message)
       return
     }
-    const detail = { code, kind: outgoing.kind, messageId: toHex(outgoing.messageId) }
+    const detail = { code, kind: parcel.kind, messageId: toHex(parcel.messageId) }
     this.core.say({ type: 'notice', level: 'warn', event: 'a message could not be sent', detail })
   }
 
@@ -299,12 +314,4 @@ export class Sending {
 
 function keyOf(session: SessionId, number: MessageNumber): string {
   return `${session}/${number}`
-}
-
-function tooFew({ usable }: Extract<ProxyChoice, { ok: false }>): string {
-  // No two fit each other, so of those there are one is as good as all of them.
-  return (
-    "two proxies at different addresses, and in different networks where there are several, are needed besides this node's own; " +
-    `the directory lists ${Math.min(usable, 1)} that would do: start more proxies`
-  )
 }

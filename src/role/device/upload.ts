@@ -16,7 +16,7 @@ export interface SentMessage {
   readonly messageId: MessageId
   readonly bodyBytes: number
   readonly contentPaddingBytes: number
-  readonly assembled: Pick<AssembledRequest, 'slots' | 'contentBytes' | 'requestPaddingBytes'>
+  readonly assembled: AssembledRequest
   /** Bytes of the link message to P1, the request in its forward. */
   readonly forwardBytes: number
   /** Its number on the link. */
