@@ -14,9 +14,12 @@ import { columns } from './text.js'
 const CONTENTS = [320, 1144]
 const WORKERS = [0, 1, 2]
 const MEMBERS = 64
+const QUICK_MEMBERS = 16
 const BODY_BYTES = 200
 const MEAN_WAIT_MS = 50
 const WARM_UP_MESSAGES = 4
+const ROUNDS = { warmUps: 3, rounds: 5, requests: 48 }
+const QUICK_ROUNDS = { warmUps: 1, rounds: 2, requests: 16 }
 
 interface AloneRow extends ThroughputRow, Omit<Alone, 'cpuUs' | 'wallUs'>, Partial<Allocation> {
   readonly contentBytes: number
@@ -35,12 +38,13 @@ export async function throughput({ quick }: BenchOptions): Promise<BenchReport> 
   const alone: AloneRow[] = []
   const roles: RoleRow[] = []
   for (const workers of quick ? [0] : WORKERS) {
-    for (const contentBytes of quick ? CONTENTS.slice(0, 1) : CONTENTS) {
-      const options = { contentBytes, rounds: quick ? 2 : 5, workers }
+    // What a copy costs follows from its length without threads as with them.
+    for (const contentBytes of quick || workers > 0 ? CONTENTS.slice(0, 1) : CONTENTS) {
+      const options = { contentBytes, workers, ...(quick ? QUICK_ROUNDS : ROUNDS) }
       const measured = aloneRow(contentBytes, workers, await splitterAlone(options))
       alone.push(quick || workers > 0 ? measured : { ...measured, ...(await allocation(options)) })
     }
-    roles.push(...(await endToEnd(quick ? 6 : 60, workers)))
+    roles.push(...(await endToEnd(quick ? QUICK_MEMBERS : MEMBERS, quick ? 6 : 60, workers)))
   }
   const memory = quick ? undefined : await splitMemory(4096, CONTENTS[1] as number)
   const text = [aloneText(alone), rolesText(roles), ...(memory === undefined ? [] : [memoryText(memory)])]
@@ -57,12 +61,12 @@ function aloneRow(contentBytes: number, workers: number, { cpuUs, wallUs, ...mea
   }
 }
 
-function endToEnd(messages: number, workers: number): Promise<RoleRow[]> {
+function endToEnd(members: number, messages: number, workers: number): Promise<RoleRow[]> {
   return withProcesses(async (processes) => {
-    const size = { members: MEMBERS, receivers: 1 }
+    const size = { members, receivers: 1 }
     const waits = { meanWaitMs: MEAN_WAIT_MS, meanForwardWaitMs: 0 }
     const network = await openNetwork(await loadCrypto(), processes, { ...size, ...waits, workers })
-    const load = { bodyBytes: BODY_BYTES, gapMs: 0, others: MEMBERS - 1 }
+    const load = { bodyBytes: BODY_BYTES, gapMs: 0, others: members - 1 }
     await carry(network, { ...load, messages: WARM_UP_MESSAGES })
     const before = await metersOf(network)
     const { sent, delivered } = await carry(network, { ...load, messages })
@@ -71,7 +75,7 @@ function endToEnd(messages: number, workers: number): Promise<RoleRow[]> {
     const wallMs = lastMs - sent.reduce((first, { at }) => Math.min(first, at), lastMs)
     const common = { workers, copiesPerSecond: (delivered.length * 1000) / wallMs }
     return (Object.keys(after) as RoleName[]).map((role) => ({
-      ...{ role: `end to end: ${role}`, ...common, members: MEMBERS, bodyBytes: BODY_BYTES },
+      ...{ role: `end to end: ${role}`, ...common, members, bodyBytes: BODY_BYTES },
       usPerCopyCpu: (after[role].cpuUs - before[role].cpuUs) / delivered.length,
     }))
   })
