@@ -13,6 +13,14 @@ export const limits = {
   // Datagrams and links
   /** Protocol: UDP payload bytes of a datagram. */
   datagramBytes: 1200,
+  /** Protocol: and of one on a path that is known to take it. */
+  datagramMaxBytes: 1452,
+  /** After which larger datagrams are tried again on a path that did not take them. */
+  mtuRetryMs: 10 * MINUTE_MS,
+  /** Bytes waiting to be sent from which it is worth while to try. */
+  mtuProbeFromBytes: 128 * KIB,
+  /** Large messages of a session and priority that are sent side by side. */
+  messagesInParallel: 4,
   /** Protocol: bytes of a link message, before fragmentation. */
   messageBytes: MIB,
   /** Protocol: packet numbers remembered below the highest received. */

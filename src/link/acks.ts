@@ -14,6 +14,8 @@ const ELICITING_PER_ACK = 2
 const MAX_DELAY_US = 2 ** 30 - 1
 
 export class AckTracker {
+  private elicitingPerAck = ELICITING_PER_ACK
+
   private readonly received = new RangeSet()
   private largestAt: Millis = 0
   private owed = 0
@@ -28,8 +30,13 @@ export class AckTracker {
     if (this.received.count > limits.ackRanges) this.received.dropLowest()
     if (!eliciting) return
     this.owed++
-    const atOnce = !inOrder || this.owed >= ELICITING_PER_ACK
+    const atOnce = !inOrder || this.owed >= this.elicitingPerAck
     this.dueAt = Math.min(this.dueAt ?? Number.POSITIVE_INFINITY, atOnce ? now : now + limits.ackDelayMs)
+  }
+
+  /** The peer wants to hear after so many packets. */
+  setFrequency(packets: number): void {
+    this.elicitingPerAck = packets
   }
 
   /** When an acknowledgement must leave. */

@@ -16,6 +16,7 @@ import type { Purpose } from './counters.js'
 import type { Established } from './handshake.js'
 import { type Ending, Inbound, type SessionFrame } from './inbound.js'
 import { Liveness } from './liveness.js'
+import { Mtu } from './mtu.js'
 import type { LinkCrypto } from './noise.js'
 import { type Chunk, charge, type Delivered, type Outgoing } from './outgoing.js'
 import { Packer } from './packer.js'
@@ -66,6 +67,10 @@ export interface Shared {
 
 /** A packet that carries no parts is at least so long: then one that comes from a new address pays for a challenge. */
 const LEAST_FRAMES_BYTES = 9
+/** Probe timeouts in a row after which large packets are no longer sent. */
+const SILENT_PROBES = 2
+const ACKS_PER_WINDOW = 8
+const MOST_PACKETS_PER_ACK = 16
 const NO_CHUNKS: readonly Chunk[] = []
 const NO_FRAMES: readonly Frame[] = []
 
@@ -81,9 +86,12 @@ export class Channel {
   private readonly packer: Packer
   private readonly liveness: Liveness
   private readonly path: Path
+  private readonly mtu = new Mtu()
   private readonly initiated: boolean
   /** By which a reset of the session as the peer names it is known. */
   private resetToken: Uint8Array | undefined
+  /** Packets for which the peer was last asked to send one acknowledgement. */
+  private askedPackets = 2
   /** Packets that may leave although the window is full. */
   private probes = 0
 
@@ -101,7 +109,7 @@ export class Channel {
     this.initiated = source === undefined
     this.keys = new SessionKeys(established, shared, sink, this.initiated, now)
     this.outgoing = outgoing
-    this.packer = new Packer(shared.writer, this.acks, outgoing)
+    this.packer = new Packer(shared.writer, this.acks, outgoing, this.mtu)
     this.reassembly = new Reassembly(shared.bounds, shared.room, source, () => sink.evicted())
     this.inbound = new Inbound(this.acks, this.reassembly, {
       frame: (at, frame) => this.onFrame(at, frame),
@@ -142,6 +150,9 @@ export class Channel {
         return undefined
       case 'rekey':
         return this.onRekey(now, frame.value)
+      case 'ackFrequency':
+        this.acks.setFrequency(frame.value.packets)
+        return undefined
       case 'resetToken':
         this.resetToken = frame.value.token.slice()
         this.sink.resettable(frame.value.index)
@@ -156,7 +167,8 @@ export class Channel {
     if (frame.largest >= next) return 'LINK_ACK'
     const { acknowledged, lost } = this.recovery.onAck(now, acknowledgedRanges(frame), frame.delayUs / 1000, next)
     for (const packet of acknowledged) this.onAcknowledged(packet)
-    for (const packet of lost) this.onLost(packet)
+    for (const packet of lost) this.onLost(now, packet)
+    this.adaptAckFrequency()
     if (acknowledged.length > 0) {
       this.probes = 0
       this.liveness.onAnswered(now)
@@ -164,7 +176,9 @@ export class Channel {
     return undefined
   }
 
-  private onAcknowledged({ ackLargest, chunks }: SentPacket): void {
+  private onAcknowledged({ ackLargest, chunks, mtuProbe, bytes }: SentPacket): void {
+    if (mtuProbe) this.mtu.onProbeArrived(bytes)
+    else this.mtu.onArrived(bytes)
     if (ackLargest !== undefined) this.acks.onFrameAcknowledged(ackLargest)
     for (const chunk of chunks) {
       const delivered = this.outgoing.onAcknowledged(chunk)
@@ -172,9 +186,21 @@ export class Channel {
     }
   }
 
-  private onLost({ chunks, control }: SentPacket): void {
+  private onLost(now: Millis, { chunks, control, mtuProbe, bytes }: SentPacket): void {
+    if (mtuProbe) this.mtu.onProbeLost(now)
+    else this.mtu.onLost(now, bytes)
     this.outgoing.onLost(chunks)
     this.packer.control.push(...control)
+  }
+
+  /** In a wide window fewer acknowledgements say as much; in a narrow one each lets the next packets leave. */
+  private adaptAckFrequency(): void {
+    const windowPackets = this.recovery.windowBytes / limits.datagramBytes
+    const wanted = Math.max(2, Math.min(Math.floor(windowPackets / ACKS_PER_WINDOW), MOST_PACKETS_PER_ACK))
+    const isFar = wanted >= 2 * this.askedPackets || 2 * wanted <= this.askedPackets
+    if (!isFar || (wanted > this.askedPackets && this.outgoing.queuedBytes() < limits.mtuProbeFromBytes)) return
+    this.askedPackets = wanted
+    this.packer.control.push({ kind: 'ackFrequency', value: { packets: wanted } })
   }
 
   private onPathChallenge(now: Millis, data: Uint8Array): void {
@@ -216,6 +242,7 @@ export class Channel {
   /** Of the new path nothing is known; what was under way on the old one is likely lost. */
   private onPathProven(now: Millis): void {
     this.recovery.onNewPath(this.keys.next)
+    this.mtu.reset()
     this.sink.pathProven()
     if (this.recovery.deadline() !== undefined) this.onRecoveryTimeout(now)
   }
@@ -233,6 +260,8 @@ export class Channel {
     this.offerKeys(now)
     const mayElicit = this.packer.pending() && (this.recovery.hasRoom(now) || this.probes > 0)
     if (!mayElicit && !owed) return undefined
+    const probeBytes = mayElicit ? this.probeBytes(now) : undefined
+    if (probeBytes !== undefined) return this.probe(now, probeBytes)
     const ackLargest = this.packer.begin(now)
     if (!mayElicit) return this.emit(now, 'ackOnly', NO_CHUNKS, NO_FRAMES, ackLargest)
     const { purpose, chunks, control } = this.packer.content()
@@ -263,6 +292,19 @@ export class Channel {
     this.giveResetToken(offer.index)
   }
 
+  /** While there is much to send it is worth while to find out how large a packet the path takes. */
+  private probeBytes(now: Millis): number | undefined {
+    return this.outgoing.queuedBytes() < limits.mtuProbeFromBytes ? undefined : this.mtu.probe(now)
+  }
+
+  private probe(now: Millis, datagramBytes: number): OutgoingDatagram | undefined {
+    this.packer.empty()
+    this.packer.frame({ kind: 'ping', value: {} })
+    this.packer.pad(datagramBytes - PACKET_OVERHEAD_BYTES)
+    this.mtu.onProbeSent()
+    return this.emit(now, 'mtuProbe', NO_CHUNKS, NO_FRAMES, undefined)
+  }
+
   /** Seals what the packer holds. */
   private emit(
     now: Millis,
@@ -280,7 +322,7 @@ export class Channel {
     if (ackLargest !== undefined) this.acks.onSent()
     if (purpose !== 'ackOnly') {
       if (this.probes > 0) this.probes--
-      this.recovery.onSent(sentPacket(number, now, bytes.length, chunks, control, ackLargest))
+      this.recovery.onSent(sentPacket(number, now, bytes.length, chunks, control, ackLargest, purpose === 'mtuProbe'))
       if (!this.packer.pending()) this.recovery.onAppLimited()
     }
     if (purpose === 'data') {
@@ -341,9 +383,10 @@ export class Channel {
 
   private onRecoveryTimeout(now: Millis): void {
     const { type, packets } = this.recovery.onTimeout(now, this.keys.next)
-    for (const packet of packets) this.onLost(packet)
+    for (const packet of packets) this.onLost(now, packet)
     if (type === 'lost') return
     this.liveness.onBroken(now)
+    if (this.recovery.unanswered >= SILENT_PROBES) this.mtu.onSilence(now)
     if (this.initiated && this.recovery.unanswered === limits.rebindAfterProbes) this.sink.unanswered()
     this.probes = Math.max(1, packets.length)
     if (packets.every((packet) => packet.chunks.length + packet.control.length === 0)) this.packer.pingDue = true

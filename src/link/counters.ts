@@ -16,7 +16,7 @@ class Tally {
 }
 
 /** What a datagram that leaves is for. */
-export type Purpose = 'data' | 'handshake' | 'ackOnly' | 'retransmission'
+export type Purpose = 'data' | 'handshake' | 'ackOnly' | 'retransmission' | 'mtuProbe'
 
 export class Counters {
   private readonly sent = new Tally()
@@ -29,6 +29,7 @@ export class Counters {
     this.sent.add(bytes)
     switch (purpose) {
       case 'data':
+      case 'mtuProbe':
         return
       case 'handshake':
         this.handshake.add(bytes)

@@ -19,6 +19,7 @@ import type {
   LinkEndpoint,
   LinkOutput,
   MessageNumber,
+  MessagePriority,
   PeerAddress,
   SessionId,
 } from './link.js'
@@ -56,7 +57,12 @@ class Endpoint implements LinkEndpoint {
     return this.handshakes.begin(linkKey, 'host' in to ? [to] : to)
   }
 
-  send(now: Millis, id: SessionId, message: Uint8Array): MessageNumber | undefined {
+  send(
+    now: Millis,
+    id: SessionId,
+    message: Uint8Array,
+    priority: MessagePriority = 'delivery',
+  ): MessageNumber | undefined {
     if (message.length > limits.messageBytes) {
       throw new ProtocolError('BODY_TOO_LARGE', `a link message takes at most ${limits.messageBytes} bytes`)
     }
@@ -67,7 +73,7 @@ class Endpoint implements LinkEndpoint {
       this.hub.end(session, 'limit', 'limit')
       return undefined
     }
-    const number = session.outgoing.add(message)
+    const number = session.outgoing.add(message, priority)
     if (number !== undefined) this.hub.markReady(session)
     return number
   }

@@ -31,6 +31,9 @@ export interface MessageCost {
   readonly payloadBytes: number
 }
 
+/** Which messages leave first; a delivery unless something else is said. None keeps the others from leaving altogether. */
+export type MessagePriority = 'receipt' | 'delivery' | 'bulk'
+
 export type LinkOutput =
   | { readonly type: 'transmit'; readonly to: PeerAddress; readonly bytes: Uint8Array }
   /** A session begun with `connect` is ready to send. */
@@ -90,7 +93,7 @@ export interface LinkEndpoint {
    * session is gone or its queue (`limits.sendQueueBytes`) has no room. Throws `BODY_TOO_LARGE` past the limit. The bytes are
    * not copied: they must stay as they are until the message is delivered or the session is closed.
    */
-  send(now: Millis, session: SessionId, message: Uint8Array): MessageNumber | undefined
+  send(now: Millis, session: SessionId, message: Uint8Array, priority?: MessagePriority): MessageNumber | undefined
   /** Bytes that `send` would still take; 0 for a session that is gone. */
   sendRoomBytes(session: SessionId): number
   close(now: Millis, session: SessionId, reason: CloseReason): void

@@ -6,7 +6,7 @@
 import { limits } from '../base/limits.js'
 import { varintBytes, type Writer } from '../wire/codec.js'
 import { fragment, frameKinds, whole } from '../wire/frame.js'
-import type { MessageCost, MessageNumber } from './link.js'
+import type { MessageCost, MessageNumber, MessagePriority } from './link.js'
 import { PACKET_FRAMES_BYTES } from './protection.js'
 import { Queue } from './queue.js'
 
@@ -17,6 +17,8 @@ export const LAST_MESSAGE_NUMBER = 2 ** 32 - 1
 const LEAST_CHARGE_BYTES = 256
 /** A large message is not cut into parts smaller than this only to fill up a packet. */
 const LEAST_FRAGMENT_BYTES = 256
+/** One packet in so many begins with what comes last otherwise. */
+const LAST_FIRST_EVERY = 8
 const KIND_BYTES = 1
 const COUNT_BYTES = 2
 
@@ -36,6 +38,8 @@ export interface Chunk {
   readonly offset: number
   readonly lengthBytes: number
   acknowledged: boolean
+  /** What it was cut into after the path had ceased to take packets of its size; its own may still turn out to have arrived. */
+  halves?: readonly [Chunk, Chunk]
 }
 
 /** A message that the peer holds. */
@@ -47,11 +51,10 @@ export interface Delivered {
 export class Outgoing {
   private readonly boundBytes: number
   private readonly messages = new Map<MessageNumber, OutgoingMessage>()
-  /** Not begun or half cut; those that fit one packet apart from those that do not, so that neither waits for the other. */
-  private readonly small = new Queue<OutgoingMessage>()
-  private readonly large = new Queue<OutgoingMessage>()
+  /** Not begun or half cut, by priority. */
+  private readonly lanes = { receipt: new Lane(), delivery: new Lane(), bulk: new Lane() }
   private readonly lost = new Queue<Chunk>()
-  private largeFirst = false
+  private packets = 0
   private chargedBytes = 0
   private nextNumber = 0
 
@@ -66,7 +69,7 @@ export class Outgoing {
   }
 
   /** Queues a message; `undefined` without room, or once all numbers are used. */
-  add(data: Uint8Array): MessageNumber | undefined {
+  add(data: Uint8Array, priority: MessagePriority = 'delivery'): MessageNumber | undefined {
     const charge = chargeOf(data)
     if (this.chargedBytes + charge > this.boundBytes || this.exhausted()) return undefined
     const message = {
@@ -79,15 +82,19 @@ export class Outgoing {
     }
     this.chargedBytes += charge
     this.messages.set(message.number, message)
-    const fitsOne = wholeBytes(message.number, data.length) <= PACKET_FRAMES_BYTES
-    if (fitsOne) this.small.push(message)
-    else this.large.push(message)
+    this.lanes[priority].push(message)
     return message.number
   }
 
   /** Whether anything waits to be sent. */
   pending(): boolean {
-    return this.small.length > 0 || this.large.length > 0 || this.lost.length > 0
+    const { receipt, delivery, bulk } = this.lanes
+    return this.lost.length > 0 || delivery.pending() || receipt.pending() || bulk.pending()
+  }
+
+  /** Bytes charged for what is not yet acknowledged. */
+  queuedBytes(): number {
+    return this.chargedBytes
   }
 
   /** Whether every message number has been used. */
@@ -100,19 +107,25 @@ export class Outgoing {
     return [...this.messages.keys()]
   }
 
-  /** The next new chunk whose frame fits `roomBytes`. `first` says that a packet begins: small and large take turns. */
+  /** The next new chunk whose frame fits `roomBytes`; `first` says that a packet begins. Every so often the last come first. */
   takeNew(roomBytes: number, first: boolean): Chunk | undefined {
-    if (first) this.largeFirst = !this.largeFirst
-    return this.largeFirst
-      ? (this.takeLarge(roomBytes) ?? this.takeSmall(roomBytes))
-      : (this.takeSmall(roomBytes) ?? this.takeLarge(roomBytes))
+    if (first) this.packets++
+    const { receipt, delivery, bulk } = this.lanes
+    return this.packets % LAST_FIRST_EVERY === 0
+      ? (bulk.take(roomBytes, first) ?? delivery.take(roomBytes, first) ?? receipt.take(roomBytes, first))
+      : (receipt.take(roomBytes, first) ?? delivery.take(roomBytes, first) ?? bulk.take(roomBytes, first))
   }
 
-  /** The next lost chunk, if its frame fits. */
-  takeLost(roomBytes: number): Chunk | undefined {
+  /** The next lost chunk, if its frame fits; in two where no packet of `framesBytes` takes it any more. */
+  takeLost(roomBytes: number, framesBytes: number): Chunk | undefined {
     while (this.lost.peek()?.acknowledged === true) this.lost.shift()
     const next = this.lost.peek()
-    return next !== undefined && chunkBytes(next) <= roomBytes ? this.lost.shift() : undefined
+    if (next === undefined) return undefined
+    if (chunkBytes(next) <= roomBytes) return this.lost.shift()
+    if (chunkBytes(next) <= framesBytes) return undefined
+    this.lost.shift()
+    for (const half of split(next)) this.lost.push(half)
+    return this.takeLost(roomBytes, framesBytes)
   }
 
   onLost(chunks: readonly Chunk[]): void {
@@ -123,12 +136,45 @@ export class Outgoing {
   onAcknowledged(chunk: Chunk): Delivered | undefined {
     if (chunk.acknowledged) return undefined
     chunk.acknowledged = true
+    if (chunk.halves !== undefined) {
+      const [first, second] = chunk.halves
+      const done = this.onAcknowledged(first)
+      return this.onAcknowledged(second) ?? done
+    }
     const { message } = chunk
     message.outstandingChunks--
     if (message.outstandingChunks > 0 || message.cutBytes < message.data.length) return undefined
     this.messages.delete(message.number)
     this.chargedBytes -= chargeOf(message.data)
     return { number: message.number, cost: { datagrams: message.datagrams, payloadBytes: message.payloadBytes } }
+  }
+}
+
+/** Messages of one priority: those that fit one packet apart from those that do not, so that neither waits for the other. */
+class Lane {
+  private readonly small = new Queue<OutgoingMessage>()
+  private readonly large = new Queue<OutgoingMessage>()
+  /** Large messages that are sent side by side, a packet of each in turn, so that none holds up the others. */
+  private readonly begun: OutgoingMessage[] = []
+  private turn = 0
+  private largeFirst = false
+
+  push(message: OutgoingMessage): void {
+    const fitsOne = wholeBytes(message.number, message.data.length) <= PACKET_FRAMES_BYTES
+    if (fitsOne) this.small.push(message)
+    else this.large.push(message)
+  }
+
+  pending(): boolean {
+    return this.small.length > 0 || this.begun.length > 0 || this.large.length > 0
+  }
+
+  take(roomBytes: number, first: boolean): Chunk | undefined {
+    if (!this.pending()) return undefined
+    if (first) this.largeFirst = !this.largeFirst
+    return this.largeFirst
+      ? (this.takeLarge(roomBytes, first) ?? this.takeSmall(roomBytes))
+      : (this.takeSmall(roomBytes) ?? this.takeLarge(roomBytes, first))
   }
 
   private takeSmall(roomBytes: number): Chunk | undefined {
@@ -138,15 +184,33 @@ export class Outgoing {
     return cut(message, message.data.length)
   }
 
-  private takeLarge(roomBytes: number): Chunk | undefined {
-    const message = this.large.peek()
-    if (message === undefined) return undefined
+  private takeLarge(roomBytes: number, first: boolean): Chunk | undefined {
+    while (this.begun.length < limits.messagesInParallel && this.large.length > 0) {
+      this.begun.push(this.large.shift() as OutgoingMessage)
+    }
+    if (this.begun.length === 0) return undefined
+    if (first) this.turn++
+    const at = this.turn % this.begun.length
+    const message = this.begun[at] as OutgoingMessage
     const leftBytes = message.data.length - message.cutBytes
     const lengthBytes = Math.min(leftBytes, roomBytes - fragmentHeadBytes(message, message.cutBytes))
     if (lengthBytes < Math.min(leftBytes, LEAST_FRAGMENT_BYTES)) return undefined
-    if (lengthBytes === leftBytes) this.large.shift()
+    if (lengthBytes === leftBytes) this.begun.splice(at, 1)
     return cut(message, lengthBytes)
   }
+}
+
+/** Cuts a chunk that has become too long in two. */
+function split(chunk: Chunk): readonly [Chunk, Chunk] {
+  const { message, offset, lengthBytes } = chunk
+  const firstBytes = Math.ceil(lengthBytes / 2)
+  const halves = [
+    { message, offset, lengthBytes: firstBytes, acknowledged: false },
+    { message, offset: offset + firstBytes, lengthBytes: lengthBytes - firstBytes, acknowledged: false },
+  ] as const
+  chunk.halves = halves
+  message.outstandingChunks++
+  return halves
 }
 
 /** Charges a packet's first transmission to a message: the first of a packet bears the packet's overhead. */

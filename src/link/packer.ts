@@ -7,8 +7,9 @@ import type { Writer } from '../wire/codec.js'
 import { ack, encodeFrame, type Frame, frameKinds } from '../wire/frame.js'
 import type { AckTracker } from './acks.js'
 import type { Purpose } from './counters.js'
+import type { Mtu } from './mtu.js'
 import { type Chunk, chunkBytes, type Outgoing, writeChunk } from './outgoing.js'
-import { PACKET_FRAMES_BYTES } from './protection.js'
+import { PACKET_OVERHEAD_BYTES } from './protection.js'
 
 /** What a packet carries besides an acknowledgement. */
 export interface Content {
@@ -31,11 +32,13 @@ export class Packer {
   private readonly writer: Writer
   private readonly acks: AckTracker
   private readonly outgoing: Outgoing
+  private readonly mtu: Mtu
 
-  constructor(writer: Writer, acks: AckTracker, outgoing: Outgoing) {
+  constructor(writer: Writer, acks: AckTracker, outgoing: Outgoing, mtu: Mtu) {
     this.writer = writer
     this.acks = acks
     this.outgoing = outgoing
+    this.mtu = mtu
   }
 
   /** Whether anything waits that asks for an acknowledgement. */
@@ -87,7 +90,8 @@ export class Packer {
   content(): Content {
     if (this.respond()) return ALONE
     if (this.control.length > 0) return { purpose: 'data', chunks: [], control: this.writeControl() }
-    const lost = this.chunks((room) => this.outgoing.takeLost(room))
+    const framesBytes = this.mtu.datagramBytes - PACKET_OVERHEAD_BYTES
+    const lost = this.chunks((room) => this.outgoing.takeLost(room, framesBytes))
     if (lost.length > 0) return this.carrying('retransmission', lost)
     const fresh = this.chunks((room, first) => this.outgoing.takeNew(room, first))
     if (fresh.length > 0) return this.carrying('data', fresh)
@@ -112,7 +116,7 @@ export class Packer {
 
   private chunks(take: (roomBytes: number, first: boolean) => Chunk | undefined): Chunk[] {
     const chunks: Chunk[] = []
-    let roomBytes = PACKET_FRAMES_BYTES - this.writer.written
+    let roomBytes = this.mtu.datagramBytes - PACKET_OVERHEAD_BYTES - this.writer.written
     for (let chunk = take(roomBytes, true); chunk !== undefined; chunk = take(roomBytes, false)) {
       writeChunk(this.writer, chunk)
       roomBytes -= chunkBytes(chunk)

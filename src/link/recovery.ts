@@ -258,7 +258,7 @@ export class Recovery {
     }
     for (const packet of lost) {
       this.retire(packet, 'lost', now)
-      this.congestion.onLost(packet, nextNumber)
+      if (!packet.mtuProbe) this.congestion.onLost(packet, nextNumber)
     }
     return lost
   }

@@ -9,6 +9,8 @@ export interface SentPacket {
   readonly bytes: number
   readonly chunks: readonly Chunk[]
   readonly control: readonly Frame[]
+  /** Sent to find out whether the path takes a packet of its size. */
+  readonly mtuProbe: boolean
   /** Largest number that an ACK frame in it acknowledged. */
   readonly ackLargest: number | undefined
   state: 'inFlight' | 'acknowledged' | 'lost' | 'probed'
@@ -32,6 +34,7 @@ export function sentPacket(
   chunks: readonly Chunk[],
   control: readonly Frame[],
   ackLargest: number | undefined,
+  mtuProbe = false,
 ): SentPacket {
   return {
     number,
@@ -40,6 +43,7 @@ export function sentPacket(
     chunks,
     control,
     ackLargest,
+    mtuProbe,
     state: 'inFlight',
     retiredAt: sentAt,
     deliveredBytes: 0,

@@ -49,7 +49,7 @@ export class SessionHub {
       room: new ReassemblyRoom(bounds),
       congestion: () => (congestion === 'bbr' ? new Bbr() : new Reno()),
       resets: bounds.resetsPerSecond === 0 ? undefined : linkSecret && new Resets(crypto, random, bounds, linkSecret),
-      writer: new Writer(limits.datagramBytes),
+      writer: new Writer(limits.datagramMaxBytes),
     }
   }
 

@@ -70,7 +70,7 @@ export const packet = format(
     head('packet'),
     ['receiverIndex', bytes(4), 'the session'],
     ['maskedNumber', bytes(4), 'packet number xor the mask of PROTOCOL.md section 10.3'],
-    ['sealedFrames', rest(limits.datagramBytes - PACKET_HEAD_BYTES, TAG_BYTES), 'AEAD of the frames'],
+    ['sealedFrames', rest(limits.datagramMaxBytes - PACKET_HEAD_BYTES, TAG_BYTES), 'AEAD of the frames'],
   ],
 )
 

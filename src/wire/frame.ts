@@ -47,7 +47,7 @@ export const fragment = format(
     ['message', varint(MAX_NUMBER), 'number of the message, counted from 0 in each direction'],
     ['totalBytes', varint(limits.messageBytes), 'bytes of the whole message'],
     ['offset', varint(limits.messageBytes), 'where the part stands in it'],
-    ['data', counted(2, limits.datagramBytes), 'the part'],
+    ['data', counted(2, limits.datagramMaxBytes), 'the part'],
   ],
   (value) =>
     value.data.length === 0 || value.offset + value.data.length > value.totalBytes ? 'LINK_FRAGMENT_LIMIT' : undefined,
@@ -55,7 +55,7 @@ export const fragment = format(
 
 export const whole = format('whole', 'A message that fits one packet.', [
   ['message', varint(MAX_NUMBER), 'number of the message'],
-  ['data', counted(2, limits.datagramBytes), 'the message'],
+  ['data', counted(2, limits.datagramMaxBytes), 'the message'],
 ])
 
 export const closeReasons = { done: 0, idle: 1, refused: 2, goingAway: 3, protocol: 4, limit: 5 } as const
@@ -83,7 +83,22 @@ export const resetToken = format('reset token', 'Gives the token by which a stat
   ['token', bytes(16), 'secret; the key of the tag in a stateless reset'],
 ])
 
-export const frames = { ping, ack, fragment, whole, close, pathChallenge, pathResponse, rekey, resetToken } as const
+export const ackFrequency = format('ack frequency', 'Asks for fewer acknowledgements, or for more again.', [
+  ['packets', unsigned(1, { min: 1, max: 255 }), 'acknowledge at once after so many packets that ask for it'],
+])
+
+export const frames = {
+  ping,
+  ack,
+  fragment,
+  whole,
+  close,
+  pathChallenge,
+  pathResponse,
+  rekey,
+  resetToken,
+  ackFrequency,
+} as const
 
 export const frameKinds = {
   ping: 0x01,
@@ -95,6 +110,7 @@ export const frameKinds = {
   pathResponse: 0x07,
   rekey: 0x08,
   resetToken: 0x09,
+  ackFrequency: 0x0a,
 } as const
 export type FrameKind = keyof typeof frameKinds
 

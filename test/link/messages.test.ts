@@ -247,7 +247,7 @@ t.test('fragments', (t) => {
     ['past the end of its message', 'LINK_FRAGMENT_LIMIT', () => Uint8Array.of(3, 0, 2, 1, 0, 2, 7, 7)],
     ['of a message past the limit', 'WIRE_LIMIT', () => Uint8Array.of(3, 0, 0x80, 0x10, 0, 1, 0, 0, 1, 7)],
     ['longer than its packet', 'WIRE_TRUNCATED', () => Uint8Array.of(3, 0, 10, 0, 0, 5, 7)],
-    ['longer than any packet', 'WIRE_LIMIT', () => concat(Uint8Array.of(3, 0, 0x50, 0, 0, 0x04, 0xb1), pattern(1))],
+    ['longer than any packet', 'WIRE_LIMIT', () => concat(Uint8Array.of(3, 0, 0x50, 0, 0, 0x05, 0xad), pattern(1))],
     ['with other bytes than before', 'LINK_FRAGMENT_OVERLAP', (whole) => fragment(0, pattern(whole.length, 1), 9, 20)],
     ['with another total', 'LINK_FRAGMENT_OVERLAP', (whole) => fragment(0, pattern(whole.length + 1), 50, 20)],
     [
@@ -401,7 +401,7 @@ t.test('reassembly', (t) => {
   })
 
   t.test('a refused message arrives once there is room', (t) => {
-    const pair = connectedPair(30, { server: { reassemblySessionBytes: 3500, reassemblyTotalBytes: 3500 } })
+    const pair = connectedPair(30, { server: { reassemblySessionBytes: 7000, reassemblyTotalBytes: 7000 } })
     pair.network.conditions = { loss: 0.1, doubling: 0, delayMs: 10, jitterMs: 10 }
     t.ok(
       sendAll(

@@ -163,7 +163,7 @@ t.test('garbage is dropped under a code and never answered', (t) => {
       expectDrop(packetBytes.subarray(0, length), code)
     }
     expectDrop(concat(packetBytes, Uint8Array.of(0)), 'LINK_AUTHENTICATION')
-    expectDrop(concat(Uint8Array.of(0x14), pattern(1200)), 'WIRE_LIMIT')
+    expectDrop(concat(Uint8Array.of(0x14), pattern(1452)), 'WIRE_LIMIT')
     t.strictSame(faults, [])
     t.end()
   })
