@@ -4,75 +4,33 @@
  * is proved. PROTOCOL.md sections 10.2 to 10.6.
  */
 import type { DropCode } from '../base/errors.js'
-import { type LinkLimits, limits } from '../base/limits.js'
-import type { RandomBytes } from '../base/random.js'
+import { limits } from '../base/limits.js'
 import { earliest, type Millis } from '../base/time.js'
-import type { FormatValue, Writer } from '../wire/codec.js'
+import type { FormatValue } from '../wire/codec.js'
 import type { packet, statelessReset } from '../wire/datagram.js'
-import { type ack, type CloseReason, closeReasons, type Frame } from '../wire/frame.js'
+import type { ack, CloseReason } from '../wire/frame.js'
 import { AckTracker, acknowledgedRanges } from './acks.js'
-import type { CongestionController } from './congestion.js'
-import type { Purpose } from './counters.js'
 import type { Established } from './handshake.js'
 import { type Ending, Inbound, type SessionFrame } from './inbound.js'
 import { Liveness } from './liveness.js'
 import { Mtu } from './mtu.js'
-import type { LinkCrypto } from './noise.js'
-import { type Chunk, charge, type Delivered, type Outgoing } from './outgoing.js'
+import { Outbound, type OutgoingDatagram } from './outbound.js'
+import type { Outgoing } from './outgoing.js'
 import { Packer } from './packer.js'
 import { Path } from './path.js'
-import { type Opened, PACKET_OVERHEAD_BYTES } from './protection.js'
+import type { Opened } from './protection.js'
 import { Reassembly } from './reassembly.js'
-import type { ReassemblyRoom } from './reassembly-room.js'
 import { Recovery } from './recovery.js'
-import { type Resets, resetFits } from './resets.js'
-import { type SentPacket, sentPacket } from './sent-packet.js'
-import { type IndexSource, type RekeyFrame, SessionKeys } from './session-keys.js'
+import { resetFits } from './resets.js'
+import type { SentPacket } from './sent-packet.js'
+import { type RekeyFrame, SessionKeys } from './session-keys.js'
+import type { ChannelSink, Shared } from './shared.js'
 import type { Source } from './sources.js'
 
-/** What the channel tells its session while it takes a packet or time passes. */
-export interface ChannelSink extends IndexSource {
-  message(number: number, message: Uint8Array): void
-  delivered(delivered: Delivered): void
-  drop(code: DropCode): void
-  /** Room was needed that messages of this session held: it has to end. */
-  evicted(): void
-  /** The peer reads at the address that its packets come from, or does not. */
-  pathProven(): void
-  pathFailed(): void
-  /** The session that the peer names `index` can be reset by the peer. */
-  resettable(index: Uint8Array): void
-  /** Probe after probe of a session that this end began goes unanswered. */
-  unanswered(): void
-}
-
-export interface OutgoingDatagram {
-  readonly bytes: Uint8Array
-  readonly purpose: Purpose
-}
-
-/** What the sessions of an endpoint share. */
-export interface Shared {
-  readonly crypto: LinkCrypto
-  readonly random: RandomBytes
-  readonly bounds: LinkLimits
-  readonly room: ReassemblyRoom
-  /** Where this end answers for sessions that it has lost. */
-  readonly resets: Resets | undefined
-  /** Makes a session's controller of congestion. */
-  readonly congestion: () => CongestionController
-  /** Packets are put together one at a time, all in here. */
-  readonly writer: Writer
-}
-
-/** A packet that carries no parts is at least so long: then one that comes from a new address pays for a challenge. */
-const LEAST_FRAMES_BYTES = 9
 /** Probe timeouts in a row after which large packets are no longer sent. */
 const SILENT_PROBES = 2
 const ACKS_PER_WINDOW = 8
 const MOST_PACKETS_PER_ACK = 16
-const NO_CHUNKS: readonly Chunk[] = []
-const NO_FRAMES: readonly Frame[] = []
 
 export class Channel {
   readonly recovery: Recovery
@@ -84,6 +42,7 @@ export class Channel {
   private readonly reassembly: Reassembly
   private readonly inbound: Inbound
   private readonly packer: Packer
+  private readonly outbound: Outbound
   private readonly liveness: Liveness
   private readonly path: Path
   private readonly mtu = new Mtu()
@@ -92,8 +51,6 @@ export class Channel {
   private resetToken: Uint8Array | undefined
   /** Packets for which the peer was last asked to send one acknowledgement. */
   private askedPackets = 2
-  /** Packets that may leave although the window is full. */
-  private probes = 0
 
   constructor(
     established: Established,
@@ -118,6 +75,9 @@ export class Channel {
     })
     this.liveness = new Liveness(shared.bounds, this.initiated, now)
     this.path = new Path(shared.random)
+    const { keys, acks, recovery, packer, path, mtu, liveness } = this
+    const offerKeys = (at: Millis) => this.offerKeys(at)
+    this.outbound = new Outbound({ keys, acks, recovery, outgoing, packer, path, mtu, liveness, offerKeys })
     // The responder holds its session for unproved until it has had a packet.
     this.packer.pingDue = this.initiated
     this.giveResetToken(established.index)
@@ -170,7 +130,7 @@ export class Channel {
     for (const packet of lost) this.onLost(now, packet)
     this.adaptAckFrequency()
     if (acknowledged.length > 0) {
-      this.probes = 0
+      this.outbound.probes = 0
       this.liveness.onAnswered(now)
     }
     return undefined
@@ -247,43 +207,6 @@ export class Channel {
     if (this.recovery.deadline() !== undefined) this.onRecoveryTimeout(now)
   }
 
-  /** Whether no packet may be sent any more but the one that says so. */
-  spent(): boolean {
-    return this.keys.next >= this.shared.bounds.packetsPerKey - 1
-  }
-
-  /** The next datagram that may leave, if any. */
-  next(now: Millis): OutgoingDatagram | undefined {
-    if (!this.path.proven) return this.nextUnproven(now)
-    const owed = this.acks.due(now)
-    if (!owed && !this.packer.pending()) return undefined
-    this.offerKeys(now)
-    const mayElicit = this.packer.pending() && (this.recovery.hasRoom(now) || this.probes > 0)
-    if (!mayElicit && !owed) return undefined
-    const probeBytes = mayElicit ? this.probeBytes(now) : undefined
-    if (probeBytes !== undefined) return this.probe(now, probeBytes)
-    const ackLargest = this.packer.begin(now)
-    if (!mayElicit) return this.emit(now, 'ackOnly', NO_CHUNKS, NO_FRAMES, ackLargest)
-    const { purpose, chunks, control } = this.packer.content()
-    return this.emit(now, purpose, chunks, control, ackLargest)
-  }
-
-  /** To an address that is not proved: challenges and acknowledgements, and no more bytes than came from it. */
-  private nextUnproven(now: Millis): OutgoingDatagram | undefined {
-    const { path, packer } = this
-    if (path.wantsChallenge && path.allows(LEAST_FRAMES_BYTES + PACKET_OVERHEAD_BYTES)) {
-      packer.empty()
-      packer.frame({ kind: 'pathChallenge', value: { data: path.takeChallenge() } })
-      return this.emit(now, 'data', NO_CHUNKS, NO_FRAMES, undefined)
-    }
-    if (path.wantsChallenge || !this.acks.due(now)) return undefined
-    const ackLargest = packer.begin(now)
-    packer.respond()
-    packer.pad(LEAST_FRAMES_BYTES)
-    const allowed = path.allows(packer.frames().length + PACKET_OVERHEAD_BYTES)
-    return allowed ? this.emit(now, 'ackOnly', NO_CHUNKS, NO_FRAMES, ackLargest) : undefined
-  }
-
   /** New keys go out with the next packet that something else wants sent: silence needs none. */
   private offerKeys(now: Millis): void {
     const offer = this.keys.takeOffer(now)
@@ -292,50 +215,19 @@ export class Channel {
     this.giveResetToken(offer.index)
   }
 
-  /** While there is much to send it is worth while to find out how large a packet the path takes. */
-  private probeBytes(now: Millis): number | undefined {
-    return this.outgoing.queuedBytes() < limits.mtuProbeFromBytes ? undefined : this.mtu.probe(now)
+  /** Whether no packet may be sent any more but the one that says so. */
+  spent(): boolean {
+    return this.keys.next >= this.shared.bounds.packetsPerKey - 1
   }
 
-  private probe(now: Millis, datagramBytes: number): OutgoingDatagram | undefined {
-    this.packer.empty()
-    this.packer.frame({ kind: 'ping', value: {} })
-    this.packer.pad(datagramBytes - PACKET_OVERHEAD_BYTES)
-    this.mtu.onProbeSent()
-    return this.emit(now, 'mtuProbe', NO_CHUNKS, NO_FRAMES, undefined)
-  }
-
-  /** Seals what the packer holds. */
-  private emit(
-    now: Millis,
-    purpose: Purpose,
-    chunks: readonly Chunk[],
-    control: readonly Frame[],
-    ackLargest: number | undefined,
-  ): OutgoingDatagram | undefined {
-    if (this.packer.frames().length === 0) return undefined
-    if (chunks.length === 0) this.packer.pad(LEAST_FRAMES_BYTES)
-    const number = this.keys.next
-    const bytes = this.keys.seal(this.packer.frames())
-    this.liveness.onSent(now)
-    this.path.onSent(bytes.length)
-    if (ackLargest !== undefined) this.acks.onSent()
-    if (purpose !== 'ackOnly') {
-      if (this.probes > 0) this.probes--
-      this.recovery.onSent(sentPacket(number, now, bytes.length, chunks, control, ackLargest, purpose === 'mtuProbe'))
-      if (!this.packer.pending()) this.recovery.onAppLimited()
-    }
-    if (purpose === 'data') {
-      for (const [index, chunk] of chunks.entries()) charge(chunk, index === 0 ? PACKET_OVERHEAD_BYTES : 0)
-    }
-    return { bytes, purpose }
+  /** The next datagram that may leave, if any. */
+  next(now: Millis): OutgoingDatagram | undefined {
+    return this.outbound.next(now)
   }
 
   /** The last datagram of a session: with what is still owed, so that the peer knows what was delivered. */
   closeDatagram(now: Millis, reason: CloseReason): Uint8Array {
-    this.packer.begin(now)
-    this.packer.frame({ kind: 'close', value: { reason: closeReasons[reason] } })
-    return this.keys.seal(this.packer.frames())
+    return this.outbound.close(now, reason)
   }
 
   deadline(): Millis {
@@ -388,7 +280,7 @@ export class Channel {
     this.liveness.onBroken(now)
     if (this.recovery.unanswered >= SILENT_PROBES) this.mtu.onSilence(now)
     if (this.initiated && this.recovery.unanswered === limits.rebindAfterProbes) this.sink.unanswered()
-    this.probes = Math.max(1, packets.length)
+    this.outbound.probes = Math.max(1, packets.length)
     if (packets.every((packet) => packet.chunks.length + packet.control.length === 0)) this.packer.pingDue = true
   }
 
