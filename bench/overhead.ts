@@ -145,7 +145,7 @@ async function measure(recipientCounts: readonly number[], bodies: readonly numb
 async function send(device: Device, padding: PaddingMode, recipients: number, bodyBytes: number): Promise<OverheadRow> {
   const group = device.groups.get(groupName(recipients))
   if (group === undefined) throw new Error(`the group of ${recipients} was not restored`)
-  return rowOf(padding, recipients, await group.send(new Uint8Array(bodyBytes).fill(1), { padding }))
+  return rowOf(padding, recipients, await group.send(new Uint8Array(bodyBytes).fill(1), { padding, wait: false }))
 }
 
 function rowOf(padding: PaddingMode, recipients: number, report: UploadReport): OverheadRow {

@@ -14,9 +14,11 @@ export type {
   Invited,
   MemberInfo,
   SendOptions,
+  SendReport,
 } from './driver/device-api.js'
 export type { ReceivedMessage } from './driver/inbox.js'
+export type { SendOutcome } from './driver/outcomes.js'
 export { openProxy, type ProxyNode, type ProxyOptions } from './driver/proxy.js'
 export { openServer, type ServerNode, type ServerOptions } from './driver/server.js'
 export type { PaddingMode } from './group/group.js'
-export type { UploadReport } from './role/device.js'
+export type { UnprovenReason, UploadReport } from './role/device.js'

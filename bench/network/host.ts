@@ -99,7 +99,7 @@ const handlers: Handlers<Call, Results> = {
   },
   send: async ({ body }) => {
     const at = now()
-    const report = await present(devices[0]?.groups.get(GROUP)).send(body)
+    const report = await present(devices[0]?.groups.get(GROUP)).send(body, { wait: false })
     return { messageId: toHex(report.messageId), at }
   },
   directoryProxies: () => devices[0]?.status().directory?.proxies.length ?? 0,

@@ -108,6 +108,7 @@ export type ErrorCode =
   | 'PROXIES_TOO_FEW'
   | 'SEND_QUEUE_FULL'
   | 'SEND_FAILED'
+  | 'SEND_UNPROVEN'
   | 'MESSAGE_UNKNOWN'
   | 'IDENTITY_REFUSED'
   | 'DATA_MISSING'

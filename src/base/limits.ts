@@ -205,9 +205,9 @@ export const limits = {
   /** Receipts a second that one link may ask a first proxy for, and at once. */
   linkAsksPerSecond: 64,
   linkAsksBurst: 1024,
-  /** Copies a second that a proxy makes for what comes by one link, and at once: two of the largest requests or more. */
-  linkCopiesPerSecond: 16_384,
-  linkCopiesBurst: 32_768,
+  /** Copies a second that a proxy makes for what comes by one link, and at once: many of the largest requests. */
+  linkCopiesPerSecond: 32_768,
+  linkCopiesBurst: 65_536,
   /** A message that no next hop has taken by then is given up. */
   forwardHoldMs: 2 * MINUTE_MS,
   /** Protocol: a copy is worthless once its slot window and both neighbours are over. */
@@ -256,6 +256,9 @@ export const limits = {
   addresses: 8,
   /** Bytes of a DNS name. */
   dnsNameBytes: 253,
+
+  /** Outcomes of messages kept for programs that read them slowly. */
+  outcomes: 1024,
 
   // Local control
   /** Bytes of one command to a running node. */

@@ -64,6 +64,7 @@ export const exitOf: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
   PROXIES_TOO_FEW: 'failure',
   SEND_QUEUE_FULL: 'failure',
   SEND_FAILED: 'failure',
+  SEND_UNPROVEN: 'failure',
   DATA_UNWRITABLE: 'failure',
   PORT_IN_USE: 'failure',
   ADDRESS_UNAVAILABLE: 'failure',

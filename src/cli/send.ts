@@ -1,13 +1,13 @@
-/** `splitcast send`: one message to every member of a group, and what it cost. */
+/** `splitcast send`: one message to every member of a group, what it cost, and who is proven to have it. */
 import type { Command } from 'commander'
 import { utf8 } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { PaddingMode } from '../group/group.js'
-import type { UploadReply } from './control/protocol.js'
+import type { SendReply } from './control/protocol.js'
 import { readInput, STDIN } from './input.js'
 import { dataOption, nonEmpty, oneOf, paddingModes, secondsToMs } from './options.js'
-import { counted, print, printJson } from './output.js'
+import { counted, print, printable, printJson } from './output.js'
 import { withNode } from './run-client.js'
 import { patienceOf } from './shutdown.js'
 
@@ -16,6 +16,7 @@ interface Options {
   readonly file?: string
   readonly padding?: PaddingMode
   readonly timeout?: number
+  readonly wait: boolean
   readonly json?: boolean
 }
 
@@ -30,16 +31,20 @@ export function addSend(program: Command): void {
       `how sizes are hidden: ${paddingModes.join(', ')} (default: as the node was started)`,
       oneOf(paddingModes),
     )
+    .option('--no-wait', 'end once a first proxy holds the message; the node sees to the rest')
     .option('--timeout <seconds>', 'stop waiting after this long; what was sent is not unsent', secondsToMs)
-    .option('--json', 'print what it cost as one JSON object')
+    .option('--json', 'print what it cost and what became of it as one JSON object')
     .addHelpText(
       'after',
       `
-It ends once a first proxy holds the message. The sender is one of the recipients, or its absence would name it.
+It ends once the server has proven that it stored the message for every member, and with 1 if that could not be proven for
+some of them in several tries: those are named, and the reason. The sender is one of the recipients, or its absence would
+name it.
 
 Examples:
   splitcast send friends 'hello, all'
-  splitcast send friends --file photo.jpg --json`,
+  splitcast send friends --file photo.jpg --json
+  splitcast send friends 'no hurry' --no-wait`,
     )
     .action(send)
 }
@@ -50,11 +55,28 @@ async function send(group: string, text: string | undefined, options: Options): 
     group,
     bodyBase64: Buffer.from(body).toString('base64'),
     ...(options.padding !== undefined && { padding: options.padding }),
+    wait: options.wait,
   }
   const report = await withNode(options, (node) => node.call('send', request), patienceOf(options.timeout))
   if (options.json) await printJson(report)
   else await print(reportText(report))
+  if (report.outcome !== null && report.outcome.unproven.length > 0) throw unprovenError(report.outcome)
 }
+
+/** Names those that are not proven to have a message. */
+export function unprovenError({
+  recipients,
+  stored,
+  unproven: open,
+}: NonNullable<SendReply['outcome']>): ProtocolError {
+  const names = open.map(({ id, name, reason }) => `${printable(name ?? id)} (${reasons[reason]})`)
+  return new ProtocolError(
+    'SEND_UNPROVEN',
+    `proven stored for ${stored} of ${recipients}, not for ${names.join(', ')}; send it again later, or ask them`,
+  )
+}
+
+const reasons = { refused: 'refused by the server', noProof: 'no proof' } as const
 
 async function bodyFrom(text: string | undefined, file: string | undefined): Promise<Uint8Array> {
   if (text !== undefined && file !== undefined) {
@@ -74,11 +96,14 @@ function tooLarge(): ProtocolError {
   return new ProtocolError('BODY_TOO_LARGE', `a message has at most ${limits.bodyBytes} bytes; send it in parts`)
 }
 
-function reportText(report: UploadReply): string {
+function reportText(report: SendReply): string {
   const overheadBytes = report.uploadBytes - report.bodyBytes
   return [
     `sent ${report.messageId} to ${report.recipients} recipients, this device among them`,
     `uploaded ${report.uploadBytes} bytes in ${counted(report.datagrams, 'datagram')}: body ${report.bodyBytes}, overhead ${overheadBytes}`,
     `overhead: fixed ${report.fixedBytes}, slots ${10 * report.slots}, padding ${report.paddingBytes}, further datagrams ${report.furtherDatagramBytes}`,
+    ...(report.outcome === null
+      ? []
+      : [`proven stored for ${report.outcome.stored} of ${counted(report.outcome.recipients, 'other')}`]),
   ].join('\n')
 }

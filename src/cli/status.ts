@@ -37,7 +37,10 @@ function nodeRows(status: NodeStatus): string[][] {
         : `${counted(directory.proxies.length, 'proxy', 'proxies')}, until ${directory.validUntil}`,
     ],
     ['groups', groups.map(({ name, members }) => `${printable(name)} (${members})`).join(', ') || 'none'],
-    ['waiting', `${status.unopened} unopened, ${status.inbox} in the inbox, ${status.outgoing} to send`],
+    [
+      'waiting',
+      `${status.unopened} unopened, ${status.inbox} in the inbox, ${status.outgoing} to send, ${status.unproven} to be proven stored`,
+    ],
     ['to server', linkText(status.links.server)],
     ['to proxies', linkText(status.links.proxies)],
     ['dropped', dropText(status.drops)],

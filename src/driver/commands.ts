@@ -1,6 +1,6 @@
 /** Commands to a device role as promises: each reference is answered once, or given up by its caller's signal. */
 import { type ErrorCode, ProtocolError } from '../base/errors.js'
-import type { DeviceCommand, DeviceResult } from '../role/device.js'
+import type { DeviceCommand, DeviceResult, Outcome } from '../role/device.js'
 import type { Reference } from '../role/role.js'
 
 /** A command without the reference, which is given here. */
@@ -10,7 +10,11 @@ export type Command = DeviceCommand extends infer C
     : never
   : never
 
-type Waiting = { readonly resolve: (result: DeviceResult) => void; readonly reject: (error: Error) => void }
+type Waiting = {
+  readonly resolve: (result: DeviceResult) => void
+  readonly reject: (error: Error) => void
+  readonly progress: ((outcome: Outcome) => void) | undefined
+}
 
 export class Commands {
   private readonly handle: (command: DeviceCommand) => void
@@ -25,10 +29,13 @@ export class Commands {
     expected: T,
     command: Command,
     signal?: AbortSignal,
+    progress?: (outcome: Outcome) => void,
   ): Promise<Extract<DeviceResult, { type: T }>> {
     if (signal?.aborted) throw aborted()
     const reference = this.next++
-    const answered = new Promise<DeviceResult>((resolve, reject) => this.waiting.set(reference, { resolve, reject }))
+    const answered = new Promise<DeviceResult>((resolve, reject) => {
+      this.waiting.set(reference, { resolve, reject, progress })
+    })
     const abort = () => this.handle({ type: 'abort', reference })
     signal?.addEventListener('abort', abort, { once: true })
     try {
@@ -45,6 +52,10 @@ export class Commands {
 
   done(reference: Reference, result: DeviceResult): void {
     this.waiting.get(reference)?.resolve(result)
+  }
+
+  progress(reference: Reference, outcome: Outcome): void {
+    this.waiting.get(reference)?.progress?.(outcome)
   }
 
   failed(reference: Reference, code: ErrorCode, message: string): void {

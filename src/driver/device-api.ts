@@ -8,6 +8,7 @@ import type { DeviceStatus, UploadReport } from '../role/device.js'
 import type { FieldObserver } from '../wire/codec.js'
 import type { ReceivedMessage } from './inbox.js'
 import type { Log } from './log.js'
+import type { SendOutcome } from './outcomes.js'
 
 export interface DeviceOptions {
   /** The server's network card. */
@@ -36,9 +37,18 @@ export interface MemberInfo {
 }
 
 export interface SendOptions {
-  /** Stops waiting; what was sent is not unsent. */
+  /** Stops waiting; what a first proxy has is seen through all the same. */
   readonly signal?: AbortSignal
   readonly padding?: PaddingMode
+  /** Whether to wait for proof, which is the default, or only until a first proxy holds the message. */
+  readonly wait?: boolean
+  /** Told while it is waited for, whenever more recipients are proven to have the message. */
+  readonly onProgress?: (outcome: SendOutcome) => void
+}
+
+/** What a message cost, and what became of it where that was waited for. */
+export interface SendReport extends UploadReport {
+  readonly outcome: SendOutcome | undefined
 }
 
 export interface Group {
@@ -50,8 +60,11 @@ export interface Group {
     address: string,
     options: { readonly passphrase: string; readonly as?: string; readonly signal?: AbortSignal },
   ): Promise<Invited>
-  /** Sends one message to all members; resolves once a first proxy holds it, with what it cost. */
-  send(body: Uint8Array, options?: SendOptions): Promise<UploadReport>
+  /**
+   * Sends one message to all members; resolves once every one of them is proven to have it in its mailbox, or after the last
+   * try, with those that are not. Rejects where no first proxy takes it.
+   */
+  send(body: Uint8Array, options?: SendOptions): Promise<SendReport>
   /** Messages of this group from others, oldest first. Each iterator sees every message that nobody acknowledged yet. */
   messages(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<ReceivedMessage>
 }
@@ -84,7 +97,9 @@ export interface DeviceInfo {
   /** Messages that no key opens. */
   readonly unopened: number
   readonly inboxMessages: number
+  /** Messages that no first proxy has; and those that one has, and that not all recipients are proven to have. */
   readonly outgoingMessages: number
+  readonly unprovenMessages: number
   readonly links: DeviceStatus['links']
   /** What was dropped, by code: see docs/OPERATING.md. */
   readonly drops: Readonly<Record<string, number>>
@@ -108,6 +123,8 @@ export interface Device extends AsyncDisposable {
   join(passphrase: string, options?: { readonly as?: string; readonly signal?: AbortSignal }): Promise<Group[]>
   /** Messages of all groups. */
   messages(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<ReceivedMessage>
+  /** What became of each message from now on, those of an earlier run and those that nobody waits for among them. */
+  outcomes(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<SendOutcome>
   /** Resolves when the server link is up and a directory is there. */
   ready(options?: { readonly signal?: AbortSignal }): Promise<void>
   status(): DeviceInfo

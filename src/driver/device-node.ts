@@ -9,12 +9,13 @@ import type { Group as GroupState } from '../group/group.js'
 import { passphraseBytes } from '../group/keys.js'
 import { listDigest } from '../group/member-list.js'
 import type { PeerAddress } from '../link/link.js'
-import type { DeviceInput, Device as DeviceMachine, DeviceOutput } from '../role/device.js'
+import type { DeviceInput, Device as DeviceMachine, DeviceOutput, Outcome } from '../role/device.js'
 import { parseDeviceAddress } from '../wire/text.js'
 import { Commands, closed } from './commands.js'
 import { derive } from './derive.js'
-import type { Device, DeviceInfo, Group, Invitation, MemberInfo } from './device-api.js'
+import type { Device, DeviceInfo, Group, Invitation, MemberInfo, SendOptions, SendReport } from './device-api.js'
 import { Inbox, type ReceivedMessage } from './inbox.js'
+import { Outcomes, outcomeOf, type SendOutcome } from './outcomes.js'
 import type { Running } from './run.js'
 import { Signals } from './signals.js'
 
@@ -29,6 +30,7 @@ export class DeviceNode implements Device {
   private readonly inbox = new Inbox((sequence) => this.acknowledge(sequence))
   private readonly unopened = new Signals()
   private readonly changes = new Signals()
+  private readonly results = new Outcomes()
   private running!: Running<DeviceInput>
 
   constructor(crypto: Hashing, machine: DeviceMachine, address: string, localAddress: PeerAddress) {
@@ -46,6 +48,7 @@ export class DeviceNode implements Device {
       this.inbox.close()
       this.unopened.close()
       this.changes.close()
+      this.results.close()
     }
     running.ended.then(release, release)
   }
@@ -81,6 +84,10 @@ export class DeviceNode implements Device {
     return this.inbox.read(undefined, signal)
   }
 
+  outcomes({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<SendOutcome, void, undefined> {
+    return this.results.read(signal)
+  }
+
   async ready({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
     for (;;) {
       const { connected, directory } = this.machine.status()
@@ -91,9 +98,9 @@ export class DeviceNode implements Device {
   }
 
   status(): DeviceInfo {
-    const { connected, directory, groups, unopened, inboxMessages, outgoingMessages, links } = this.machine.status()
+    const { id: _, directory, groups, ...rest } = this.machine.status()
     return {
-      connected,
+      ...rest,
       directory: directory && {
         version: directory.version,
         validUntil: new Date(directory.validUntil),
@@ -104,10 +111,6 @@ export class DeviceNode implements Device {
         members: list.members.size,
         listDigest: toHex(listDigest(this.crypto, list)),
       })),
-      unopened,
-      inboxMessages,
-      outgoingMessages,
-      links,
       drops: this.running.drops(),
     }
   }
@@ -146,7 +149,11 @@ export class DeviceNode implements Device {
         this.changes.notify()
         return
       case 'progress':
+        if (output.reference !== undefined) this.commands.progress(output.reference, output.outcome)
+        return
       case 'outcome':
+        this.results.add(outcomeOf(output.outcome))
+        return
       case 'transmit':
       case 'persist':
       case 'load':
@@ -190,12 +197,21 @@ export class DeviceNode implements Device {
         const id = toHex(newcomer)
         return { id, joined: (options) => this.memberJoined(name, id, options?.signal) }
       },
-      send: async (body, { signal, padding } = {}) => {
-        const command = { type: 'send', group: name, body, ...(padding !== undefined && { padding }) } as const
-        return (await this.commands.issue('sent', command, signal)).report
-      },
+      send: (body, options) => this.send(name, body, options),
       messages: ({ signal } = {}) => this.inbox.read(name, signal),
     }
+  }
+
+  private async send(
+    group: string,
+    body: Uint8Array,
+    { signal, padding, wait = true, onProgress }: SendOptions = {},
+  ): Promise<SendReport> {
+    const until = wait ? 'over' : 'taken'
+    const command = { type: 'send', group, body, until, ...(padding !== undefined && { padding }) } as const
+    const progress = onProgress && ((outcome: Outcome) => onProgress(outcomeOf(outcome)))
+    const { report, outcome } = await this.commands.issue('sent', command, signal, progress)
+    return { ...report, outcome: outcome && outcomeOf(outcome) }
   }
 
   private async memberJoined(group: string, id: string, signal: AbortSignal | undefined): Promise<MemberInfo> {

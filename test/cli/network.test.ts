@@ -44,7 +44,7 @@ async function inboxOf(name: string, messages: number): Promise<void> {
 
 function send(name: string, text: string, group = 'friends') {
   const bodyBase64 = Buffer.from(text).toString('base64')
-  return controlClient(at(name)).call('send', { group, bodyBase64, padding: 'none' })
+  return controlClient(at(name)).call('send', { group, bodyBase64, padding: 'none', wait: false })
 }
 
 const texts = (stdout: string) =>
@@ -143,6 +143,7 @@ t.test('a message, and what it cost', async (t) => {
   t.match(report, { recipients: 2, slots: 2, bodyBytes: 10, paddingBytes: 0, datagrams: 1, furtherDatagramBytes: 0 })
   t.equal(report.uploadBytes, report.bodyBytes + 10 * report.slots + report.fixedBytes)
   t.ok(report.fixedBytes <= 352, `${report.fixedBytes} fixed bytes`)
+  t.strictSame(report.outcome, { messageId: report.messageId, recipients: 1, stored: 1, unproven: [] })
   const message = JSON.parse(await listening)
   t.match(message, {
     group: 'pals',
@@ -158,10 +159,14 @@ t.test('standard input and files are sent, and saved', async (t) => {
   const body = Uint8Array.from({ length: 5000 }, (_, index) => index % 256)
   await writeFile(at('body'), body)
   const [fromFile, fromInput] = await Promise.all([
-    splitcast(['send', 'friends', '--file', at('body'), '--json', ...data('alice')]),
+    splitcast(['send', 'friends', '--file', at('body'), '--json', '--no-wait', ...data('alice')]),
     splitcast(['send', 'friends', '-', ...data('alice')], { input: 'typed' }),
   ])
-  t.match(fromInput, { code: 0, stdout: /to 2 recipients[\s\S]*body 5, overhead/ })
+  t.match(fromInput, {
+    code: 0,
+    stdout: /to 2 recipients[\s\S]*body 5, overhead[\s\S]*proven stored for 1 of 1 other\n/,
+  })
+  t.equal(JSON.parse(fromFile.stdout).outcome, null, 'nobody waited')
   const listen = ['listen', 'pals', '--count', '2', '--timeout', '20', '--save', at('saved'), ...data('bob')]
   t.match(await printed(...listen), /^pals {2}[0-9a-f]{16} {2}\S+Z {2}\d+ bytes in /)
   const saved = await readFile(join(at('saved'), JSON.parse(fromFile.stdout).messageId))

@@ -26,9 +26,11 @@ import { columns, counted, errorLine, printable, reportError } from '../../src/c
 import { generatePassphrase, passphraseFromFile, sizeTerminal } from '../../src/cli/passphrase.js'
 import { buildProgram } from '../../src/cli/program.js'
 import { saveBody } from '../../src/cli/save.js'
+import { unprovenError } from '../../src/cli/send.js'
 import { admittedFrom } from '../../src/cli/server.js'
 import type { Log } from '../../src/driver/log.js'
 import { LINES_PER_PERIOD, Notices } from '../../src/driver/notices.js'
+import { Outcomes, type SendOutcome } from '../../src/driver/outcomes.js'
 import { openUdp } from '../../src/driver/udp.js'
 import { formatDeviceAddress, formatNetworkCard, parseEndpoint } from '../../src/wire/text.js'
 import { temporaryDirectory } from './processes.js'
@@ -44,6 +46,32 @@ function addressOf(seed: number): string {
     accessCode: Uint8Array.of(seed, seed),
   })
 }
+
+t.test('who is not proven to have a message is named, with the reason', (t) => {
+  const unproven = [
+    { id: '0123456789abcdef', name: 'bob\u001b', reason: 'refused' as const },
+    { id: 'fedcba9876543210', name: null, reason: 'noProof' as const },
+  ]
+  const error = unprovenError({ messageId: '00', recipients: 7, stored: 5, unproven })
+  t.equal(error.code, 'SEND_UNPROVEN')
+  t.match(error.message, 'stored for 5 of 7, not for bob\\u{1b} (refused by the server), fedcba9876543210 (no proof);')
+  t.end()
+})
+
+t.test('outcomes reach every reader from when it began, the latest where one lags', async (t) => {
+  const outcomes = new Outcomes()
+  const outcome = (stored: number): SendOutcome => ({ messageId: '00', recipients: 9, stored, unproven: [] })
+  outcomes.add(outcome(0))
+  const [early, lagging] = [outcomes.read(undefined), outcomes.read(undefined)]
+  const first = early.next()
+  outcomes.add(outcome(1))
+  t.match(await first, { value: { stored: 1 } })
+  for (let i = 2; i <= limits.outcomes + 2; i++) outcomes.add(outcome(i))
+  t.match(await early.next(), { value: { stored: 3 } }, 'one more than are kept')
+  t.match(await lagging.next(), { value: { stored: 3 } })
+  outcomes.close()
+  t.match(await lagging.next(), { done: true })
+})
 
 t.test('passphrases', async (t) => {
   t.test('every word is equally likely, and independent of the others', (t) => {

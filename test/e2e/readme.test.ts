@@ -22,5 +22,5 @@ t.test('the library example sends a message and prints it, in fewer than thirty 
     env: cleanEnvironment(),
     timeout: 60_000,
   })
-  t.equal(stdout, 'family true hello\n')
+  t.equal(stdout, 'proven stored for 1 of 1\nfamily true hello\n')
 })

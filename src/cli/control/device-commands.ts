@@ -5,6 +5,7 @@ import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { Device, Group } from '../../driver/device-api.js'
 import type { ReceivedMessage } from '../../driver/inbox.js'
+import type { SendOutcome } from '../../driver/outcomes.js'
 import type { ProxyNode } from '../../driver/proxy.js'
 import type { CallReply, Received, StreamItem } from './protocol.js'
 import type { Handlers } from './server.js'
@@ -29,11 +30,12 @@ export function deviceHandlers(device: Device, proxy: ProxyNode | undefined, sto
         const groups = await device.join(passphrase, { signal, ...(as !== undefined && { as }) })
         return { groups: groups.map(groupReply) }
       },
-      send: async ({ group, bodyBase64, padding }, signal) => {
+      send: async ({ group, bodyBase64, padding, wait = true }, signal) => {
         const body = new Uint8Array(Buffer.from(bodyBase64, 'base64'))
-        const options = { signal, ...(padding !== undefined && { padding }) }
-        const report = await groupNamed(device, group).send(body, options)
-        return { ...report, messageId: toHex(report.messageId), recipients: report.slots }
+        const options = { signal, wait, ...(padding !== undefined && { padding }) }
+        const { outcome, ...report } = await groupNamed(device, group).send(body, options)
+        const cost = { ...report, messageId: toHex(report.messageId), recipients: report.slots }
+        return { ...cost, outcome: outcome === undefined ? null : outcomeReply(outcome) }
       },
       acknowledge: async ({ stream, sequences }) => {
         const listener = listeners.get(stream)
@@ -121,6 +123,10 @@ function groupReply(group: Group): CallReply<'createGroup'> {
 
 function memberReplies(group: Group): CallReply<'members'>['members'] {
   return group.members().map((member) => ({ ...member, name: member.name ?? null }))
+}
+
+function outcomeReply({ unproven, ...outcome }: SendOutcome): NonNullable<CallReply<'send'>['outcome']> {
+  return { ...outcome, unproven: unproven.map((each) => ({ ...each, name: each.name ?? null })) }
 }
 
 function receivedReply(message: ReceivedMessage): Received {

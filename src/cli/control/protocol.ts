@@ -69,6 +69,7 @@ const nodeStatus = z.object({
   unopened: count,
   inbox: count,
   outgoing: count,
+  unproven: count,
   links: z.object({ server: linkCounters, proxies: linkCounters }),
   drops,
   proxy: proxyStatus.nullable(),
@@ -119,6 +120,14 @@ const uploadReport = z.object({
   deliveryBytes: count,
 })
 
+/** Who has a message, as far as it is proven; see SendOutcome. */
+const sendOutcome = z.object({
+  messageId: hexId,
+  recipients: count,
+  stored: count,
+  unproven: z.array(z.object({ id: hexId, name: z.string().nullable(), reason: z.enum(['refused', 'noProof']) })),
+})
+
 /** A received message as `listen --json` prints it. */
 const received = z.object({
   group: z.string(),
@@ -144,8 +153,8 @@ export const calls = {
     reply: z.object({ groups: z.array(group) }),
   },
   send: {
-    request: z.object({ group: name, bodyBase64: base64, padding: padding.optional() }),
-    reply: uploadReport,
+    request: z.object({ group: name, bodyBase64: base64, padding: padding.optional(), wait: z.boolean().optional() }),
+    reply: uploadReport.extend({ outcome: sendOutcome.nullable() }),
   },
   /** Confirms messages of a `messages` stream that is still open. */
   acknowledge: {
@@ -176,7 +185,7 @@ export type StreamItem<N extends StreamName> = z.output<(typeof streams)[N]['ite
 
 export type NodeStatus = z.output<typeof nodeStatus>
 export type ServerStatus = z.output<typeof serverStatus>
-export type UploadReply = z.output<typeof uploadReport>
+export type SendReply = z.output<(typeof calls)['send']['reply']>
 export type Received = z.output<typeof received>
 export type LinkCountersReply = z.output<typeof linkCounters>
 

@@ -7,7 +7,7 @@ import type { ServerNode } from '../../driver/server.js'
 import type { NodeStatus, ServerStatus } from './protocol.js'
 
 export async function nodeStatus(device: Device, proxy: ProxyNode | undefined): Promise<NodeStatus> {
-  const { directory, inboxMessages, outgoingMessages, ...rest } = device.status()
+  const { directory, inboxMessages, outgoingMessages, unprovenMessages, ...rest } = device.status()
   return {
     kind: 'node',
     pid: process.pid,
@@ -21,6 +21,7 @@ export async function nodeStatus(device: Device, proxy: ProxyNode | undefined): 
         : { ...directory, validUntil: directory.validUntil.toISOString(), proxies: [...directory.proxies] },
     inbox: inboxMessages,
     outgoing: outgoingMessages,
+    unproven: unprovenMessages,
     proxy: proxy === undefined ? null : proxyStatus(proxy),
     ...rest,
     groups: [...rest.groups],

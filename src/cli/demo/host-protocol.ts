@@ -2,6 +2,8 @@
  * What the demo and its child processes say to each other. A child hosts one server, one proxy, or devices, each named by
  * a number; calls are answered once, events come on their own.
  */
+
+import type { SendOutcome } from '../../driver/outcomes.js'
 import type { PaddingMode } from '../../group/group.js'
 import type { LinkCounters } from '../../link/link.js'
 import type { UploadReport } from '../../role/device.js'
@@ -63,6 +65,8 @@ export type Call =
   | { readonly call: 'join'; readonly node: number; readonly passphrase: string }
   | { readonly call: 'memberCount'; readonly node: number; readonly group: string }
   | { readonly call: 'send'; readonly node: number; readonly group: string; readonly body: Uint8Array }
+  /** What became of what this device sent. */
+  | { readonly call: 'outcomes'; readonly node: number }
   | { readonly call: 'truth'; readonly node: number; readonly group: string }
   | { readonly call: 'status'; readonly node: number }
   | { readonly call: 'directoryProxies'; readonly node: number }
@@ -83,6 +87,7 @@ export interface Results {
   join: undefined
   memberCount: number
   send: UploadReport
+  outcomes: readonly SendOutcome[]
   truth: Truth
   status: NodeStatus
   directoryProxies: number

@@ -6,6 +6,7 @@ import { toHex } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { openDeviceNode } from '../../driver/device.js'
 import { DeviceNode } from '../../driver/device-node.js'
+import type { SendOutcome } from '../../driver/outcomes.js'
 import { openProxy, type ProxyNode } from '../../driver/proxy.js'
 import { openServer, type ServerNode } from '../../driver/server.js'
 import type { LinkCounters, PeerAddress } from '../../link/link.js'
@@ -18,6 +19,8 @@ interface Hosted {
   readonly learnt: LearntCollector
   readonly node: ServerNode | ProxyNode | DeviceNode
   readonly data: string
+  /** What became of the messages that this device sent. */
+  readonly outcomes: SendOutcome[]
   /** Ends the demo's own reading of a device's messages. */
   readonly reading: AbortController
 }
@@ -31,21 +34,23 @@ const handlers: Handlers<Call, Results> = {
   openServer: async ({ node, data, listen }) => {
     const learnt = new LearntCollector('server', node)
     const server = await openServer({ data, listen, workers: WORKERS, observe: learnt.observe })
-    hosted.set(node, { learnt, node: server, data, reading: new AbortController() })
+    hosted.set(node, { learnt, node: server, data, outcomes: [], reading: new AbortController() })
     return { card: server.card }
   },
   openProxy: async ({ node, data, network, listen }) => {
     const learnt = new LearntCollector('proxy', node)
     const proxy = await openProxy({ data, network, listen, workers: WORKERS, observe: learnt.observe })
-    hosted.set(node, { learnt, node: proxy, data, reading: new AbortController() })
+    hosted.set(node, { learnt, node: proxy, data, outcomes: [], reading: new AbortController() })
     return { id: toHex(proxy.status().id), localAddress: addressText(proxy.address) }
   },
   openDevice: async ({ node, data, network, listen, padding }) => {
     const learnt = new LearntCollector('device', node)
     const device = await openDeviceNode({ data, network, listen, padding, observe: learnt.observe })
     const reading = new AbortController()
-    hosted.set(node, { learnt, node: device, data, reading })
+    const outcomes: SendOutcome[] = []
+    hosted.set(node, { learnt, node: device, data, outcomes, reading })
     void reportMessages(node, device, reading.signal)
+    void collectOutcomes(device, outcomes, reading.signal)
     return { id: device.id, address: device.address, localAddress: addressText(device.localAddress) }
   },
   createGroup: async ({ node, name }) => {
@@ -64,7 +69,8 @@ const handlers: Handlers<Call, Results> = {
     throw new ProtocolError('CLOSED', 'the device was closed before an invitation came')
   },
   memberCount: ({ node, group }) => groupOf(node, group).members().length,
-  send: ({ node, group, body }) => groupOf(node, group).send(body),
+  send: ({ node, group, body }) => groupOf(node, group).send(body, { wait: false }),
+  outcomes: ({ node }) => hostedNode(node).outcomes,
   truth: ({ node, group }) => {
     const state = deviceOf(node).groupState(group)
     if (state === undefined) throw unknownGroup(group)
@@ -105,6 +111,14 @@ async function reportMessages(node: number, device: DeviceNode, signal: AbortSig
   } catch (error) {
     // Handed over, or closed; of anything else the demo learns when it waits in vain for this message.
     if (!signal.aborted) process.stderr.write(`device ${node} reads no more: ${(error as Error).message}\n`)
+  }
+}
+
+async function collectOutcomes(device: DeviceNode, into: SendOutcome[], signal: AbortSignal): Promise<void> {
+  try {
+    for await (const outcome of device.outcomes({ signal })) into.push(outcome)
+  } catch (error) {
+    if (!signal.aborted) throw error
   }
 }
 

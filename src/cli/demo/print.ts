@@ -40,15 +40,18 @@ function summary({
   messages,
   bodyBytes,
   delivered,
+  proven,
   duplicates,
   badSignatures,
   setupMs,
   elapsedMs,
+  provenMs,
 }: DemoResult): string[] {
   const expected = messages * (members - 1)
   return [
     `${messages} message${messages === 1 ? '' : 's'} of ${number(bodyBytes)} bytes to a group of ${number(members)}: ${number(delivered)} of ${number(expected)} delivered to others,`,
     `each signature verified; ${duplicates} twice, ${badSignatures} with a bad signature. Set-up ${seconds(setupMs)}, sending ${seconds(elapsedMs)}.`,
+    `Receipts prove ${number(proven)} of ${number(expected)} copies stored, to the sender alone, ${seconds(provenMs)} after it began.`,
   ]
 }
 

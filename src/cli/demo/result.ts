@@ -24,6 +24,8 @@ export interface DemoResult {
   readonly bodyBytes: number
   /** Messages handed to other members' applications. */
   readonly delivered: number
+  /** Copies for others that the sender knows to be stored, by receipts. */
+  readonly proven: number
   readonly duplicates: number
   readonly badSignatures: number
   /** UDP payload bytes of the datagrams S sends to P1 for one message, handshake, acknowledgements and retransmissions apart. */
@@ -39,7 +41,9 @@ export interface DemoResult {
   readonly hops: readonly Hop[]
   readonly knowledge: Knowledge
   readonly setupMs: number
+  /** Until the last delivery, and until the sender had proof of all. */
   readonly elapsedMs: number
+  readonly provenMs: number
   /** Empty where everything held. */
   readonly faults: readonly string[]
 }

@@ -67,6 +67,8 @@ async function perform(
   const sentAt = Date.now()
   const sent = await sendAll(options, world, firstBody, received, progress)
   const elapsedMs = Date.now() - sentAt
+  const proof = await proofOf(options, world)
+  const provenMs = Date.now() - sentAt
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
   const [after, learnt] = await Promise.all([world.statuses(), world.learnt()])
   const truths = truthsOf(world, await truthOf(world), sent)
@@ -75,6 +77,7 @@ async function perform(
   const { delivered, duplicates, faults } = checkReceived(world, sent, received)
   const bad = badSignatures(world, before, after)
   faults.push(...judgeBesides(learnt, truths), ...judgeCopies(learnt, options.members * options.messages))
+  faults.push(...proof.faults)
   if (bad > 0) faults.push(`${bad} messages with a bad signature`)
   for (const row of Object.keys(knowledge) as Row[])
     faults.push(...knowledge[row].faults.map((fault) => `${row}: ${fault}`))
@@ -83,6 +86,7 @@ async function perform(
     messages: options.messages,
     bodyBytes: firstBody.length,
     delivered,
+    proven: proof.proven,
     duplicates,
     badSignatures: bad,
     uploadBytes: cost.uploadBytes,
@@ -97,6 +101,7 @@ async function perform(
     knowledge,
     setupMs: sentAt - startedAt,
     elapsedMs,
+    provenMs,
     faults,
   }
 }
@@ -143,6 +148,22 @@ async function sendAll(
     return received.length >= expected ? 'done' : received.length
   })
   return sent
+}
+
+/** What the sender knows of it by receipts alone. */
+async function proofOf(
+  { members, messages }: DemoOptions,
+  world: World,
+): Promise<{ readonly proven: number; readonly faults: readonly string[] }> {
+  const { child, node } = world.sender
+  const outcomes = () => child.call('outcomes', { node })
+  await world.until('the sender to have proof', async () => {
+    const { length } = await outcomes()
+    return length >= messages ? 'done' : length
+  })
+  const proven = (await outcomes()).reduce((sum, { stored }) => sum + stored, 0)
+  const missing = messages * (members - 1) - proven
+  return { proven, faults: missing > 0 ? [`for ${missing} copies the sender has no proof that they are stored`] : [] }
 }
 
 function truthOf(world: World): Promise<Truth> {
