@@ -181,8 +181,9 @@ export interface Split {
   /**
    * Finished copies `from` to `from + count - 1`, one after the other, `sealedCopyBytes` each. The bytes are the caller's.
    * `count` copies must fit `splitOutputBytes` of limits.ts; throws `BYTES_LENGTH` for more, or for copies not there.
+   * Before each copy stand `roomBytes`, 0 by default, for what the caller puts there; what they hold means nothing.
    */
-  split(from: number, count: number): Uint8Array
+  split(from: number, count: number, roomBytes?: number): Uint8Array
   /** Overwrites the keys held for this request, K2 among them. No copies can be made afterwards: `split` throws. */
   wipe(): void
 }

@@ -149,7 +149,7 @@ function prepareSplit(
   return {
     copies,
     sealedCopyBytes,
-    split(from, count) {
+    split(from, count, roomBytes = 0) {
       assert(!wiped, 'no copies are made under keys that were wiped')
       requireRange(copies, from, count)
       if (count * sealedCopyBytes > limits.splitOutputBytes) throw rangeError('copies in one call', count)
@@ -159,13 +159,27 @@ function prepareSplit(
       core.writeExactly(core.at.ENTROPY, outerKey, KEY_BYTES)
       const answer = core.calls.split(from, count, partBytes, request.content.length)
       assert(answer === status.ok, 'lengths were checked before splitting')
-      return core.take(core.at.OUTPUT, count * sealedCopyBytes)
+      return takeSpaced(core, count, sealedCopyBytes, roomBytes)
     },
     wipe() {
       wiped = true
       wipeKeys()
     },
   }
+}
+
+/** Takes so many outputs, each with room before it. */
+function takeSpaced(core: Core, count: number, bytesEach: number, roomBytes: number): Uint8Array {
+  const output = core.memory.subarray(core.at.OUTPUT, core.at.OUTPUT + count * bytesEach)
+  const strideBytes = roomBytes + bytesEach
+  const spaced = new Uint8Array(count * strideBytes)
+  // Taken in one piece to the end and moved from there one by one, each to where nothing stands any more: no view for each.
+  spaced.set(output, count * roomBytes)
+  for (let i = 0; i < count && roomBytes > 0; i++) {
+    const from = count * roomBytes + i * bytesEach
+    spaced.copyWithin(i * strideBytes + roomBytes, from, from + bytesEach)
+  }
+  return spaced
 }
 
 /** S's own request: it made the points itself, so what does not prepare is a defect. */

@@ -39,6 +39,8 @@ export interface SplitJob {
   readonly entropy: Uint8Array
   readonly from: number
   readonly count: number
+  /** Left free before each copy, for what goes before it in its message. */
+  readonly roomBytes: number
 }
 
 /** CS: opens copies that came in. */
@@ -57,7 +59,7 @@ export type Job = OpenRequestJob | SplitJob | OpenCopiesJob
 export type JobResult =
   /** `undefined` where nothing opens it. */
   | { readonly type: 'openRequest'; readonly unsealed: UnsealedRequest | undefined }
-  /** The copies as `Split.split` gives them; `undefined` where a point of the request does not decode. */
+  /** The copies and the room before each, as `Split.split` gives them; `undefined` where a point of the request does not decode. */
   | { readonly type: 'split'; readonly copies: Uint8Array | undefined }
   | ({ readonly type: 'openCopies' } & OpenedCopies)
   /** The work was not done: a defect, or a thread that died of it. */
@@ -165,10 +167,10 @@ function openRequest(
   return { type: 'openRequest', unsealed }
 }
 
-function split(crypto: JobCrypto, { request, entropy, from, count }: SplitJob): JobResult {
+function split(crypto: JobCrypto, { request, entropy, from, count, roomBytes }: SplitJob): JobResult {
   const prepared = crypto.prepareSplit(request, entropy)
   wipe(request.requestKey, entropy)
-  const copies = prepared?.split(from, count)
+  const copies = prepared?.split(from, count, roomBytes)
   prepared?.wipe()
   return { type: 'split', copies }
 }

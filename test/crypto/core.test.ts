@@ -381,5 +381,12 @@ t.test('instances share a compiled module and nothing else', async (t) => {
   for (const [i, split] of splits.entries()) {
     const expected = again.prepareSplit((worlds[i] as (typeof worlds)[number]).request, entropy)?.split(0, 2)
     t.strictSame(split?.split(0, 2), expected)
+    t.strictSame(copiesWithoutRoom(split?.split(0, 2, 6), 6), expected)
   }
 })
+
+/** Two copies that were split with room before each, one after the other. */
+function copiesWithoutRoom(spaced: Uint8Array = nothing, roomBytes: number): Uint8Array {
+  const half = spaced.length / 2
+  return concat(spaced.subarray(roomBytes, half), spaced.subarray(half + roomBytes))
+}

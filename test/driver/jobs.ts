@@ -46,6 +46,7 @@ export function sampleMessage(copies: number, contentBytes = 200): Sample {
   const entropy = random(32)
   const splitJob = (from: number, count: number): Job => ({
     type: 'split',
+    roomBytes: 0,
     request: copyOf(split),
     entropy: entropy.slice(),
     from,

@@ -10,7 +10,7 @@ import { slotWindow, startOfDay, startOfWindow, utcDay } from '../../src/base/ti
 import { createEndpoint } from '../../src/link/endpoint.js'
 import type { LinkEndpoint, SessionId } from '../../src/link/link.js'
 import { type Job, type JobOutput, type JobResult, runJob } from '../../src/role/jobs.js'
-import { Copies } from '../../src/role/proxy/copies.js'
+import { COPY_HEAD_BYTES, Copies } from '../../src/role/proxy/copies.js'
 import { ReceiptGathering } from '../../src/role/proxy/gathering.js'
 import { NextHops } from '../../src/role/proxy/next-hops.js'
 import type { OpenedRequest } from '../../src/role/proxy/open-request.js'
@@ -630,8 +630,9 @@ function splitting(copies: number, slicesAhead = 2) {
   const splitter = new Splitter({
     work,
     slicesAhead,
-    made: (_now, sealed, bytesEach) => {
-      for (let at = 0; at < sealed.length; at += bytesEach) made.push(sealed.subarray(at, at + bytesEach))
+    made: (_now, spaced, bytesEach) => {
+      for (let at = COPY_HEAD_BYTES; at < spaced.length; at += COPY_HEAD_BYTES + bytesEach)
+        made.push(spaced.subarray(at, at + bytesEach))
     },
     failed: (count, _bytesEach, code) => failed.push([count, code]),
   })
@@ -855,7 +856,7 @@ t.test('bounds', (t) => {
     }
     const copies = new Copies({ random, endpoint: Object.create(own, { send: { value: send } }), meanWaitMs: 1 })
     t.ok(copies.reserve(2, 100) && copies.reserve(1, limits.waitingBytes - 200))
-    copies.add(START, random(200), 100, (place, token) => tokens.push([place, token]))
+    copies.add(START, random(2 * (COPY_HEAD_BYTES + 100)), 100, (place, token) => tokens.push([place, token]))
     copies.send(START + 10, session)
     t.equal(references.length, 2)
     t.ok(copies.answered(references[0] as number, given))

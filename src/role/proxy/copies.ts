@@ -55,6 +55,7 @@ const BUSY_WAIT_MS = 5_000
 
 /** What stands before each sealed copy in its message; the reference is filled in when it is sent. */
 const copyHead = headOfCopy()
+export const COPY_HEAD_BYTES = copyHead.length
 const NO_SLAB: Slab = {
   ...{ held: 0, memory: new Uint8Array(0), messageBytes: 0, reservedBytes: 0, heldUntil: 0 },
   onToken: () => undefined,
@@ -99,16 +100,20 @@ export class Copies {
     this.reservedBytes -= copies * bytesEach
   }
 
-  /** Takes copies, for which room was reserved, each into a random wait of its own. `sealed` holds them one after the other. */
-  add(now: Millis, sealed: Uint8Array, bytesEach: number, onToken: OnToken): void {
-    const count = sealed.length / bytesEach
-    const messageBytes = copyHead.length + bytesEach
-    // One piece for all, since one for each costs more than all else that is done to a copy here. It stays until the last of
-    // them has gone, and its room is given back no sooner.
-    const memory = inMessages(sealed, count, bytesEach)
+  /**
+   * Takes copies, for which room was reserved, each into a random wait of its own. `spaced` holds them one after the other, each
+   * behind `COPY_HEAD_BYTES`, and is kept: one piece for all, since one for each costs more than all else that is done to
+   * a copy here. It stays until the last of them has gone, and its room is given back no sooner.
+   */
+  add(now: Millis, spaced: Uint8Array, bytesEach: number, onToken: OnToken): void {
+    const messageBytes = COPY_HEAD_BYTES + bytesEach
+    const count = spaced.length / messageBytes
     const heldUntil = now + limits.copyHoldMs
-    const slab = { held: count, memory, messageBytes, reservedBytes: sealed.length, heldUntil, onToken }
-    for (let place = 0; place < count; place++) this.waiting.add(this.dueFrom(now), this.newCopy(slab, place))
+    const slab = { held: count, memory: spaced, messageBytes, reservedBytes: count * bytesEach, heldUntil, onToken }
+    for (let place = 0; place < count; place++) {
+      spaced.set(copyHead, place * messageBytes)
+      this.waiting.add(this.dueFrom(now), this.newCopy(slab, place))
+    }
   }
 
   /** Sends what is due as far as the link to CS takes it. */
@@ -233,21 +238,6 @@ export class Copies {
 
 function messageOf({ slab: { memory, messageBytes }, place }: Copy): Uint8Array {
   return memory.subarray(place * messageBytes, (place + 1) * messageBytes)
-}
-
-/** Sealed copies that stand one after the other, each in its message. */
-function inMessages(sealed: Uint8Array, count: number, bytesEach: number): Uint8Array {
-  const headBytes = copyHead.length
-  const memory = new Uint8Array(count * (headBytes + bytesEach))
-  // Put at the end and moved up one by one, each to where nothing stands any more: without a view for each.
-  memory.set(sealed, count * headBytes)
-  for (let i = 0; i < count; i++) {
-    const at = i * (headBytes + bytesEach)
-    const from = count * headBytes + i * bytesEach
-    memory.set(copyHead, at)
-    memory.copyWithin(at + headBytes, from, from + bytesEach)
-  }
-  return memory
 }
 
 /** Everything of a message *copy* before the sealed copy: all of it but the reference is the same each time. */

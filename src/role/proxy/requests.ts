@@ -63,8 +63,8 @@ export class Requests {
     this.splitter = new Splitter({
       work,
       slicesAhead: SLICES_A_THREAD * threads,
-      made: (now, sealed, bytesEach, tokens, from) =>
-        copies.add(now, sealed, bytesEach, (place, token) => gathering.answered(tokens, from + place, token)),
+      made: (now, spaced, bytesEach, tokens, from) =>
+        copies.add(now, spaced, bytesEach, (place, token) => gathering.answered(tokens, from + place, token)),
       failed: (count, bytesEach, code) => {
         copies.release(count, bytesEach)
         if (code !== undefined) drop(code)

@@ -9,6 +9,7 @@ import { limits } from '../../base/limits.js'
 import type { Millis } from '../../base/time.js'
 import type { Reference } from '../role.js'
 import type { ResultOf, Work } from '../work.js'
+import { COPY_HEAD_BYTES } from './copies.js'
 import type { Gathering } from './gathering.js'
 import { copyOf, type OpenedRequest } from './open-request.js'
 
@@ -16,8 +17,8 @@ export interface SplitterOptions {
   readonly work: Work
   /** Slices that may be under way at one time. */
   readonly slicesAhead: number
-  /** Takes finished copies of a request from the `from`-th on, one after the other, each so long. */
-  readonly made: (now: Millis, sealed: Uint8Array, sealedCopyBytes: number, gathering: Gathering, from: number) => void
+  /** Takes finished copies of a request from the `from`-th on, each so long behind `COPY_HEAD_BYTES`. */
+  readonly made: (now: Millis, spaced: Uint8Array, sealedCopyBytes: number, gathering: Gathering, from: number) => void
   /** So many copies of this length will not be made; why, where that was not said before. */
   readonly failed: (copies: number, sealedCopyBytes: number, code?: DropCode) => void
 }
@@ -99,8 +100,8 @@ export class Splitter {
     const { from, count } = slice
     this.slicesUnderWay++
     splitting.underWay++
-    const job = { type: 'split', request: copyOf(request.split), entropy: entropy.slice(), from, count } as const
-    this.options.work.issue(job, (now, result) => {
+    const own = { request: copyOf(request.split), entropy: entropy.slice() }
+    this.options.work.issue({ type: 'split', ...own, from, count, roomBytes: COPY_HEAD_BYTES }, (now, result) => {
       this.slicesUnderWay--
       splitting.underWay--
       // After a stop there is nobody left to make copies for.
