@@ -41,7 +41,8 @@ t.test('the default controller uses a path up, whatever it loses at random', (t)
     [0.1, 0.75],
     [0.3, 0.5],
   ] as const) {
-    const pair = connectedPair(seed, {}, { ...PATH, loss })
+    const pair = connectedPair(seed, {}, PATH)
+    pair.network.conditions = { ...PATH, loss }
     const part = goodput(pair, 8, 120_000) / 1250
     t.ok(
       part >= least,
