@@ -1040,10 +1040,8 @@ t.test('mailboxes', (t) => {
     for (let i = 0; i < 9; i++) proxy.deliver(messageTo(proxy, [device.recipient], contentBytes).sealed)
     device.enter('device')
     world.until(() => device.numbers.length === 9, 'all of them', 60_000)
-    t.same(
-      device.numbers,
-      [...device.numbers].sort((a, b) => a - b),
-    )
+    // Large messages travel side by side, so they may arrive in any order.
+    t.equal(new Set(device.numbers).size, 9, 'each once')
     t.end()
   })
 
