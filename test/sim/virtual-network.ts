@@ -53,6 +53,8 @@ export class VirtualNode<M extends AnyMachine = AnyMachine> {
   readonly store = new Map<string, Uint8Array>()
   machine: M
   up = true
+  /** Writes fail, all of them: the driver ends a node whose store does that. */
+  diskFull = false
   /** Counts starts, so that what an earlier run waits for does not reach a later one. */
   run = 0
   readonly make: () => M
@@ -209,6 +211,10 @@ export class VirtualNetwork {
         this.transmit(node, output.to, output.bytes)
         return
       case 'persist':
+        if (node.diskFull) {
+          this.crash(node)
+          return
+        }
         this.later(node, this.storeMs, () => {
           for (const { key, value } of output.writes) {
             if (value === undefined) node.store.delete(key)

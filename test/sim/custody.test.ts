@@ -1,0 +1,234 @@
+/**
+ * Whole networks in which somebody fails at the worst moment (PROTOCOL.md section 7.1): what S was told is stored is there, is
+ * handed on once, and what is not is named. Virtual time; SEED repeats a run.
+ */
+import t, { type Test } from 'tap'
+import { concat, fromUtf8, toHex, utf8 } from '../../src/base/bytes.js'
+import { limits } from '../../src/base/limits.js'
+import { newMessageId, sealContent } from '../../src/group/content.js'
+import type { DeviceResult, Outcome } from '../../src/role/device.js'
+import { mailRecord, storeKeys } from '../../src/role/server/records.js'
+import { seed, seeded } from '../base/seeded.js'
+import { rough } from './virtual-network.js'
+import { crypto, type DeviceActor, World, type WorldOptions } from './world.js'
+
+t.comment(`SEED=${seed}`)
+const random = seeded(seed + 99)
+const GROUP = 'gardeners'
+const ALL_ROUNDS_MS = 900_000
+const DAY_MS = 24 * 3_600_000
+
+type Sent = Extract<DeviceResult, { type: 'sent' }>
+
+interface Sending {
+  readonly world: World
+  readonly from: DeviceActor
+  readonly to: readonly DeviceActor[]
+  readonly body: Uint8Array
+  readonly reference: number
+  /** What S came to know; waits for it. */
+  readonly outcome: () => Outcome
+}
+
+/** A message that has just been handed to S, in a network that is otherwise at rest. */
+function sending(options: Partial<WorldOptions> = {}): Sending {
+  const devices = options.devices ?? 5
+  const world = new World({ seed, devices, proxies: 6, ...options })
+  world.makeGroup(GROUP, devices)
+  const idle = () => world.devices.every(({ node }) => node.machine.status().unprovenMessages === 0)
+  world.runUntil('all is proven', idle)
+  world.network.runFor(1_000)
+  for (const { read } of [world.server, ...world.proxies]) read.length = 0
+  const [from, ...to] = world.devices as [DeviceActor, ...DeviceActor[]]
+  const body = utf8(`words ${toHex(random(8))}`)
+  const reference = world.command(from, { type: 'send', group: GROUP, body, until: 'over' })
+  const outcome = () => {
+    world.runUntil('the sender knows', () => from.answers.has(reference), ALL_ROUNDS_MS)
+    const { outcome: known } = world.result(from, reference) as Sent
+    if (known === undefined) throw new Error('an outcome')
+    return known
+  }
+  return { world, from, to, body, reference, outcome }
+}
+
+function copiesAtServer({ world }: Sending): number {
+  return world.server.read.filter(({ format, field }) => format === 'copy' && field === 'sealed').length
+}
+
+function provenAndOnce(t: Test, sent: Sending): void {
+  const { world, to, body } = sent
+  t.match(sent.outcome(), { recipients: to.length, stored: to.length, unproven: [] })
+  world.runUntil('everyone has it', () => to.every((each) => world.got(each, body) > 0))
+  world.network.runFor(60_000)
+  for (const each of to) t.equal(world.got(each, body), 1, `${each.name} was handed it once`)
+  t.equal(
+    world.devices.reduce((sum, { repeated }) => sum + repeated, 0),
+    0,
+  )
+}
+
+for (const [name, conditions] of [
+  ['calm', undefined],
+  ['rough', rough],
+] as const) {
+  t.test(`without any failure, on a ${name} network, one request is enough`, (t) => {
+    const sent = sending(conditions && { conditions })
+    provenAndOnce(t, sent)
+    const split = sent.world.proxies.flatMap(({ read }) => read.filter(({ field }) => field === 'oneTimeBase'))
+    t.equal(split.length, 1)
+    t.end()
+  })
+}
+
+t.test('a first proxy that vanishes after it took a message', (t) => {
+  const sent = sending()
+  const { world } = sent
+  const took = () => world.proxies.find(({ read }) => read.some(({ format }) => format === 'forward'))
+  world.runUntil('it is taken', () => took() !== undefined)
+  const first = took()
+  if (first !== undefined) world.crash(first)
+  provenAndOnce(t, sent)
+  t.end()
+})
+
+t.test('a second proxy that vanishes half-way through a split', (t) => {
+  const sent = sending({ devices: 8 })
+  const { world } = sent
+  world.runUntil('some copies arrive', () => copiesAtServer(sent) >= 3)
+  const second = world.proxies.find(({ read }) => read.some(({ format }) => format === 'request body'))
+  if (second !== undefined) world.crash(second)
+  t.ok(copiesAtServer(sent) < 8, `${copiesAtServer(sent)} of 8 copies had left`)
+  provenAndOnce(t, sent)
+  t.end()
+})
+
+t.test('a second proxy that is restarted half-way, and remembers nothing but the request', (t) => {
+  const sent = sending({ devices: 8 })
+  const { world } = sent
+  world.runUntil('some copies arrive', () => copiesAtServer(sent) >= 3)
+  const second = world.proxies.find(({ read }) => read.some(({ format }) => format === 'request body'))
+  if (second !== undefined) world.restart(second)
+  provenAndOnce(t, sent)
+  t.end()
+})
+
+t.test('a server that is killed between store and receipt', (t) => {
+  const sent = sending()
+  const { world, to } = sent
+  const { node } = world.server
+  const mails = () => [...node.store.keys()].filter((key) => key.startsWith('mail/')).length
+  const { machine } = node
+  const handle = machine.handle.bind(machine)
+  let written = 0
+  machine.handle = (now, input) => {
+    if (input.type !== 'persisted' || mails() === 0) handle(now, input)
+    else {
+      written = mails()
+      world.network.crash(node)
+    }
+  }
+  world.runUntil('it is killed', () => !node.up)
+  t.ok(written > 0, `${written} copies were on disk, and nobody had been told`)
+  t.ok(to.every((each) => world.got(each, sent.body) === 0))
+  world.network.runFor(5_000)
+  world.network.restart(node)
+  provenAndOnce(t, sent)
+  t.equal(
+    to.reduce((sum, each) => sum + each.node.dropped('MESSAGE_REPLAY'), 0),
+    0,
+    'nothing was stored twice',
+  )
+  t.end()
+})
+
+t.test('a server whose disk is full', (t) => {
+  t.test('for a while', (t) => {
+    const sent = sending()
+    const { world } = sent
+    world.server.node.diskFull = true
+    world.runUntil('it has ended', () => !world.server.node.up)
+    world.network.runFor(45_000)
+    t.notOk(sent.from.answers.has(sent.reference), 'nothing is said to be stored')
+    world.server.node.diskFull = false
+    world.network.restart(world.server.node)
+    provenAndOnce(t, sent)
+    t.end()
+  })
+
+  t.test('for good', (t) => {
+    const sent = sending()
+    const { world, to } = sent
+    world.server.node.diskFull = true
+    const { stored, unproven } = sent.outcome()
+    t.equal(stored, 0)
+    t.strictSame(new Set(unproven.map(({ id }) => toHex(id))), new Set(to.map(({ self }) => toHex(self.id))))
+    t.ok(unproven.every(({ reason }) => reason === 'noProof'))
+    t.end()
+  })
+  t.end()
+})
+
+t.test('a sender that is restarted at any moment', (t) => {
+  for (const afterMs of [1, 20, 100, 1_000, 1_800]) {
+    const sent = sending()
+    const { world, from, to, body } = sent
+    world.network.runFor(afterMs)
+    world.restart(from)
+    world.network.runFor(60_000)
+    const status = from.node.machine.status()
+    t.match(status, { outgoingMessages: 0, unprovenMessages: 0 })
+    for (const each of to) t.ok(world.got(each, body) <= 1, 'never twice')
+    // What was handed over and not yet written when the power went was never answered for.
+    if (afterMs > world.network.storeMs)
+      t.ok(
+        to.every((each) => world.got(each, body) === 1),
+        `after ${afterMs} ms`,
+      )
+  }
+  t.end()
+})
+
+t.test('a device that was away for a day, with 5,000 messages waiting', (t) => {
+  const MESSAGES = 5_000
+  const world = new World({ seed, devices: 2, proxies: 2 })
+  world.makeGroup(GROUP, 2)
+  world.network.runFor(10_000)
+  const [from, away] = world.devices as [DeviceActor, DeviceActor]
+  const { id, keys } = world.group(from, GROUP)
+  world.crash(away)
+  world.network.crash(world.server.node)
+  const begin = world.now
+  for (let i = 0; i < MESSAGES; i++) {
+    const at = begin + Math.floor((DAY_MS * i) / MESSAGES)
+    const content = sealContent(crypto, random, {
+      identity: from.self.identity,
+      sender: from.self.id,
+      signedFor: { type: 'group', id, keys },
+      messageId: newMessageId(random, at),
+      kind: 'application',
+      body: utf8(`message ${i}`),
+      paddingBytes: 0,
+    })
+    const context = { label: utf8('splitcast/sc'), associated: new Uint8Array(0) }
+    const payload = crypto.seal(keys.publicPoint, context, concat(Uint8Array.of(0), content), random(64))
+    if (payload === undefined) throw new Error('keys that decode')
+    world.server.node.store.set(storeKeys.mail(toHex(away.self.id), i), mailRecord.encode({ arrivedAt: at, payload }))
+  }
+  world.network.now += DAY_MS
+  world.network.restart(world.server.node)
+  world.network.runFor(5_000)
+  world.network.restart(away.node)
+  const back = world.now
+  world.runUntil('it has them all', () => away.inbox.length >= MESSAGES, 300_000)
+  t.comment(`${MESSAGES} messages in ${((world.now - back) / 1000).toFixed(1)} s of virtual time`)
+  world.network.runFor(10_000)
+  t.equal(away.inbox.length, MESSAGES)
+  t.equal(away.repeated, 0)
+  t.strictSame(
+    away.inbox.map(({ body }) => fromUtf8(body)),
+    Array.from({ length: MESSAGES }, (_, i) => `message ${i}`),
+  )
+  t.equal(world.server.node.machine.status().storedCopies, 0, 'and the server keeps none')
+  t.ok(MESSAGES <= limits.inboxMessages)
+  t.end()
+})
