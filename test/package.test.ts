@@ -31,7 +31,9 @@ const tarball = join(consumer, packed.filename)
 
 t.test('the tarball holds the program and nothing of its tests', (t) => {
   const paths = packed.files.map((file) => file.path)
-  const foreign = paths.filter((path) => !/^(dist\/(src\/.*\.(js|d\.ts)|splitcast\.(fused|integer)\.wasm)$|docs\/|[^/]*$)/.test(path))
+  const foreign = paths.filter(
+    (path) => !/^(dist\/(src\/.*\.(js|d\.ts)|splitcast\.(fused|integer)\.wasm)$|docs\/|[^/]*$)/.test(path),
+  )
   t.strictSame(foreign, [])
   t.strictSame(paths.filter((path) => !path.includes('/')).sort(), ['LICENSE', 'README.md', 'package.json'])
   for (const path of [

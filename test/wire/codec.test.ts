@@ -303,7 +303,10 @@ t.test('a fragment stays within its message', async (t) => {
   t.equal(fragment(100, 91, 10), 'LINK_FRAGMENT_LIMIT')
   t.equal(fragment(100, 100, 0), 'LINK_FRAGMENT_LIMIT', 'no data')
   t.equal(fragment(0, 0, 0), 'LINK_FRAGMENT_LIMIT')
-  t.equal(fragment(limits.messageBytes, limits.messageBytes - limits.datagramMaxBytes, limits.datagramMaxBytes), undefined)
+  t.equal(
+    fragment(limits.messageBytes, limits.messageBytes - limits.datagramMaxBytes, limits.datagramMaxBytes),
+    undefined,
+  )
   t.equal(fragment(limits.messageBytes + 1, 0, 1), 'WIRE_LIMIT')
   t.equal(fragment(limits.messageBytes, 0, limits.datagramMaxBytes + 1), 'WIRE_LIMIT')
 })
