@@ -18,7 +18,9 @@ const QUICK_MEMBERS = 16
 const BODY_BYTES = 200
 const MEAN_WAIT_MS = 50
 const WARM_UP_MESSAGES = 4
-const ROUNDS = { warmUps: 3, rounds: 5, requests: 48 }
+const ROUNDS = { warmUps: 2, rounds: 3, requests: 48 }
+/** Few enough that nothing is collected within one. */
+const ALLOCATION_ROUNDS = { warmUps: 2, requests: 16 }
 const QUICK_ROUNDS = { warmUps: 1, rounds: 2, requests: 16 }
 
 interface AloneRow extends ThroughputRow, Omit<Alone, 'cpuUs' | 'wallUs'>, Partial<Allocation> {
@@ -42,9 +44,11 @@ export async function throughput({ quick }: BenchOptions): Promise<BenchReport> 
     for (const contentBytes of quick || workers > 0 ? CONTENTS.slice(0, 1) : CONTENTS) {
       const options = { contentBytes, workers, ...(quick ? QUICK_ROUNDS : ROUNDS) }
       const measured = aloneRow(contentBytes, workers, await splitterAlone(options))
-      alone.push(quick || workers > 0 ? measured : { ...measured, ...(await allocation(options)) })
+      alone.push(
+        quick || workers > 0 ? measured : { ...measured, ...(await allocation({ ...options, ...ALLOCATION_ROUNDS })) },
+      )
     }
-    roles.push(...(await endToEnd(quick ? QUICK_MEMBERS : MEMBERS, quick ? 6 : 60, workers)))
+    if (workers < 2) roles.push(...(await endToEnd(quick ? QUICK_MEMBERS : MEMBERS, quick ? 6 : 30, workers)))
   }
   const memory = quick ? undefined : await splitMemory(4096, CONTENTS[1] as number)
   const text = [aloneText(alone), rolesText(roles), ...(memory === undefined ? [] : [memoryText(memory)])]

@@ -4,6 +4,7 @@
  * end, when few copies share a turn of the event loop, to count for little.
  */
 import { join } from 'node:path'
+import { limits } from '../../src/base/limits.js'
 import type { SplitMemory } from './calls.js'
 import type { Floors } from './floors.js'
 import { type Host, type Processes, withProcesses } from './network.js'
@@ -40,7 +41,6 @@ const DATAGRAM_BYTES = 25
 const COPY_FRAME_BYTES = 5 + 6
 /** R_i, slot, E_i, length of the personal part, two tags and E. */
 const COPY_BEYOND_CONTENT_BYTES = 91 + 48
-const LARGEST_DATAGRAM_BYTES = 1200
 /** So large that nothing is collected while allocations are counted. */
 const NO_COLLECTION = ['--expose-gc', '--max-semi-space-size=256', '--min-semi-space-size=256']
 
@@ -140,7 +140,7 @@ async function roundOf({ around, splitter }: Pair, { requests }: AloneOptions): 
 /** An average datagram that carries copies: acknowledgements are among those counted, and few. */
 function datagramBytesOf({ contentBytes }: AloneOptions, { datagramsPerCopy }: Work): number {
   const copyBytes = contentBytes + COPY_BEYOND_CONTENT_BYTES + COPY_FRAME_BYTES
-  return Math.min(LARGEST_DATAGRAM_BYTES, Math.round(copyBytes / datagramsPerCopy) + DATAGRAM_BYTES)
+  return Math.min(limits.datagramMaxBytes, Math.round(copyBytes / datagramsPerCopy) + DATAGRAM_BYTES)
 }
 
 function between(unhindered: Floors, hindered: Floors, part: number): Floors {

@@ -7,7 +7,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { limits } from '../../src/base/limits.js'
 import type { Crypto } from '../../src/crypto/crypto.js'
-import { PACKET_FRAMES_BYTES, PACKET_OVERHEAD_BYTES, PacketSealer } from '../../src/link/protection.js'
+import { PACKET_OVERHEAD_BYTES, PacketSealer } from '../../src/link/protection.js'
 import { makeFixture } from '../fixtures.js'
 import type { SplitMemory } from './calls.js'
 
@@ -82,7 +82,7 @@ export function measureSplitMemory(crypto: Crypto, copies: number, contentBytes:
 
 function sealing(crypto: Crypto, { datagramBytes }: FloorShape): number {
   const sealer = new PacketSealer(crypto, randomBytes(32), randomBytes(4))
-  const frames = randomBytes(Math.min(Math.max(datagramBytes - PACKET_OVERHEAD_BYTES, 32), PACKET_FRAMES_BYTES))
+  const frames = randomBytes(Math.max(datagramBytes - PACKET_OVERHEAD_BYTES, 32))
   const before = cpuUs()
   for (let i = 0; i < PACKETS; i++) sealer.seal(frames)
   return (cpuUs() - before) / PACKETS
