@@ -69,6 +69,8 @@ export type Call =
   | { readonly call: 'outcomes'; readonly node: number }
   | { readonly call: 'truth'; readonly node: number; readonly group: string }
   | { readonly call: 'status'; readonly node: number }
+  /** Messages that a device has under way: not taken yet, or not proven. */
+  | { readonly call: 'underWay'; readonly node: number }
   | { readonly call: 'directoryProxies'; readonly node: number }
   /** Forgets what was learnt so far, so that only messages sent from now on count. */
   | { readonly call: 'forget'; readonly node: number }
@@ -90,6 +92,7 @@ export interface Results {
   outcomes: readonly SendOutcome[]
   truth: Truth
   status: NodeStatus
+  underWay: number
   directoryProxies: number
   forget: undefined
   learnt: Learnt

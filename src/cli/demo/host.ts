@@ -82,6 +82,10 @@ const handlers: Handlers<Call, Results> = {
     }
   },
   status: ({ node }) => statusOf(node),
+  underWay: ({ node }) => {
+    const { outgoingMessages, unprovenMessages } = deviceOf(node).status()
+    return outgoingMessages + unprovenMessages
+  },
   directoryProxies: ({ node }) => deviceOf(node).status().directory?.proxies.length ?? 0,
   forget: ({ node }) => {
     hostedNode(node).learnt.forget()

@@ -97,6 +97,11 @@ export class World {
     const everybodyIn = this.until('everybody to join', async () => (joined === others.length ? 'done' : joined))
     await Promise.all([inviting, everybodyIn, ...joining])
     await this.agree(progress)
+    await this.until('the announcements to be proven', async () => {
+      const waiting = await Promise.all(this.members.map(({ child, node }) => child.call('underWay', { node })))
+      const messages = waiting.reduce((sum, count) => sum + count, 0)
+      return messages === 0 ? 'done' : messages
+    })
   }
 
   /** Until every member's list holds every member. */
