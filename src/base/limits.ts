@@ -160,7 +160,7 @@ export const limits = {
   /** Rounds of sending, the first included, before a message is given up: a user's, and what a group says to itself. */
   sendRounds: 4,
   groupSendRounds: 10,
-  /** After once to twice this time S first asks for receipts; doubled each time. */
+  /** After once to twice this time S first asks for receipts; half as long again each time. */
   receiptWaitMs: 1_200,
   /** How long the first round waits for proof, and a refused recipient for the next; doubled each round, up to the last. */
   proofMs: 20 * SECOND_MS,

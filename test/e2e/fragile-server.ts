@@ -1,7 +1,6 @@
 /**
- * A server in a process of its own that kills itself with SIGKILL around its first write of a copy, before or right after
- * it is durable, or whose disk is full after a few copies: arguments are data directory, address, and which. Prints its
- * network card.
+ * A server in a process of its own that kills itself with SIGKILL as soon as its first copies are durable, or whose disk is
+ * full after a few: arguments are data directory, address, and which (`killed` or `full`). Prints its network card.
  */
 import { ClassicLevel } from 'classic-level'
 import { openServer } from '../../src/driver/server.js'
@@ -22,9 +21,8 @@ level.batch = async function (this: unknown, operations, options) {
   const hasCopy = operations.some(({ key }) => key.startsWith('mail/'))
   if (hasCopy) copies++
   if (when === 'full' && copies > FITTING) throw new Error('IO error: No space left on device')
-  if (hasCopy && when === 'before') process.kill(process.pid, 'SIGKILL')
   await batch.call(this, operations, options)
-  if (hasCopy && when === 'after') process.kill(process.pid, 'SIGKILL')
+  if (hasCopy && when === 'killed') process.kill(process.pid, 'SIGKILL')
 }
 
 const server = await openServer({ data, listen, workers: 0 })

@@ -147,7 +147,7 @@ t.test('as P2', (t) => {
     for (let due = gathering.deadline(); due !== undefined; due = gathering.deadline()) gathering.timeout(due)
     t.strictSame(
       handed.map((at) => at - START),
-      [500, 1_500],
+      [500, 1_250],
       'offered again where the link had no room',
     )
     t.equal(gathering.count, 0)

@@ -53,6 +53,8 @@ export interface ReceiptEvents {
 }
 
 const TOKEN_BYTES = 4
+/** Each interval is so much longer than the one before. */
+const LATER = 1.5
 const UINT32 = 2 ** 32
 /** Times that P1 could not be reached, after which it is not tried again. */
 const UNREACHABLE_TIMES = 2
@@ -99,7 +101,7 @@ export class Receipts {
       next: 0,
       replies: 0,
       askAt: now + this.spread(intervalMs),
-      intervalMs: 2 * intervalMs,
+      intervalMs: LATER * intervalMs,
       askedOn: undefined,
       unreachable: 0,
     })
@@ -174,7 +176,7 @@ export class Receipts {
   private ask(now: Millis, watch: Watch): void {
     const { ticket, tokenBytes, route } = watch
     watch.askAt = now + this.spread(watch.intervalMs)
-    watch.intervalMs *= 2
+    watch.intervalMs *= LATER
     watch.askedOn = this.proxies.say(now, route.first, encodeMessage('receiptRequest', { ticket, tokenBytes }))
   }
 

@@ -36,6 +36,8 @@ export interface GatheringOptions {
 }
 
 const TOKEN_BYTES = 4
+/** Each interval is so much longer than the one before. */
+const LATER = 1.5
 /** A copy waits ten means at most. */
 const LONGEST_WAITS = 10
 /** For the split, the way to CS, its disk and the way back. */
@@ -103,7 +105,7 @@ export class ReceiptGathering {
       if (!gathering.fresh) this.handedOver++
     }
     if ((gathering.missing === 0 && !gathering.fresh) || now >= gathering.until) return
-    gathering.intervalMs *= 2
+    gathering.intervalMs *= LATER
     this.due.add(now + gathering.intervalMs, gathering)
   }
 }
