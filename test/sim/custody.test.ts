@@ -155,14 +155,16 @@ t.test('a server whose disk is full', (t) => {
     t.end()
   })
 
-  t.test('for good', (t) => {
+  t.test('for longer than all rounds take', (t) => {
     const sent = sending()
-    const { world, to } = sent
+    const { world, from } = sent
     world.server.node.diskFull = true
-    const { stored, unproven } = sent.outcome()
-    t.equal(stored, 0)
-    t.strictSame(new Set(unproven.map(({ id }) => toHex(id))), new Set(to.map(({ self }) => toHex(self.id))))
-    t.ok(unproven.every(({ reason }) => reason === 'noProof'))
+    world.network.runFor(2 * ALL_ROUNDS_MS)
+    t.notOk(from.answers.has(sent.reference), 'nothing is said to be stored, nor given up')
+    t.match(from.node.machine.status(), { connected: false, unprovenMessages: 1 })
+    world.server.node.diskFull = false
+    world.network.restart(world.server.node)
+    provenAndOnce(t, sent)
     t.end()
   })
   t.end()

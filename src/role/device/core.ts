@@ -21,6 +21,8 @@ export interface Surroundings {
   say(output: DeviceOutput): void
   /** The directory that holds now. */
   directory(): VerifiedDirectory | undefined
+  /** Whether the link to CS is up. */
+  connected(): boolean
 }
 
 export interface DeviceCore extends Surroundings {

@@ -126,28 +126,31 @@ export class Custody {
   private requestOver(now: Millis, parcel: Parcel): void {
     parcel.underWay--
     if (parcel.underWay > 0 || !this.core.outbox.has(parcel)) return
-    parcel.round++
+    // Without a link to CS it is this device that is cut off, or CS that is down: neither is a reason to give up.
+    const offline = !this.core.connected()
+    if (!offline) parcel.round++
     const rounds = parcel.patient ? limits.groupSendRounds : limits.sendRounds
     const tooOld = messageTime(parcel.messageId) + limits.messageLifeMs <= now
     if (parcel.open.size === 0 || parcel.round >= rounds || tooOld) this.finish(parcel)
-    else this.nextRound(now, parcel)
+    else this.nextRound(offline ? now + limits.proofMs : now, parcel)
   }
 
   /**
-   * Requests for those without proof, spread over a little time, and one for those that were refused, later. In several,
+   * From a moment on, requests for those without proof, spread over a little time, and one for those that were refused, later. In several,
    * so that a proxy which left some out cannot tell by their coming again together which those were.
    */
-  private nextRound(now: Millis, parcel: Parcel): void {
+  private nextRound(from: Millis, parcel: Parcel): void {
     const open = shuffle(this.core.options.random, [...parcel.open.values()])
     const unheard = open.filter(({ reason }) => reason === 'noProof')
     const refused = open.filter(({ reason }) => reason === 'refused')
-    const spreadMs = doubled(limits.roundSpreadMs, parcel.round - 1)
+    const before = Math.max(0, parcel.round - 1)
+    const spreadMs = doubled(limits.roundSpreadMs, before)
     const requests = parts(unheard, limits.roundRequests).map((some) =>
-      this.core.outbox.requestFor(parcel, some, now + (spreadMs * this.numbers.uint32()) / UINT32),
+      this.core.outbox.requestFor(parcel, some, from + (spreadMs * this.numbers.uint32()) / UINT32),
     )
     if (refused.length > 0) {
-      const pauseMs = doubled(limits.refusedPauseMs, parcel.round - 1)
-      requests.push(this.core.outbox.requestFor(parcel, refused, now + pauseMs))
+      const pauseMs = doubled(limits.refusedPauseMs, before)
+      requests.push(this.core.outbox.requestFor(parcel, refused, from + pauseMs))
     }
     parcel.underWay = requests.length
     for (const request of requests) this.send(request)

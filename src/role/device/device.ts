@@ -67,7 +67,8 @@ class DeviceMachine implements DeviceRole {
     const say = (output: DeviceOutput): void => {
       this.outputs.push(output)
     }
-    this.core = createCore({ options, say, directory: () => this.directory() }, bounds)
+    const connected = () => this.serverLink.session !== undefined
+    this.core = createCore({ options, say, directory: () => this.directory(), connected }, bounds)
     this.sending = new Sending(this.core, this.endpoint)
     this.receiving = new Receiving(this.core, (number) => this.confirm(number))
     this.commands = new Commands(this.core, this.sending, this.receiving)
