@@ -3,26 +3,25 @@
  * sealed for itself (P2), carries receipts back and keeps its link to CS (PROTOCOL.md sections 5, 7 and 9). The parts beside this file do the
  * work; here inputs find their part and the parts' outputs their way out.
  */
-import { type Point, toHex, utf8 } from '../../base/bytes.js'
+import { toHex, utf8 } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
 import { limits, type ProxyLimits } from '../../base/limits.js'
-import { earliest, type Millis, utcDay } from '../../base/time.js'
+import { earliest, type Millis } from '../../base/time.js'
 import { nodeIdOf } from '../../group/identity.js'
 import { createEndpoint } from '../../link/endpoint.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
 import { encodeMessage, type Message, type MessageOf, messageKinds, parseMessage } from '../../wire/message.js'
-import { signProxyEntry } from '../directory.js'
 import type { JobInput, JobOutput } from '../jobs.js'
 import { LinkTotals } from '../link-totals.js'
 import type { ProxyOptions, Proxy as ProxyRole, ProxyStatus } from '../proxy.js'
 import type { Reference, RoleInput, RoleOutput, Write } from '../role.js'
-import { createSealingKeys, type SealingKeys } from '../sealing-keys.js'
 import { createServerLink } from '../server-link/create.js'
-import type { ServerLink, ServerLinkEvent, VerifiedDirectory } from '../server-link.js'
+import type { ServerLink, ServerLinkEvent } from '../server-link.js'
 import { Work } from '../work.js'
 import { Copies } from './copies.js'
 import { ReceiptGathering } from './gathering.js'
 import { LinkRates } from './link-rates.js'
+import { Listing } from './listing.js'
 import { NextHops } from './next-hops.js'
 import { RequestReplays } from './replays.js'
 import { Requests } from './requests.js'
@@ -53,7 +52,7 @@ class ProxyMachine implements ProxyRole {
   private readonly endpoint: LinkEndpoint
   private readonly totals: LinkTotals<'senders' | 'fromProxies' | 'toProxies' | 'server'>
   private readonly serverLink: ServerLink
-  private readonly sealingKeys: SealingKeys
+  private readonly listing: Listing
   private readonly replays: RequestReplays
   private readonly copies: Copies
   private readonly nextHops: NextHops
@@ -65,14 +64,9 @@ class ProxyMachine implements ProxyRole {
   private readonly copyRates: LinkRates
   private readonly askRates: LinkRates
   private readonly work = new Work((output) => this.outputs.push(output))
-  /** C by UTC day: yesterday's stands in no directory any more, and requests under it may still be on their way. */
-  private readonly serverKeys = new Map<number, Point>()
   private readonly outputs: (RoleOutput | JobOutput)[] = []
   private restoredDirectory: Uint8Array | undefined
   private references = 0
-  /** The write that published sealing keys wait for. */
-  private keysWrite: Reference | undefined
-  private keysAt: Millis | undefined
   private stopped = false
 
   constructor(options: ProxyOptions, bounds: ProxyLimits) {
@@ -91,7 +85,7 @@ class ProxyMachine implements ProxyRole {
       role: 'proxy',
       accessCode: NO_ACCESS_CODE,
     })
-    this.sealingKeys = createSealingKeys(crypto, random)
+    this.listing = new Listing(options, (writes) => this.persist(writes))
     this.replays = new RequestReplays(crypto)
     this.copies = new Copies({ random, endpoint: this.endpoint, meanWaitMs: options.meanWaitMs })
     this.nextHops = new NextHops(this.endpoint, random, options.meanForwardWaitMs)
@@ -113,7 +107,7 @@ class ProxyMachine implements ProxyRole {
       work: this.work,
       replays: this.replays,
       copies: this.copies,
-      keys: (now) => ({ secrets: this.sealingKeys.secrets(now), serverKeys: this.serverKeys }),
+      keys: (now) => this.listing.keys(now),
       persist: (writes) => this.persist(writes),
       drop: (code) => this.drop(code),
     })
@@ -121,14 +115,14 @@ class ProxyMachine implements ProxyRole {
 
   restore(key: string, value: Uint8Array): void {
     if (key === DIRECTORY_KEY) this.restoredDirectory = value.slice()
-    this.sealingKeys.restore(key, value)
+    this.listing.restore(key, value)
     this.replays.restore(key)
   }
 
   start(now: Millis): void {
     this.upkeep(now)
     if (this.restoredDirectory !== undefined) this.serverLink.restoreDirectory(now, this.restoredDirectory)
-    if (this.serverLink.directory !== undefined) this.learnServerKeys(now, this.serverLink.directory)
+    if (this.serverLink.directory !== undefined) this.listing.learnServerKeys(now, this.serverLink.directory)
     this.serverLink.start(now)
     this.settle(now)
   }
@@ -173,7 +167,7 @@ class ProxyMachine implements ProxyRole {
       this.gathering.deadline(),
       this.tickets.deadline(),
       this.replays.nextExpiry(),
-      this.keysAt,
+      this.listing.deadline(),
     ]
     return parts.reduce(earliest, undefined)
   }
@@ -223,9 +217,7 @@ class ProxyMachine implements ProxyRole {
 
   private persisted(now: Millis, reference: Reference): void {
     this.requests.recorded(reference)
-    if (reference !== this.keysWrite) return
-    this.keysWrite = undefined
-    this.announce(now)
+    if (this.listing.persisted(reference)) this.announce(now)
   }
 
   /** Lets every part see what the others caused, until nothing moves any more. */
@@ -380,7 +372,7 @@ class ProxyMachine implements ProxyRole {
         this.notice('warn', 'server lost')
         return
       case 'directory':
-        this.learnServerKeys(now, event.directory)
+        this.listing.learnServerKeys(now, event.directory)
         this.persist([{ key: DIRECTORY_KEY, value: event.directory.encoded }])
         this.notice('info', 'directory', { version: event.directory.version, listed: this.listed() ? 1 : 0 })
         return
@@ -392,33 +384,22 @@ class ProxyMachine implements ProxyRole {
     }
   }
 
-  private learnServerKeys(now: Millis, directory: VerifiedDirectory): void {
-    for (const [day, key] of directory.serverSealingKeys) this.serverKeys.set(day, key)
-    for (const day of this.serverKeys.keys()) if (day < utcDay(now) - 1) this.serverKeys.delete(day)
-  }
-
   private listed(): boolean {
     return this.serverLink.directory?.proxies.has(this.selfId) ?? false
   }
 
-  /** Makes the keys of a new day and forgets what is out of date. */
   private upkeep(now: Millis): void {
     const forgotten = this.replays.expire(now)
     if (forgotten.length > 0) this.persist(forgotten)
-    if (this.keysAt !== undefined && now < this.keysAt) return
-    const changed = this.sealingKeys.advance(now)
-    this.keysAt = this.sealingKeys.nextChange(now)
-    if (changed.length > 0) this.keysWrite = this.persist(changed)
+    this.listing.upkeep(now)
   }
 
-  /** Asks CS to be listed, with keys that are on disk: what is sealed to a lost key opens for nobody. */
+  /** Asks CS to be listed, once there is something to announce. */
   private announce(now: Millis): void {
-    const { crypto, self, advertised } = this.options
     const { session } = this.serverLink
-    if (session === undefined || this.keysWrite !== undefined) return
-    const sealingKeys = this.sealingKeys.published(now)
-    const entry = signProxyEntry(crypto, self.identity, { issuedAt: now, sealingKeys, addresses: advertised })
-    this.endpoint.send(now, session, encodeMessage('proxyAnnouncement', { entry }))
+    if (session === undefined) return
+    const entry = this.listing.entry(now)
+    if (entry !== undefined) this.endpoint.send(now, session, encodeMessage('proxyAnnouncement', { entry }))
   }
 
   private persist(writes: readonly Write[]): Reference {

@@ -1,0 +1,69 @@
+/**
+ * What a proxy publishes of itself, and the keys behind it (PROTOCOL.md sections 1.2 and 9): its sealing keys by day, the
+ * entry by which CS lists it, and C by day, under which requests come.
+ */
+import type { Point } from '../../base/bytes.js'
+import { type Millis, utcDay } from '../../base/time.js'
+import { signProxyEntry } from '../directory.js'
+import type { ProxyOptions } from '../proxy.js'
+import type { Reference, Write } from '../role.js'
+import { createSealingKeys, type SealingKeys } from '../sealing-keys.js'
+import type { VerifiedDirectory } from '../server-link.js'
+
+export class Listing {
+  private readonly options: ProxyOptions
+  private readonly persist: (writes: readonly Write[]) => Reference
+  private readonly sealingKeys: SealingKeys
+  /** C by UTC day: yesterday's stands in no directory any more, and requests under it may still be on their way. */
+  private readonly serverKeys = new Map<number, Point>()
+  /** The write that published sealing keys wait for. */
+  private keysWrite: Reference | undefined
+  private keysAt: Millis | undefined
+
+  constructor(options: ProxyOptions, persist: (writes: readonly Write[]) => Reference) {
+    this.options = options
+    this.persist = persist
+    this.sealingKeys = createSealingKeys(options.crypto, options.random)
+  }
+
+  restore(key: string, value: Uint8Array): void {
+    this.sealingKeys.restore(key, value)
+  }
+
+  deadline(): Millis | undefined {
+    return this.keysAt
+  }
+
+  /** What opens requests now. */
+  keys(now: Millis) {
+    return { secrets: this.sealingKeys.secrets(now), serverKeys: this.serverKeys }
+  }
+
+  learnServerKeys(now: Millis, directory: VerifiedDirectory): void {
+    for (const [day, key] of directory.serverSealingKeys) this.serverKeys.set(day, key)
+    for (const day of this.serverKeys.keys()) if (day < utcDay(now) - 1) this.serverKeys.delete(day)
+  }
+
+  /** Makes the keys of a new day and forgets those out of date. */
+  upkeep(now: Millis): void {
+    if (this.keysAt !== undefined && now < this.keysAt) return
+    const changed = this.sealingKeys.advance(now)
+    this.keysAt = this.sealingKeys.nextChange(now)
+    if (changed.length > 0) this.keysWrite = this.persist(changed)
+  }
+
+  /** Whether it was new keys that are on disk now, so that there is an entry to announce. */
+  persisted(reference: Reference): boolean {
+    if (reference !== this.keysWrite) return false
+    this.keysWrite = undefined
+    return true
+  }
+
+  /** The signed entry, with keys that are on disk, else `undefined`: what is sealed to a lost key opens for nobody. */
+  entry(now: Millis): ReturnType<typeof signProxyEntry> | undefined {
+    if (this.keysWrite !== undefined) return undefined
+    const { crypto, self, advertised } = this.options
+    const sealingKeys = this.sealingKeys.published(now)
+    return signProxyEntry(crypto, self.identity, { issuedAt: now, sealingKeys, addresses: advertised })
+  }
+}
