@@ -1,6 +1,7 @@
 /** `npm run bench -- report`: runs the subjects, or reads runs that were kept, and writes the page. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { ProtocolError } from '../src/base/errors.js'
 import { page } from './report/page.js'
 import { parseRuns } from './report/rows.js'
 import type { SubjectRun } from './subject.js'
@@ -22,8 +23,16 @@ export async function report({ out, from, quick = false }: ReportOptions): Promi
 }
 
 async function readRuns(files: readonly string[]): Promise<SubjectRun[]> {
-  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')))
-  return texts.flatMap(parseRuns)
+  return (await Promise.all(files.map(readRun))).flat()
+}
+
+async function readRun(file: string): Promise<SubjectRun[]> {
+  try {
+    return parseRuns(await readFile(file, 'utf8'))
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new ProtocolError('USAGE', `cannot use ${file} (${reason}); name files that a run with --json has filled`)
+  }
 }
 
 async function runAll(quick: boolean): Promise<SubjectRun[]> {
