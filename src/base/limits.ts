@@ -123,6 +123,8 @@ export const limits = {
   /** Bytes of a passphrase, at least and at most. */
   passphraseMinBytes: 12,
   passphraseMaxBytes: 1024,
+  /** Guesses that a passphrase has to withstand, as a power of ten. */
+  passphraseGuessesLog10: 14,
   /** Invitations made and not yet answered. */
   pendingInvitations: 2048,
   /** Newcomers are introduced together: after this quiet time, or this long after the first, whichever comes earlier. */

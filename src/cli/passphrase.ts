@@ -7,7 +7,8 @@ import { wordlist } from '@scure/bip39/wordlists/english.js'
 import { ProtocolError } from '../base/errors.js'
 import { type RandomBytes, randomBelow } from '../base/random.js'
 import { systemRandom } from '../driver/random.js'
-import { tell } from './output.js'
+import { checkStrength } from '../driver/strength.js'
+import { errorLine, tell } from './output.js'
 
 /** Six words of 2,048 are 66 bits, which Argon2id makes expensive to search. */
 const WORDS = 6
@@ -54,7 +55,11 @@ export async function passphraseToJoin(file: string | undefined): Promise<(signa
 
 /** The passphrase for an invitation to be made: offers a generated one, and shows that one once. */
 export async function passphraseToInvite(file: string | undefined, signal: AbortSignal): Promise<string> {
-  if (file !== undefined) return await passphraseFromFile(file)
+  if (file !== undefined) {
+    const passphrase = await passphraseFromFile(file)
+    await checkStrength(passphrase)
+    return passphrase
+  }
   requireTerminal()
   sizeTerminal(process.stderr)
   const prompts = await import('@clack/prompts')
@@ -69,10 +74,24 @@ export async function passphraseToInvite(file: string | undefined, signal: Abort
       signal,
     }),
   )
-  if (choice === 'own') return await ask('Your passphrase', signal)
+  if (choice === 'own') return await askStrong('Your passphrase', signal)
   const passphrase = generatePassphrase()
   tell(`\n    ${passphrase}\n\nGive it to the owner of the address by another way; it is not shown again.\n`)
   return passphrase
+}
+
+/** Asks until the answer is strong enough; says each time why it was not. */
+async function askStrong(message: string, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    const passphrase = await ask(message, signal)
+    try {
+      await checkStrength(passphrase)
+      return passphrase
+    } catch (error) {
+      if (!(error instanceof ProtocolError) || error.code !== 'PASSPHRASE_WEAK') throw error
+      tell(errorLine(error))
+    }
+  }
 }
 
 async function ask(message: string, signal: AbortSignal): Promise<string> {

@@ -18,6 +18,7 @@ import { Inbox, type ReceivedMessage } from './inbox.js'
 import { Outcomes, outcomeOf, type SendOutcome } from './outcomes.js'
 import type { Running } from './run.js'
 import { Signals } from './signals.js'
+import { checkStrength } from './strength.js'
 
 /** The device behind `Device`; apart from it only for this program's own commands. */
 export class DeviceNode implements Device {
@@ -183,6 +184,7 @@ export class DeviceNode implements Device {
       members: () => this.members(name),
       invite: async (address, { passphrase, as, signal }) => {
         const parsed = parseDeviceAddress(address)
+        await checkStrength(passphrase, as === undefined ? [name] : [name, as])
         const { newcomer } = await this.commands.issue(
           'invited',
           {

@@ -21,7 +21,8 @@ export const cryptoInterface = 'src/crypto/crypto.ts'
 
 // Text encodings and word lists: pure functions, so any layer may use them.
 const purePackages = ['@scure/base', '@scure/bip39']
-const driverPackages = [...purePackages, 'pino', 'zod', 'classic-level', 'piscina']
+const estimator = ['@zxcvbn-ts/core', '@zxcvbn-ts/language-common', '@zxcvbn-ts/language-en']
+const driverPackages = [...purePackages, ...estimator, 'pino', 'zod', 'classic-level', 'piscina']
 
 export const layerRules: Readonly<Record<Layer, LayerRule>> = {
   base: pure([], false),
