@@ -91,8 +91,8 @@ export class VirtualNetwork {
   storeMs = 2
   /** How long a job takes: jobs of different lengths overtake each other. */
   jobMs: (job: Job) => number = () => 0
-  /** What becomes of a job, for tests of those that fail. */
-  run: (job: Job) => JobResult = (job) => runJob(crypto, job)
+  /** What becomes of a job of a node, for tests of those that fail and of nodes that do what they must not. */
+  run: (job: Job, node?: VirtualNode) => JobResult = (job) => runJob(crypto, job)
   readonly nodes: VirtualNode[] = []
   readonly taps: Tap[] = []
   datagrams = 0
@@ -231,7 +231,11 @@ export class VirtualNetwork {
         }))
         return
       case 'job':
-        this.later(node, this.jobMs(output.job), () => ({ type: 'done', id: output.id, result: this.run(output.job) }))
+        this.later(node, this.jobMs(output.job), () => ({
+          type: 'done',
+          id: output.id,
+          result: this.run(output.job, node),
+        }))
         return
       case 'rebind':
         this.rebind(node)

@@ -4,7 +4,7 @@
  */
 import { equal, type NodeId, toHex, utf8 } from '../../src/base/bytes.js'
 import type { Millis } from '../../src/base/time.js'
-import type { Identity } from '../../src/crypto/crypto.js'
+import type { Crypto, Identity } from '../../src/crypto/crypto.js'
 import { loadCrypto } from '../../src/driver/crypto.js'
 import type { Group, PaddingMode } from '../../src/group/group.js'
 import { nodeIdOf } from '../../src/group/identity.js'
@@ -15,12 +15,13 @@ import type {
   Device,
   DeviceAddress,
   DeviceCommand,
+  DeviceOptions,
   DeviceOutput,
   DeviceResult,
   InboxMessage,
 } from '../../src/role/device.js'
 import { createProxy } from '../../src/role/proxy/proxy.js'
-import type { Proxy as ProxyRole } from '../../src/role/proxy.js'
+import type { ProxyOptions, Proxy as ProxyRole } from '../../src/role/proxy.js'
 import type { Self } from '../../src/role/role.js'
 import { createServer } from '../../src/role/server/server.js'
 import type { Server } from '../../src/role/server.js'
@@ -46,6 +47,11 @@ export interface WorldOptions {
   readonly proxyHosts?: readonly string[]
   /** The proxy, by its place, that runs beside each device. */
   readonly ownProxy?: number
+  /** What a node, by its name, computes with; by default the product's own. */
+  readonly cryptoOf?: (name: string) => Crypto
+  /** Settings of all proxies and all devices, in place of the usual ones. */
+  readonly proxySettings?: Partial<ProxyOptions>
+  readonly deviceSettings?: Partial<DeviceOptions>
 }
 
 /** A field as a node read it. */
@@ -196,6 +202,10 @@ export class World {
     })
   }
 
+  private cryptoOf(name: string): Crypto {
+    return this.options.cryptoOf?.(name) ?? crypto
+  }
+
   private self(random: (bytes: number) => Uint8Array): Self {
     const identity: Identity = crypto.identity(random(32))
     return { identity, id: nodeIdOf(crypto, identity.identityKey) as NodeId }
@@ -205,7 +215,8 @@ export class World {
     const random = seeded(this.options.seed + 1)
     const self = this.self(random)
     const read: Read[] = []
-    const make = () => createServer({ crypto, random, self, admitted: 'open', observe: into(read) })
+    const make = () =>
+      createServer({ crypto: this.cryptoOf('server'), random, self, admitted: 'open', observe: into(read) })
     return { name: 'server', self, read, node: this.network.add({ name: 'server', address: SERVER_ADDRESS, make }) }
   }
 
@@ -223,13 +234,14 @@ export class World {
     const server = this.contact()
     const make = () =>
       createProxy({
-        crypto,
+        crypto: this.cryptoOf(name),
         random,
         self,
         server,
         advertised: [address],
         meanWaitMs: MEAN_WAIT_MS,
         observe: into(read),
+        ...this.options.proxySettings,
       })
     return { name, self, read, node: this.network.add({ name, address, make }) }
   }
@@ -243,7 +255,7 @@ export class World {
     const own = this.options.ownProxy === undefined ? undefined : this.proxies[this.options.ownProxy]
     const make = () =>
       createDevice({
-        crypto,
+        crypto: this.cryptoOf(name),
         random,
         self,
         accessCode,
@@ -251,6 +263,7 @@ export class World {
         padding: this.options.padding ?? 'classes',
         observe: into(read),
         ...(own && { ownProxy: own.self.id }),
+        ...this.options.deviceSettings,
       })
     const actor: DeviceActor = {
       name,
