@@ -104,6 +104,20 @@ t.test('every member gets every message once, verified, and no role reads more t
   t.strictSame(result.knowledge.cs.learnt, ['id of a proxy', 'S as a recipient', 'a recipient'])
 })
 
+t.test('with a relay on every hop that loses, doubles, damages and delays, the same holds', async (t) => {
+  const words = ['--loss', '0.3', '--burst', '2', '--delay', '5', '--jitter', '10', '--duplicate', '0.1']
+  const { code, stdout, stderr } = await ended(
+    start('--members', '3', '--size', '200', ...words, '--corrupt', '0.02', '--json'),
+  )
+  t.equal(code, 0, stderr)
+  const { relays, sent, sentAgain, hops, ...result } = JSON.parse(stdout) as DemoResult
+  t.strictSame(result.faults, [])
+  t.match(result, { delivered: 2, proven: 2, duplicates: 0 })
+  t.match(relays, { seed: 1, conditions: { loss: 0.3, burst: 2, delayMs: 5, jitterMs: 10 } })
+  t.ok(relays !== undefined && relays.tally.lost > 0 && relays.tally.offered >= hops.length)
+  t.ok(sentAgain.datagrams > 0 && sentAgain.payloadBytes < sent.payloadBytes, 'what was lost was sent again')
+})
+
 t.test('a planted leak is found, and makes the demo fail', async (t) => {
   const { code, stdout } = await ended(start('--members', '2', '--size', '10', '--plant-leak', '--json'))
   t.equal(code, 1)
@@ -151,6 +165,8 @@ t.test('bad options are refused in one line', async (t) => {
     [['--padding', 'much'], /none, classes, cell/],
     [['--file', '/nonexistent'], /cannot read \/nonexistent/],
     [['--keep', '--json'], /leave out --json/],
+    [['--loss', '1'], /part of the datagrams from 0 to below 1/],
+    [['--partition', '3/3'], /would let nothing pass/],
   ] as const) {
     const { code, stdout, stderr } = await ended(start(...words))
     t.equal(code, 2, words.join(' '))

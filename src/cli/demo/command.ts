@@ -4,6 +4,7 @@ import { limits } from '../../base/limits.js'
 import { exitCodes } from '../exit-codes.js'
 import { oneOf, paddingModes, wholeNumber } from '../options.js'
 import { print, printJson, tell } from '../output.js'
+import { conditionOptions } from '../relay/options.js'
 import { type DemoOptions, demoOptions, MAX_MEMBERS, MAX_MESSAGES, type RawDemoOptions } from './options.js'
 import { commandsFor, printResult } from './print.js'
 import { progressReporter } from './progress.js'
@@ -12,7 +13,7 @@ import { runDemo } from './run.js'
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 export function demoCommand(): Command {
-  return new Command('demo')
+  const command = new Command('demo')
     .description('run a whole network on this machine and send to a group over it')
     .option('--members <n>', `members of the group, the sender among them`, wholeNumber('--members', 2, MAX_MEMBERS), 8)
     .option('--messages <m>', 'messages to send', wholeNumber('--messages', 1, MAX_MESSAGES), 1)
@@ -22,6 +23,7 @@ export function demoCommand(): Command {
     .option('--json', 'print one JSON object on standard output and nothing else')
     .option('--keep', 'leave the network running until Ctrl-C, and print the commands to talk to it')
     .option('--debug', 'show where an error comes from')
+  return conditionOptions(command)
     .addOption(new Option('--plant-leak', "let a proxy claim to have read the sender's id").hideHelp())
     .addHelpText(
       'after',
@@ -29,7 +31,8 @@ export function demoCommand(): Command {
 Ends with 0 only if every member got every message once and verified, and no role read more than it may.
 
 Example:
-  splitcast demo --members 100 --size 1024`,
+  splitcast demo --members 100 --size 1024
+  splitcast demo --loss 0.3 --delay 20`,
     )
     .action(async (raw: RawDemoOptions) => {
       process.exitCode = await demo(demoOptions(raw))

@@ -37,13 +37,21 @@ export interface NodeStatus {
 }
 
 export type Call =
-  | { readonly call: 'openServer'; readonly node: number; readonly data: string; readonly listen: string }
+  | {
+      readonly call: 'openServer'
+      readonly node: number
+      readonly data: string
+      readonly listen: string
+      /** Where others reach it, where that is not where it listens. */
+      readonly advertise?: string
+    }
   | {
       readonly call: 'openProxy'
       readonly node: number
       readonly data: string
       readonly network: string
       readonly listen: string
+      readonly advertise?: string
     }
   | {
       readonly call: 'openDevice'
@@ -81,7 +89,7 @@ export type Call =
   | { readonly call: 'plant'; readonly node: number; readonly value: Uint8Array }
 
 export interface Results {
-  openServer: { readonly card: string }
+  openServer: { readonly card: string; readonly localAddress: string }
   openProxy: { readonly id: string; readonly localAddress: string }
   openDevice: { readonly id: string; readonly address: string; readonly localAddress: string }
   createGroup: undefined

@@ -31,15 +31,17 @@ const WORKERS = 0
 const hosted = new Map<number, Hosted>()
 
 const handlers: Handlers<Call, Results> = {
-  openServer: async ({ node, data, listen }) => {
+  openServer: async ({ node, data, listen, advertise }) => {
     const learnt = new LearntCollector('server', node)
-    const server = await openServer({ data, listen, workers: WORKERS, observe: learnt.observe })
+    const options = { data, listen, workers: WORKERS, observe: learnt.observe }
+    const server = await openServer({ ...options, ...(advertise !== undefined && { advertise: [advertise] }) })
     hosted.set(node, { learnt, node: server, data, outcomes: [], reading: new AbortController() })
-    return { card: server.card }
+    return { card: server.card, localAddress: addressText(server.address) }
   },
-  openProxy: async ({ node, data, network, listen }) => {
+  openProxy: async ({ node, data, network, listen, advertise }) => {
     const learnt = new LearntCollector('proxy', node)
-    const proxy = await openProxy({ data, network, listen, workers: WORKERS, observe: learnt.observe })
+    const options = { data, network, listen, workers: WORKERS, observe: learnt.observe }
+    const proxy = await openProxy({ ...options, ...(advertise !== undefined && { advertise }) })
     hosted.set(node, { learnt, node: proxy, data, outcomes: [], reading: new AbortController() })
     return { id: toHex(proxy.status().id), localAddress: addressText(proxy.address) }
   },

@@ -1,6 +1,8 @@
 /** What the demo is asked to do. */
 import { ProtocolError } from '../../base/errors.js'
 import type { PaddingMode } from '../../group/group.js'
+import { conditionsOf, type RawConditions } from '../relay/options.js'
+import type { Disturbance } from './relays.js'
 
 export const MAX_MEMBERS = 1000
 export const MAX_MESSAGES = 1000
@@ -13,11 +15,13 @@ export interface DemoOptions {
   readonly padding: PaddingMode
   readonly json: boolean
   readonly keep: boolean
+  /** What relays on every hop do, where there shall be any. */
+  readonly disturbance: Disturbance | undefined
   /** For the demo's own test: a proxy claims to have read the sender's id. */
   readonly plantLeak: boolean
 }
 
-export interface RawDemoOptions {
+export interface RawDemoOptions extends RawConditions {
   readonly members: number
   readonly messages: number
   readonly file: string
@@ -37,6 +41,7 @@ export function demoOptions({
   json,
   keep,
   plantLeak,
+  ...disturbed
 }: RawDemoOptions): DemoOptions {
   if (keep && json) throw new ProtocolError('USAGE', '--keep prints commands for a person; leave out --json')
   return {
@@ -46,6 +51,7 @@ export function demoOptions({
     padding,
     json: json ?? false,
     keep: keep ?? false,
+    disturbance: conditionsOf(disturbed),
     plantLeak: plantLeak ?? false,
   }
 }

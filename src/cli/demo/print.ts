@@ -11,6 +11,7 @@ export function printResult(result: DemoResult): string {
     ...summary(result),
     '',
     ...hopTable(result.hops),
+    ...repeats(result),
     '',
     ...overhead(result),
     '',
@@ -65,6 +66,18 @@ function hopTable(hops: readonly Hop[]): string[] {
     firstMs === undefined ? '-' : `${firstMs}..${lastMs}`,
   ])
   return table([['hop', 'out', 'bytes', 'in', 'bytes', 'read after ms'], ...rows])
+}
+
+function repeats({ sent, sentAgain, relays }: DemoResult): string[] {
+  const all = `All nodes together sent ${number(sent.payloadBytes)} bytes meanwhile, ${number(sentAgain.payloadBytes)} of these again.`
+  if (relays === undefined) return [all]
+  const { offered, lost, partitioned, overflowed, corrupted, duplicated } = relays.tally
+  const fates = Object.entries({ lost, partitioned, overflowed, corrupted, duplicated })
+  const fate = fates.flatMap(([name, count]) => (count > 0 ? [`${number(count)} ${name}`] : []))
+  return [
+    all,
+    `Of ${number(offered)} datagrams at the relays: ${fate.join(', ') || 'all passed'}; seed ${relays.seed}.`,
+  ]
 }
 
 function overhead(result: DemoResult): string[] {

@@ -1,8 +1,10 @@
 /** What a run of the demo came to: the numbers, hop by hop, and whether everything held. */
-import type { Traffic } from '../../link/link.js'
+import type { LinkCounters, Traffic } from '../../link/link.js'
 import type { UploadReport } from '../../role/device.js'
+import type { Tally } from '../relay/conditions.js'
 import type { Learnt, NodeStatus } from './host-protocol.js'
 import type { Knowledge } from './knowledge.js'
+import type { Disturbance } from './relays.js'
 import type { World } from './world.js'
 
 export interface Hop {
@@ -39,6 +41,11 @@ export interface DemoResult {
   readonly copyBytes: number
   readonly deliveryBytes: number
   readonly hops: readonly Hop[]
+  /** Of all nodes, from the first message until all were proven: everything, and the packets sent again among it. */
+  readonly sent: Traffic
+  readonly sentAgain: Traffic
+  /** What the relays did meanwhile, where there were any. */
+  readonly relays: (Disturbance & { readonly tally: Tally }) | undefined
   readonly knowledge: Knowledge
   readonly setupMs: number
   /** Until the last delivery, and until the sender had proof of all. */
@@ -80,6 +87,21 @@ export function hopsOf(
     hop('P2', 'CS', { nodes: proxies, link: 'server' }, { nodes: server, link: 'proxies' }, 'copy opened'),
     hop('CS', 'T', { nodes: server, link: 'devices' }, { nodes: devices, link: 'server' }, 'message opened'),
   ]
+}
+
+/** What all nodes sent on all their links between two readings. */
+export function allSent(before: Statuses, after: Statuses, part: 'sent' | 'sentRetransmitted'): Traffic {
+  const total = (statuses: Statuses) =>
+    [...statuses.values()].flatMap(({ links }) => Object.values(links).map((counters: LinkCounters) => counters[part]))
+  const sum = (statuses: Statuses, of: keyof Traffic) => total(statuses).reduce((all, traffic) => all + traffic[of], 0)
+  const grown = (of: keyof Traffic) => sum(after, of) - sum(before, of)
+  return { datagrams: grown('datagrams'), payloadBytes: grown('payloadBytes') }
+}
+
+/** What relays did between two readings. */
+export function tallyBetween(before: Tally, after: Tally): Tally {
+  const entries = Object.entries(after).map(([part, count]) => [part, count - before[part as keyof Tally]])
+  return Object.fromEntries(entries) as Tally
 }
 
 function difference({ nodes, link }: Side, before: Statuses, after: Statuses, way: 'sent' | 'received'): Traffic {

@@ -10,11 +10,12 @@ import { limits } from '../../base/limits.js'
 import type { UploadReport } from '../../role/device.js'
 import { parseDeviceAddress } from '../../wire/text.js'
 import { HostedFailure } from '../hosting/child.js'
+import type { Tally } from '../relay/conditions.js'
 import type { Received, Truth } from './host-protocol.js'
 import { judge, judgeBesides, judgeCopies, type Row, type TruthName } from './knowledge.js'
 import { digestOf } from './learnt.js'
 import type { DemoOptions } from './options.js'
-import { badSignatures, type DemoResult, hopsOf, worstCost } from './result.js'
+import { allSent, badSignatures, type DemoResult, hopsOf, tallyBetween, worstCost } from './result.js'
 import { GROUP, type Progress, World } from './world.js'
 
 /** After the last expected message: time for a second copy, which must not come, to come. */
@@ -63,15 +64,15 @@ async function perform(
   await world.formGroup(progress)
   await world.forget()
   if (options.plantLeak) await world.plantLeak()
-  const before = await world.statuses()
+  const [before, tallyBefore] = await Promise.all([world.statuses(), world.relays?.tally()])
   const sentAt = Date.now()
   const sent = await sendAll(options, world, firstBody, received, progress)
   const elapsedMs = Date.now() - sentAt
   const proof = await proofOf(options, world)
   const provenMs = Date.now() - sentAt
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
-  const [after, learnt] = await Promise.all([world.statuses(), world.learnt()])
-  const truths = truthsOf(world, await truthOf(world), sent)
+  const [after, learnt, tallyAfter] = await Promise.all([world.statuses(), world.learnt(), world.relays?.tally()])
+  const truths = await truthsOf(world, await truthOf(world), sent)
   const knowledge = judge(learnt, truths, world.sender.node)
   const cost = worstCost(sent.map(({ report }) => report))
   const { delivered, duplicates, faults } = checkReceived(world, sent, received)
@@ -98,12 +99,24 @@ async function perform(
     copyBytes: cost.copyBytes,
     deliveryBytes: cost.deliveryBytes,
     hops: hopsOf(world, before, after, learnt, sentAt),
+    sent: allSent(before, after, 'sent'),
+    sentAgain: allSent(before, after, 'sentRetransmitted'),
+    relays: relaysOf(options, tallyBefore, tallyAfter),
     knowledge,
     setupMs: sentAt - startedAt,
     elapsedMs,
     provenMs,
     faults,
   }
+}
+
+function relaysOf(
+  { disturbance }: DemoOptions,
+  before: Tally | undefined,
+  after: Tally | undefined,
+): DemoResult['relays'] {
+  if (disturbance === undefined || before === undefined || after === undefined) return undefined
+  return { ...disturbance, tally: tallyBetween(before, after) }
 }
 
 async function readBody({ body }: DemoOptions): Promise<Uint8Array> {
@@ -197,13 +210,14 @@ function checkReceived(world: World, sent: readonly Sent[], received: readonly R
 }
 
 /** Every true value that some role must not see, and those by which the hook proves that it is alive. */
-function truthsOf(world: World, truth: Truth, sent: readonly Sent[]): ReadonlyMap<string, TruthName> {
+async function truthsOf(world: World, truth: Truth, sent: readonly Sent[]): Promise<ReadonlyMap<string, TruthName>> {
   const truths = new Map<string, TruthName>()
   for (const { id, localAddress } of world.proxies) {
     truths.set(digestOf(fromHex(id)), 'id of a proxy')
-    truths.set(digestOf(utf8(localAddress)), 'address of a proxy')
+    for (const address of await world.seenAs(localAddress)) truths.set(digestOf(utf8(address)), 'address of a proxy')
   }
-  truths.set(digestOf(utf8(world.sender.localAddress)), 'address of S')
+  for (const address of await world.seenAs(world.sender.localAddress))
+    truths.set(digestOf(utf8(address)), 'address of S')
   for (const member of world.members) {
     const { identityKey, accessCode } = parseDeviceAddress(member.address)
     const own = member === world.sender

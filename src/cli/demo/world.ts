@@ -11,9 +11,13 @@ import type { CallOf } from '../hosting/calls.js'
 import { Child, HostedFailure } from '../hosting/child.js'
 import type { Call, Learnt, NodeStatus, Received, Results } from './host-protocol.js'
 import type { DemoOptions } from './options.js'
+import { Relays } from './relays.js'
 
 export const PROXIES = 4
 export const GROUP = 'demo'
+const SERVER_HOST = '127.0.0.1'
+/** Of its own, so that the sender's datagrams are known by it whatever its port. */
+const SENDER_HOST = '127.0.0.2'
 /** Up to this many members every device has its own process. */
 const OWN_PROCESS_MEMBERS = 16
 const SHARED_PROCESSES = 4
@@ -53,6 +57,7 @@ export class World {
   server: Placed | undefined
   readonly proxies: PlacedProxy[] = []
   readonly members: Member[] = []
+  relays: Relays | undefined
   card = ''
   private directory: string | undefined
   private nodes = 0
@@ -70,6 +75,7 @@ export class World {
   /** Server, proxies and devices, until the sender knows all proxies. */
   async start(progress: Progress): Promise<void> {
     this.directory = await mkdtemp(join(tmpdir(), 'splitcast-demo-'))
+    if (this.options.disturbance !== undefined) this.relays = new Relays(this.options.disturbance)
     await this.startServer()
     await Promise.all(Array.from({ length: PROXIES }, (_, index) => this.startProxy(index)))
     await this.startDevices(progress)
@@ -142,6 +148,12 @@ export class World {
     await Promise.all(this.members.map(({ child, node }) => child.call('handOver', { node })))
   }
 
+  /** Every address under which others may see a node that listens at this one. */
+  async seenAs(localAddress: string): Promise<readonly string[]> {
+    const host = localAddress.slice(0, localAddress.lastIndexOf(':'))
+    return [localAddress, ...((await this.relays?.seenAs(host)) ?? [])]
+  }
+
   async forget(): Promise<void> {
     await Promise.all(this.everybody().map(({ child, node }) => child.call('forget', { node })))
   }
@@ -171,7 +183,7 @@ export class World {
 
   /** Ends every process and removes what they wrote; never throws. */
   async end(): Promise<void> {
-    await Promise.allSettled(this.children.map((child) => child.end()))
+    await Promise.allSettled([...this.children.map((child) => child.end()), this.relays?.end()])
     if (this.directory !== undefined) await rm(this.directory, { recursive: true, force: true }).catch(() => undefined)
   }
 
@@ -181,16 +193,19 @@ export class World {
 
   private async startServer(): Promise<void> {
     this.server = this.place('the server')
-    const { card } = await this.open(this.server, 'openServer', { listen: '127.0.0.1:0' })
+    const { server } = this
+    const listen = `${SERVER_HOST}:0`
+    const { card } = await this.reached(SERVER_HOST, (advertise) =>
+      this.open(server, 'openServer', { listen, ...advertise }),
+    )
     this.card = card
   }
 
   private async startProxy(index: number): Promise<void> {
     const placed = this.place(`proxy ${index + 1}`)
-    const opened = await this.open(placed, 'openProxy', {
-      network: this.card,
-      listen: `127.0.0.${11 + index}:0`,
-    })
+    const host = `127.0.0.${11 + index}`
+    const options = { network: this.card, listen: `${host}:0` }
+    const opened = await this.reached(host, (advertise) => this.open(placed, 'openProxy', { ...options, ...advertise }))
     this.proxies.push({ ...placed, ...opened })
   }
 
@@ -208,13 +223,21 @@ export class World {
     await inParallel(places, CONCURRENT, async (placed) => {
       const opened = await this.open(placed, 'openDevice', {
         network: this.card,
-        listen: '127.0.0.1:0',
+        listen: `${placed === places[0] ? SENDER_HOST : SERVER_HOST}:0`,
         padding: this.options.padding,
       })
       this.members.push({ ...placed, ...opened })
       progress('devices', this.members.length, members)
     })
     this.members.sort((a, b) => a.node - b.node)
+  }
+
+  /** Opens a node that others reach, behind a relay where there are any. */
+  private reached<T extends { readonly localAddress: string }>(
+    host: string,
+    open: (options: { readonly advertise?: string }) => Promise<T>,
+  ): Promise<T> {
+    return this.relays === undefined ? open({}) : this.relays.before(host, (advertise) => open({ advertise }))
   }
 
   private open<N extends Call['call']>(
