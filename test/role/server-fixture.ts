@@ -176,7 +176,7 @@ export class Client {
   /** Says goodbye, or just loses the link without the server hearing of it. */
   leave(how: 'goodbye' | 'silently'): void {
     const { network } = this.world
-    if (how === 'silently') this.node.machine = this.node.make()
+    if (how === 'silently') this.node.machine = this.node.options.make()
     else this.peer.endpoint.close(network.now, present(this.session), 'goingAway')
     network.input(this.node, { type: 'timeout' })
     network.runFor(50)

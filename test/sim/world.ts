@@ -2,82 +2,52 @@
  * A whole network in memory: one server, some proxies and devices, each the real machine over real links, and what a
  * test wants of them: groups that are made, messages that are sent, who got what. Everything follows from the seed.
  */
-import { equal, type NodeId, toHex, utf8 } from '../../src/base/bytes.js'
+import { equal, toHex, utf8 } from '../../src/base/bytes.js'
 import type { Millis } from '../../src/base/time.js'
-import type { Crypto, Identity } from '../../src/crypto/crypto.js'
-import { loadCrypto } from '../../src/driver/crypto.js'
-import type { Group, PaddingMode } from '../../src/group/group.js'
-import { nodeIdOf } from '../../src/group/identity.js'
+import type { Group } from '../../src/group/group.js'
 import { listDigest } from '../../src/group/member-list.js'
-import type { PeerAddress } from '../../src/link/link.js'
-import { createDevice } from '../../src/role/device/device.js'
-import type {
-  Device,
-  DeviceAddress,
-  DeviceCommand,
-  DeviceOptions,
-  DeviceOutput,
-  DeviceResult,
-  InboxMessage,
-} from '../../src/role/device.js'
-import { createProxy } from '../../src/role/proxy/proxy.js'
-import type { ProxyOptions, Proxy as ProxyRole } from '../../src/role/proxy.js'
-import type { Self } from '../../src/role/role.js'
-import { createServer } from '../../src/role/server/server.js'
+import type { DeviceCommand, DeviceOutput, DeviceResult, InboxMessage } from '../../src/role/device.js'
+import type { Proxy as ProxyRole } from '../../src/role/proxy.js'
 import type { Server } from '../../src/role/server.js'
 import { seeded } from '../base/seeded.js'
+import {
+  type Actor,
+  addDevice,
+  addProxy,
+  addServer,
+  type Casting,
+  contactOf,
+  crypto,
+  type DeviceActor,
+  type DeviceAnswer,
+  type DevicePerson,
+  devicePerson,
+  proxyPerson,
+  type Read,
+  serverPerson,
+} from './actors.js'
+import { groupEntries, type MadeGroup } from './groups.js'
 import { Peer } from './peer.js'
-import { type Conditions, calm, VirtualNetwork, type VirtualNode } from './virtual-network.js'
+import { type Conditions, calm, START, VirtualNetwork, type VirtualNode } from './virtual-network.js'
 
-export const crypto = await loadCrypto()
+export { type Actor, crypto, type DeviceActor, type Read }
 
-const SERVER_ADDRESS: PeerAddress = { host: '192.0.2.1', port: 7000 }
-const MEAN_WAIT_MS = 50
 /** Passphrases are not what is tested here. */
 const CHEAP = { passes: 1, memoryBytes: 8192 }
 const DERIVE_MS = 40
 
-export interface WorldOptions {
-  readonly seed: number
+export interface WorldOptions extends Casting {
   readonly proxies?: number
   readonly devices?: number
   readonly conditions?: Conditions
-  readonly padding?: PaddingMode
-  /** Hosts of the proxies; by default each in a network of its own. */
-  readonly proxyHosts?: readonly string[]
   /** The proxy, by its place, that runs beside each device. */
   readonly ownProxy?: number
-  /** What a node, by its name, computes with; by default the product's own. */
-  readonly cryptoOf?: (name: string) => Crypto
-  /** Settings of all proxies and all devices, in place of the usual ones. */
-  readonly proxySettings?: Partial<ProxyOptions>
-  readonly deviceSettings?: Partial<DeviceOptions>
+  /** Groups that are there from the beginning. */
+  readonly groups?: readonly MadeGroup[]
+  /** When it begins. */
+  readonly start?: Millis
 }
 
-/** A field as a node read it. */
-export interface Read {
-  readonly format: string
-  readonly field: string
-  readonly value: Uint8Array
-}
-
-export interface Actor<M extends Device | ProxyRole | Server> {
-  readonly name: string
-  readonly self: Self
-  readonly node: VirtualNode<M>
-  readonly read: Read[]
-}
-
-export interface DeviceActor extends Actor<Device> {
-  readonly address: DeviceAddress
-  /** Messages as they were handed on, those of earlier runs that came again left out. */
-  readonly inbox: InboxMessage[]
-  /** How often one was handed on that had been handed on before in the same run. */
-  repeated: number
-  readonly answers: Map<number, DeviceAnswer>
-}
-
-type DeviceAnswer = Extract<DeviceOutput, { type: 'done' | 'failed' }>
 type WithoutReference<T> = T extends unknown ? Omit<T, 'reference'> : never
 
 export class World {
@@ -85,18 +55,36 @@ export class World {
   readonly server: Actor<Server>
   readonly proxies: Actor<ProxyRole>[] = []
   readonly devices: DeviceActor[] = []
+  /** Told of whatever a device says to its user, before anything is done about it. */
+  readonly watchers: ((actor: DeviceActor, output: DeviceOutput) => void)[] = []
   private readonly options: WorldOptions
   private reference = 0
   /** The run in which each message was last handed on. */
   private readonly handedOn = new Map<string, number>()
 
   constructor(options: WorldOptions) {
+    const { seed, conditions = calm, start = START } = options
     this.options = options
-    this.network = new VirtualNetwork(options.seed, options.conditions ?? calm)
-    this.server = this.addServer()
-    for (let i = 0; i < (options.proxyHosts?.length ?? options.proxies ?? 4); i++) this.proxies.push(this.addProxy(i))
+    this.network = new VirtualNetwork(seed, conditions, start)
+    const server = serverPerson(options)
+    this.server = addServer(this.network, options, server)
+    const contact = contactOf(server)
+    for (let i = 0; i < (options.proxyHosts?.length ?? options.proxies ?? 4); i++) {
+      this.proxies.push(addProxy(this.network, options, proxyPerson(options, i), i, contact))
+    }
     this.runUntil('all proxies are listed', () => this.proxies.every(({ node }) => node.machine.status().listed))
-    for (let i = 0; i < (options.devices ?? 8); i++) this.devices.push(this.addDevice(i))
+    const people = Array.from({ length: options.devices ?? 8 }, (_, i) => devicePerson(options, i))
+    const stores = this.stores(people)
+    const own = options.ownProxy === undefined ? undefined : this.proxies[options.ownProxy]
+    for (const [index, each] of people.entries()) {
+      const surroundings = {
+        server: contact,
+        store: stores[index] ?? new Map(),
+        onOutput: (actor: DeviceActor, output: DeviceOutput) => this.fromDevice(actor, output),
+        ...(own && { ownProxy: own.self.id }),
+      }
+      this.devices.push(addDevice(this.network, options, each, index, surroundings))
+    }
     this.runUntil('all devices hold the whole directory', () =>
       this.devices.every(({ node }) => this.proxies.length === (node.machine.status().directory?.proxies.size ?? -1)),
     )
@@ -202,89 +190,20 @@ export class World {
     })
   }
 
-  private cryptoOf(name: string): Crypto {
-    return this.options.cryptoOf?.(name) ?? crypto
-  }
-
-  private self(random: (bytes: number) => Uint8Array): Self {
-    const identity: Identity = crypto.identity(random(32))
-    return { identity, id: nodeIdOf(crypto, identity.identityKey) as NodeId }
-  }
-
-  private addServer(): Actor<Server> {
-    const random = seeded(this.options.seed + 1)
-    const self = this.self(random)
-    const read: Read[] = []
-    const make = () =>
-      createServer({ crypto: this.cryptoOf('server'), random, self, admitted: 'open', observe: into(read) })
-    return { name: 'server', self, read, node: this.network.add({ name: 'server', address: SERVER_ADDRESS, make }) }
-  }
-
-  private contact() {
-    return { identityKey: this.server.self.identity.identityKey, addresses: [SERVER_ADDRESS] }
-  }
-
-  private addProxy(index: number): Actor<ProxyRole> {
-    const random = seeded(this.options.seed + 100 + index)
-    const self = this.self(random)
-    const read: Read[] = []
-    const name = `proxy ${index}`
-    const host = this.options.proxyHosts?.[index] ?? `198.${51 + index}.100.1`
-    const address = { host, port: 7001 }
-    const server = this.contact()
-    const make = () =>
-      createProxy({
-        crypto: this.cryptoOf(name),
-        random,
-        self,
-        server,
-        advertised: [address],
-        meanWaitMs: MEAN_WAIT_MS,
-        observe: into(read),
-        ...this.options.proxySettings,
-      })
-    return { name, self, read, node: this.network.add({ name, address, make }) }
-  }
-
-  private addDevice(index: number): DeviceActor {
-    const random = seeded(this.options.seed + 1_000 + index)
-    const self = this.self(random)
-    const accessCode = random(2)
-    const read: Read[] = []
-    const name = `device ${index}`
-    const own = this.options.ownProxy === undefined ? undefined : this.proxies[this.options.ownProxy]
-    const make = () =>
-      createDevice({
-        crypto: this.cryptoOf(name),
-        random,
-        self,
-        accessCode,
-        server: this.contact(),
-        padding: this.options.padding ?? 'classes',
-        observe: into(read),
-        ...(own && { ownProxy: own.self.id }),
-        ...this.options.deviceSettings,
-      })
-    const actor: DeviceActor = {
-      name,
-      self,
-      read,
-      address: { version: 1, identityKey: self.identity.identityKey, accessCode },
-      inbox: [],
-      repeated: 0,
-      answers: new Map(),
-      node: this.network.add({
-        name,
-        address: { host: '10.0.0.2', port: 5000 },
-        natHost: `203.0.113.${index + 1}`,
-        make,
-        onOutput: (output) => this.fromDevice(actor, output as DeviceOutput),
-      }),
+  /** What each device finds on its disk: the groups that were made for it. */
+  private stores(people: readonly DevicePerson[]): Map<string, Uint8Array>[] {
+    const random = seeded(this.options.seed + 2)
+    const stores = people.map(() => new Map<string, Uint8Array>())
+    for (const { name, members } of this.options.groups ?? []) {
+      const chosen = members.map((index) => people[index] as DevicePerson)
+      const entries = groupEntries(random, this.now, name, chosen)
+      for (const index of members) for (const [key, value] of entries) stores[index]?.set(key, value)
     }
-    return actor
+    return stores
   }
 
   private fromDevice(actor: DeviceActor, output: DeviceOutput): void {
+    for (const watcher of this.watchers) watcher(actor, output)
     if (output.type === 'done' || output.type === 'failed') actor.answers.set(output.reference, output)
     else if (output.type === 'derive') {
       const derived = crypto.argon2id(output.passphrase, output.salt, CHEAP)
@@ -300,11 +219,5 @@ export class World {
     this.handedOn.set(name, actor.node.run)
     if (run === undefined) actor.inbox.push(message)
     else if (run === actor.node.run) actor.repeated++
-  }
-}
-
-function into(read: Read[]) {
-  return (format: string, field: string, value: Uint8Array) => {
-    read.push({ format, field, value: value.slice() })
   }
 }

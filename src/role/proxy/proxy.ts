@@ -27,12 +27,19 @@ import { RequestReplays } from './replays.js'
 import { Requests } from './requests.js'
 import { Tickets, ticketOf } from './tickets.js'
 
+/** Makes the endpoint that a role speaks through. */
+export type MakeEndpoint = typeof createEndpoint
+
 /**
  * Throws `NETWORK_CARD_MALFORMED` for a card that names no server. `bounds` replaces bounds of limits.ts, for tests of
- * what happens at them.
+ * what happens at them; `makeEndpoint` what it speaks through, for tests of what others do about a proxy that lies.
  */
-export function createProxy(options: ProxyOptions, bounds: Partial<ProxyLimits> = {}): ProxyRole {
-  return new ProxyMachine(options, { ...limits, ...bounds })
+export function createProxy(
+  options: ProxyOptions,
+  bounds: Partial<ProxyLimits> = {},
+  makeEndpoint: MakeEndpoint = createEndpoint,
+): ProxyRole {
+  return new ProxyMachine(options, { ...limits, ...bounds }, makeEndpoint)
 }
 
 const DIRECTORY_KEY = 'directory'
@@ -69,13 +76,13 @@ class ProxyMachine implements ProxyRole {
   private references = 0
   private stopped = false
 
-  constructor(options: ProxyOptions, bounds: ProxyLimits) {
+  constructor(options: ProxyOptions, bounds: ProxyLimits, makeEndpoint: MakeEndpoint) {
     const { crypto, random, self, server } = options
     const { linkSecret } = self.identity
     this.options = options
     this.selfId = toHex(self.id)
     this.serverId = toHex(nodeIdOf(crypto, server.identityKey))
-    this.endpoint = createEndpoint({ linkSecret }, crypto, random)
+    this.endpoint = makeEndpoint({ linkSecret }, crypto, random)
     this.totals = new LinkTotals(this.endpoint)
     this.serverLink = createServerLink({
       context: options,
