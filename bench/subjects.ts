@@ -2,6 +2,7 @@
 import { cpus } from 'node:os'
 import { ProtocolError } from '../src/base/errors.js'
 import { loadCrypto } from '../src/driver/crypto.js'
+import { goodput } from './goodput.js'
 import { jobs } from './jobs.js'
 import { latency } from './latency.js'
 import { link } from './link.js'
@@ -21,6 +22,7 @@ const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<Bench
   open,
   slots,
   link,
+  goodput,
   jobs,
   throughput,
   latency,

@@ -15,7 +15,6 @@ import { openProxy, type ProxyNode } from '../../src/driver/proxy.js'
 import { systemRandom } from '../../src/driver/random.js'
 import { type Running, run } from '../../src/driver/run.js'
 import { openServer } from '../../src/driver/server.js'
-import type { Store } from '../../src/driver/store.js'
 import { openUdp } from '../../src/driver/udp.js'
 import { numericAddress } from '../../src/role/addresses.js'
 import type { Machine, RoleInput, RoleOutput } from '../../src/role/role.js'
@@ -23,6 +22,7 @@ import { formatNetworkCard } from '../../src/wire/text.js'
 import type { Call, Delivery, Meter, Results } from './calls.js'
 import { measureFloors, measureSplitMemory } from './floors.js'
 import { GROUP } from './group.js'
+import { nowhere } from './nowhere.js'
 import { Feeder, makeRequests, Sink } from './sink.js'
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 }
@@ -36,14 +36,6 @@ let proxy: ProxyNode | undefined
 let sink: Sink | undefined
 let requests: Uint8Array[] = []
 let answeredCopies = 0
-
-/** Nothing here outlives its process. */
-const nowhere: Store = {
-  get: async () => undefined,
-  async *entries() {},
-  write: async () => undefined,
-  close: async () => undefined,
-}
 
 const handlers: Handlers<Call, Results> = {
   meter: () => meter(),

@@ -10,14 +10,14 @@ import { type Millis, slotWindow, utcDay } from '../../src/base/time.js'
 import type { Crypto, Identity } from '../../src/crypto/crypto.js'
 import { systemRandom } from '../../src/driver/random.js'
 import { createEndpoint } from '../../src/link/endpoint.js'
-import type { LinkEndpoint, LinkOutput, PeerAddress, SessionId } from '../../src/link/link.js'
+import type { LinkOutput, PeerAddress, SessionId } from '../../src/link/link.js'
 import { peerAddress } from '../../src/role/addresses.js'
 import { type ProxyEntry, signDirectory } from '../../src/role/directory.js'
-import type { Machine, RoleInput, RoleOutput } from '../../src/role/role.js'
 import { createSealingKeys, type SealingKeys } from '../../src/role/sealing-keys.js'
 import { requestBody } from '../../src/wire/content.js'
 import { encodeMessage, type MessageOf, parseMessage } from '../../src/wire/message.js'
 import { keyPair, slotPlan } from '../fixtures.js'
+import { Peer } from './peer.js'
 
 /** As CS gathers copies: so many, or for so long. */
 const BATCH_COPIES = 64
@@ -25,48 +25,6 @@ const GATHER_MS = 2
 const COPY_BEYOND_CONTENT_BYTES = 32 + 10 + 32 + 1 + 16
 
 type Answer = MessageOf<'copyAnswers'>['value']['answers'][number]
-
-/** A machine that is one endpoint and what a subclass does with its outputs. */
-abstract class Peer implements Machine<RoleInput, RoleOutput> {
-  protected readonly endpoint: LinkEndpoint
-  protected readonly outputs: RoleOutput[] = []
-
-  constructor(endpoint: LinkEndpoint) {
-    this.endpoint = endpoint
-  }
-
-  restore(): void {}
-  start(): void {}
-
-  handle(now: Millis, input: RoleInput): void {
-    if (input.type === 'datagram') {
-      this.endpoint.datagram(now, input.from, input.bytes)
-      if (input.more) return
-    } else if (input.type === 'timeout') {
-      this.endpoint.timeout(now)
-      this.due(now)
-    }
-    this.settle(now)
-  }
-
-  poll(): RoleOutput | undefined {
-    return this.outputs.shift()
-  }
-
-  deadline(): Millis | undefined {
-    return this.endpoint.deadline()
-  }
-
-  protected settle(now: Millis): void {
-    for (let output = this.endpoint.poll(); output !== undefined; output = this.endpoint.poll()) {
-      if (output.type === 'transmit' || output.type === 'drop') this.outputs.push(output)
-      else this.event(now, output)
-    }
-  }
-
-  protected due(_now: Millis): void {}
-  protected abstract event(now: Millis, output: LinkOutput): void
-}
 
 export class Sink extends Peer {
   readonly sealingKeys: SealingKeys
