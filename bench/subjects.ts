@@ -6,6 +6,7 @@ import { goodput } from './goodput.js'
 import { jobs } from './jobs.js'
 import { latency } from './latency.js'
 import { link } from './link.js'
+import { memory } from './memory.js'
 import { open } from './open.js'
 import { overhead } from './overhead.js'
 import { primitives } from './primitives.js'
@@ -26,6 +27,7 @@ const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<Bench
   jobs,
   throughput,
   latency,
+  memory,
   timing,
 }
 

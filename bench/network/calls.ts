@@ -42,6 +42,9 @@ export type Call =
   /** In the process of the sender: answered with the moment of the call and the message's id once P1 has it. */
   | { readonly call: 'send'; readonly body: Uint8Array }
   | { readonly call: 'directoryProxies' }
+  | { readonly call: 'openIdleDevices'; readonly network: string; readonly count: number }
+  /** In the process of the server. */
+  | { readonly call: 'devicesConnected' }
   /** Forgets deliveries told before. */
   | { readonly call: 'deliveries' }
   | { readonly call: 'floors'; readonly shape: FloorShape; readonly port: number }
@@ -63,6 +66,8 @@ export interface Results {
   answered: { readonly meter: Meter; readonly sentDatagrams: number; readonly receivedDatagrams: number }
   send: Delivery
   directoryProxies: number
+  openIdleDevices: undefined
+  devicesConnected: number
   deliveries: readonly Delivery[]
   floors: Floors
   openDrain: { readonly port: number }
@@ -74,6 +79,8 @@ export interface Memory {
   readonly heapBytes: number
   /** Of byte strings, which stand beside the heap. */
   readonly outsideBytes: number
+  /** Of the whole process, whatever for. */
+  readonly residentBytes: number
 }
 
 export interface SplitMemory {

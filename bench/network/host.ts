@@ -14,7 +14,7 @@ import { createLog } from '../../src/driver/log.js'
 import { openProxy, type ProxyNode } from '../../src/driver/proxy.js'
 import { systemRandom } from '../../src/driver/random.js'
 import { type Running, run } from '../../src/driver/run.js'
-import { openServer } from '../../src/driver/server.js'
+import { openServer, type ServerNode } from '../../src/driver/server.js'
 import { openUdp } from '../../src/driver/udp.js'
 import { numericAddress } from '../../src/role/addresses.js'
 import type { Machine, RoleInput, RoleOutput } from '../../src/role/role.js'
@@ -22,6 +22,7 @@ import { formatNetworkCard } from '../../src/wire/text.js'
 import type { Call, Delivery, Meter, Results } from './calls.js'
 import { measureFloors, measureSplitMemory } from './floors.js'
 import { GROUP } from './group.js'
+import { openIdleDevices } from './idle-devices.js'
 import { nowhere } from './nowhere.js'
 import { Feeder, makeRequests, Sink } from './sink.js'
 
@@ -32,6 +33,7 @@ const crypto = await loadCrypto()
 const closing: (() => Promise<unknown>)[] = []
 const devices: Device[] = []
 let delivered: Delivery[] = []
+let server: ServerNode | undefined
 let proxy: ProxyNode | undefined
 let sink: Sink | undefined
 let requests: Uint8Array[] = []
@@ -46,9 +48,10 @@ const handlers: Handlers<Call, Results> = {
     return { card: formatNetworkCard({ identityKey: identity.identityKey, addresses: [numericAddress(address)] }) }
   },
   openServer: async ({ call: _, ...options }) => {
-    const server = await openServer(options)
-    closing.push(() => server.close())
-    return { card: server.card }
+    const opened = await openServer(options)
+    server = opened
+    closing.push(() => opened.close())
+    return { card: opened.card }
   },
   openProxy: async ({ call: _, ...options }) => {
     const opened = await openProxy(options)
@@ -68,6 +71,11 @@ const handlers: Handlers<Call, Results> = {
     await Promise.all(devices.map((device) => device.ready()))
     return undefined
   },
+  openIdleDevices: async ({ network, count }) => {
+    closing.push(await openIdleDevices(crypto, network, count))
+    return undefined
+  },
+  devicesConnected: () => present(server).status().devicesConnected,
   makeRequests: (shape) => {
     requests = makeRequests(crypto, present(sink), systemClock().now(), shape)
     return undefined
@@ -110,8 +118,8 @@ const handlers: Handlers<Call, Results> = {
   },
   memory: ({ collect }) => {
     if (collect) globalThis.gc?.()
-    const { heapUsed, external } = process.memoryUsage()
-    return { heapBytes: heapUsed, outsideBytes: external }
+    const { heapUsed, external, rss } = process.memoryUsage()
+    return { heapBytes: heapUsed, outsideBytes: external, residentBytes: rss }
   },
   splitMemory: ({ copies, contentBytes }) => measureSplitMemory(crypto, copies, contentBytes),
 }

@@ -13,7 +13,7 @@ export abstract class Peer implements Machine<RoleInput, RoleOutput> {
   }
 
   restore(): void {}
-  start(): void {}
+  start(_now: Millis): void {}
 
   handle(now: Millis, input: RoleInput): void {
     if (input.type === 'datagram') {
