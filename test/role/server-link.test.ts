@@ -237,7 +237,7 @@ t.test('uses the directory of an earlier run where it is still good', (t) => {
   t.end()
 })
 
-t.test('tries the addresses in turn, after waits that grow to half a minute and are never the same', (t) => {
+t.test('begins with each address in turn, after waits that grow to half a minute and are never the same', (t) => {
   const { network, attempts, join, server } = surroundings({ addresses: [ELSEWHERE, SERVER] })
   network.crash(server)
   const client = join()
@@ -255,6 +255,14 @@ t.test('tries the addresses in turn, after waits that grow to half a minute and 
   const last = waits.slice(-6)
   t.equal(new Set(last).size, last.length)
   t.strictSame(client.machine.takeEvents(), [], 'nothing was lost that never was there')
+  t.end()
+})
+
+t.test('an address that does not answer costs a moment, not an attempt', (t) => {
+  const { network, join } = surroundings({ addresses: [ELSEWHERE, SERVER] })
+  const client = join()
+  network.runFor(1_000)
+  t.strictSame(client.machine.takeEvents(), ['ready'])
   t.end()
 })
 

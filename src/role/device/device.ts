@@ -309,7 +309,7 @@ class DeviceMachine implements DeviceRole {
     const { session } = this.serverLink
     if (session === undefined || this.confirmations.length === 0) return
     const numbers = this.confirmations.map((number) => ({ number }))
-    const sent = this.endpoint.send(now, session, encodeMessage('deliveryConfirmation', { numbers }))
+    const sent = this.endpoint.send(now, session, encodeMessage('deliveryConfirmation', { numbers }), 'receipt')
     if (sent !== undefined) this.confirmations = []
   }
 

@@ -2,12 +2,14 @@
  * Sessions with first proxies: opened when a message needs one, used again while they last, closed after some idle
  * time (PROTOCOL.md section 10). They are anonymous: a device proves no identity to a proxy.
  */
+
 import { key, type NodeId, toHex } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
 import { type RandomBytes, randomBelow } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
-import type { LinkEndpoint, PeerAddress, SessionId } from '../../link/link.js'
+import type { LinkEndpoint, SessionId } from '../../link/link.js'
 import type { CloseReason } from '../../wire/frame.js'
+import { fromTurn } from '../addresses.js'
 import type { ListedProxy } from '../server-link.js'
 
 interface FirstProxy {
@@ -37,8 +39,8 @@ export class FirstProxies {
     const open = this.byId.get(id)
     if (open !== undefined) return open.session
     if (this.byId.size >= limits.firstProxySessions) this.closeLongestIdle(now)
-    const address = proxy.addresses[randomBelow(this.random, proxy.addresses.length)] as PeerAddress
-    const session = this.endpoint.connect(now, key(proxy.linkKey), address)
+    const addresses = fromTurn(proxy.addresses, randomBelow(this.random, proxy.addresses.length))
+    const session = this.endpoint.connect(now, key(proxy.linkKey), addresses)
     const opened = { proxy: proxy.id, id, session, underWay: 0, usedAt: now }
     this.byId.set(id, opened)
     this.bySession.set(session, opened)
@@ -48,7 +50,7 @@ export class FirstProxies {
   /** Says something to the proxy that nothing is kept for; the session, or `undefined` where that has no room. */
   say(now: Millis, proxy: ListedProxy, message: Uint8Array): SessionId | undefined {
     const session = this.session(now, proxy)
-    const said = this.endpoint.send(now, session, message)
+    const said = this.endpoint.send(now, session, message, 'receipt')
     const open = this.bySession.get(session)
     if (open !== undefined) open.usedAt = now
     return said === undefined ? undefined : session

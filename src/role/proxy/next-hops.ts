@@ -3,12 +3,14 @@
  * messages held for them and for CS until the next hop has them (PROTOCOL.md section 9). Of where a message came
  * from nothing is kept.
  */
+
 import { key, toHex } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import { exponentialMs, type RandomBytes, RandomNumbers, randomBelow } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
-import type { LinkEndpoint, LinkOutput, MessageNumber, PeerAddress, SessionId } from '../../link/link.js'
+import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
+import { fromTurn } from '../addresses.js'
 import type { ListedProxy } from '../server-link.js'
 import { Retained } from './retained.js'
 import { Waiting } from './waiting.js'
@@ -246,9 +248,8 @@ export class NextHops {
   private connect(now: Millis, hop: Hop): void {
     const { proxy, state } = hop
     if (proxy === undefined || state.phase !== 'waiting' || now < state.until) return
-    const address = proxy.addresses[hop.attempts % proxy.addresses.length] as PeerAddress
-    hop.attempts++
-    const session = this.endpoint.connect(now, key(proxy.linkKey), address)
+    const addresses = fromTurn(proxy.addresses, hop.attempts++)
+    const session = this.endpoint.connect(now, key(proxy.linkKey), addresses)
     hop.state = { phase: 'linked', session }
     this.bySession.set(session, hop)
   }

@@ -104,7 +104,7 @@ class ProxyMachine implements ProxyRole {
       meanWaitMs: options.meanWaitMs,
       holdMs: limits.copyHoldMs,
       hand: (now, session, ticket, tokens) =>
-        this.endpoint.send(now, session, encodeMessage('receipts', { ticket, tokens })) !== undefined,
+        this.endpoint.send(now, session, encodeMessage('receipts', { ticket, tokens }), 'receipt') !== undefined,
     })
     this.requests = new Requests({
       ...options,
@@ -335,7 +335,7 @@ class ProxyMachine implements ProxyRole {
       return
     }
     const tokens = this.tickets.answer(ticket, tokenBytes)
-    this.endpoint.send(now, session, encodeMessage('receiptReply', { ticket, tokens }))
+    this.endpoint.send(now, session, encodeMessage('receiptReply', { ticket, tokens }), 'receipt')
   }
 
   /** Of what lies inside, the kind is read and the bytes by which its receipts are known: it is passed on as it came. */
@@ -360,7 +360,7 @@ class ProxyMachine implements ProxyRole {
     if (code === undefined) return
     this.drop(code)
     if (!TOLD.has(code)) return
-    this.endpoint.send(now, session, encodeMessage('busy', { message: number }))
+    this.endpoint.send(now, session, encodeMessage('busy', { message: number }), 'receipt')
   }
 
   private observeSource(format: string, { session }: Incoming): void {
@@ -406,7 +406,7 @@ class ProxyMachine implements ProxyRole {
     const { session } = this.serverLink
     if (session === undefined) return
     const entry = this.listing.entry(now)
-    if (entry !== undefined) this.endpoint.send(now, session, encodeMessage('proxyAnnouncement', { entry }))
+    if (entry !== undefined) this.endpoint.send(now, session, encodeMessage('proxyAnnouncement', { entry }), 'receipt')
   }
 
   private persist(writes: readonly Write[]): Reference {

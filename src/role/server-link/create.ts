@@ -3,15 +3,17 @@
  * and asked for again before it runs out, and a jittered, growing wait after each loss (PROTOCOL.md sections 9 and 10).
  * It sends on the endpoint it is handed and sees the endpoint's outputs; it owns no socket and no clock.
  */
+
 import { assert } from '../../base/assert.js'
 import type { Key } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { labels } from '../../base/labels.js'
 import { randomBelow } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
-import type { LinkEndpoint, LinkOutput, MessageNumber, PeerAddress, SessionId } from '../../link/link.js'
+import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
 import { directory as directoryFormat } from '../../wire/directory.js'
 import { encodeMessage, type Message, type RoleName, roles } from '../../wire/message.js'
+import { fromTurn } from '../addresses.js'
 import { verifyDirectory } from '../directory.js'
 import type { RoleContext, Self, ServerContact } from '../role.js'
 import type { ServerLink, ServerLinkEvent, VerifiedDirectory } from '../server-link.js'
@@ -166,10 +168,8 @@ class Connector implements ServerLink {
   }
 
   private connect(now: Millis): void {
-    const { addresses } = this.options.server
-    const address = addresses[this.attempts % addresses.length] as PeerAddress
-    this.attempts++
-    this.state = { phase: 'connecting', session: this.options.endpoint.connect(now, this.linkKey, address) }
+    const addresses = fromTurn(this.options.server.addresses, this.attempts++)
+    this.state = { phase: 'connecting', session: this.options.endpoint.connect(now, this.linkKey, addresses) }
   }
 
   private prove(now: Millis, session: SessionId): void {
@@ -191,7 +191,7 @@ class Connector implements ServerLink {
         accessCode,
       ),
     })
-    const number = endpoint.send(now, session, proof)
+    const number = endpoint.send(now, session, proof, 'receipt')
     assert(number !== undefined, 'a fresh session has room for a proof')
     this.state = { phase: 'proving', session, proof: number }
     this.ask(now, session)
@@ -200,7 +200,7 @@ class Connector implements ServerLink {
   /** The request follows the proof at once: it saves a round trip, and CS answers it only once it knows who asks. */
   private ask(now: Millis, session: SessionId): void {
     const request = encodeMessage('directoryRequest', { version: this.heldVersion })
-    const number = this.options.endpoint.send(now, session, request)
+    const number = this.options.endpoint.send(now, session, request, 'receipt')
     if (number !== undefined) this.asked.add(number)
     this.askAt = now + (this.held === undefined ? ASK_AGAIN_MS : RENEW_AGAIN_MS)
   }

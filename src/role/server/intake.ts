@@ -170,7 +170,7 @@ export class Intake {
       this.release(batch)
       // An answer that a link has no room for is lost: the sender takes the copy for unanswered and sends again.
       for (const [session, list] of answers) {
-        this.options.endpoint.send(then, session, encodeMessage('copyAnswers', { answers: list }))
+        this.options.endpoint.send(then, session, encodeMessage('copyAnswers', { answers: list }), 'receipt')
       }
     })
   }
@@ -183,7 +183,7 @@ export class Intake {
   }
 
   private putOff(now: Millis, from: Proven, number: MessageNumber): void {
-    this.options.endpoint.send(now, from.session, encodeMessage('busy', { message: number }))
+    this.options.endpoint.send(now, from.session, encodeMessage('busy', { message: number }), 'receipt')
   }
 
   private release({ origins, sealedBytes }: Batch): void {

@@ -88,7 +88,7 @@ export class Publication {
     const answeredAt = this.answeredAt.get(session) ?? Number.NEGATIVE_INFINITY
     if (now >= answeredAt && now < answeredAt + APART_MS) return 'DIRECTORY_AGAIN'
     this.answeredAt.set(session, now)
-    this.options.endpoint.send(now, session, this.published.reply)
+    this.options.endpoint.send(now, session, this.published.reply, 'bulk')
     return undefined
   }
 
@@ -150,6 +150,6 @@ export class Publication {
   private pushTo(now: Millis, session: SessionId): void {
     const { endpoint } = this.options
     const { reply } = this.published as Published
-    if (endpoint.sendRoomBytes(session) >= reply.length) endpoint.send(now, session, reply)
+    if (endpoint.sendRoomBytes(session) >= reply.length) endpoint.send(now, session, reply, 'bulk')
   }
 }
