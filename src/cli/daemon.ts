@@ -3,7 +3,7 @@
  * reverse order, whatever happened in between.
  */
 import { rm } from 'node:fs/promises'
-import { replaceFile } from '../driver/data-directory.js'
+import { replaceFile } from '../driver/files.js'
 import type { ControlServer } from './control/server.js'
 import { print, tell } from './output.js'
 import { type Shutdown, watchShutdown } from './shutdown.js'
@@ -23,6 +23,8 @@ export interface Daemon {
 
 /** Runs `body` and then closes what it deferred. */
 export async function runDaemon(body: (daemon: Daemon) => Promise<void>): Promise<void> {
+  // Files that others of this program's packages make are the user's alone, too.
+  process.umask(0o077)
   const closers: (() => Promise<void>)[] = []
   const last: (() => Promise<void>)[] = []
   const shutdown = watchShutdown()

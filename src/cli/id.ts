@@ -1,16 +1,17 @@
 /** `splitcast id`: who this node is, whether or not it runs; makes its keys where there are none. */
 import type { Command } from 'commander'
 import { toHex } from '../base/bytes.js'
+import { askDataPassphrase, type DataPassphraseOption, dataPassphraseOption } from './data-passphrase.js'
 import { dataOf, dataOption } from './options.js'
 import { print, printJson } from './output.js'
 
-interface Options {
+interface Options extends DataPassphraseOption {
   readonly data?: string
   readonly json?: boolean
 }
 
 export function addId(program: Command): void {
-  dataOption(program.command('id'))
+  dataPassphraseOption(dataOption(program.command('id')))
     .description('show the address by which others invite this device; makes its keys where there are none')
     .option('--json', 'print {address, id, proxyId}, the ids in hex')
     .addHelpText(
@@ -31,7 +32,8 @@ async function showId(options: Options): Promise<void> {
   const { loadCrypto } = await import('../driver/crypto.js')
   const { nodeIdOf } = await import('../group/identity.js')
 
-  const directory = await openDataDirectory(dataOf(options), 'node')
+  const data = dataOf(options)
+  const directory = await openDataDirectory(data, 'node', () => askDataPassphrase(options, data))
   const crypto = await loadCrypto()
   const { identityKey } = crypto.identity(directory.identity.seed)
   const address = deviceAddressOf(directory, identityKey)

@@ -1,14 +1,15 @@
 /** `splitcast node`: runs a device, and a proxy beside it where asked to. */
 import type { Command } from 'commander'
 import { ProtocolError } from '../base/errors.js'
-import { replaceFile } from '../driver/data-directory.js'
 import type { Device } from '../driver/device-api.js'
+import { replaceFile } from '../driver/files.js'
 import type { LogLevel } from '../driver/log.js'
 import type { ProxyNode } from '../driver/proxy.js'
 import type { PaddingMode } from '../group/group.js'
 import { formatEndpoint, parseEndpoint } from '../wire/text.js'
 import { controlPath } from './control/path.js'
 import { announce, type Daemon, forgetReadyFile, runDaemon } from './daemon.js'
+import { type DataPassphraseOption, dataPassphrase, dataPassphraseOption } from './data-passphrase.js'
 import { networkCard, networkFile } from './network-card.js'
 import {
   dataOf,
@@ -24,7 +25,7 @@ import {
   workersOption,
 } from './options.js'
 
-interface Options {
+interface Options extends DataPassphraseOption {
   readonly network?: string
   readonly data?: string
   readonly listen?: string
@@ -43,7 +44,7 @@ const MAX_MEAN_WAIT_MS = 60_000
 const LISTED_POLL_MS = 50
 
 export function addNode(program: Command): void {
-  workersOption(dataOption(program.command('node')))
+  dataPassphraseOption(workersOption(dataOption(program.command('node'))))
     .description('run a device, a proxy or both; the other commands talk to it')
     .option('--network <card|file>', 'network card of the server, or a file that holds it; remembered in DIR', nonEmpty)
     .option('--listen <host:port>', 'UDP address of the proxy, or of the device where there is no proxy', listenAddress)
@@ -86,13 +87,15 @@ async function runNode(options: Options): Promise<void> {
   checkOptions(options)
   controlPath(data)
   const network = await networkCard(options.network, data)
+  const passphrase = await dataPassphrase(options, data)
+  const opened = { data, network, ...(passphrase !== undefined && { passphrase }) }
   await forgetReadyFile(options.readyFile)
   const { serveDeviceControl } = await import('./control.js')
 
   await runDaemon(async (daemon) => {
     // The proxy first: where its address is no good, the error names it as it was typed.
-    const proxy = options.proxy === 'on' ? await proxyOf(options, data, network, daemon) : undefined
-    const device = await deviceOf(options, data, network, daemon)
+    const proxy = options.proxy === 'on' ? await proxyOf(options, opened, daemon) : undefined
+    const device = await deviceOf(options, opened, daemon)
     if (options.network !== undefined) await replaceFile(networkFile(data), `${network}\n`)
     daemon.control(await serveDeviceControl(data, device, { proxy, stop: daemon.shutdown.request }))
     const { signal } = daemon.shutdown
@@ -120,13 +123,19 @@ function checkOptions({ proxy, listen, advertise, meanWait, meanForwardWait, wor
     throw new ProtocolError('USAGE', `${option} is for proxies: add --proxy on, or leave it out`)
 }
 
-async function deviceOf(options: Options, data: string, network: string, daemon: Daemon): Promise<Device> {
+/** What device and proxy have in common. */
+interface Opened {
+  readonly data: string
+  readonly network: string
+  readonly passphrase?: string
+}
+
+async function deviceOf(options: Options, opened: Opened, daemon: Daemon): Promise<Device> {
   const { openDevice } = await import('../driver/device.js')
   const { createLog } = await import('../driver/log.js')
   const listen = options.listen !== undefined && options.proxy === 'on' ? anyPortOf(options.listen) : options.listen
   const device = await openDevice({
-    network,
-    data,
+    ...opened,
     padding: options.padding,
     log: createLog(options.logLevel),
     ...(listen !== undefined && { listen }),
@@ -135,12 +144,11 @@ async function deviceOf(options: Options, data: string, network: string, daemon:
   return device
 }
 
-async function proxyOf(options: Options, data: string, network: string, daemon: Daemon): Promise<ProxyNode> {
+async function proxyOf(options: Options, opened: Opened, daemon: Daemon): Promise<ProxyNode> {
   const { openProxy } = await import('../driver/proxy.js')
   const { createLog } = await import('../driver/log.js')
   const proxy = await openProxy({
-    network,
-    data,
+    ...opened,
     listen: options.listen as string,
     log: createLog(options.logLevel),
     ...(options.advertise !== undefined && { advertise: options.advertise }),

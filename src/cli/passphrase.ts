@@ -9,6 +9,7 @@ import { type RandomBytes, randomBelow } from '../base/random.js'
 import { systemRandom } from '../driver/random.js'
 import { checkStrength } from '../driver/strength.js'
 import { errorLine, tell } from './output.js'
+import { watchShutdown } from './shutdown.js'
 
 /** Six words of 2,048 are 66 bits, which Argon2id makes expensive to search. */
 const WORDS = 6
@@ -80,6 +81,30 @@ export async function passphraseToInvite(file: string | undefined, signal: Abort
   return passphrase
 }
 
+/** A passphrase for data of one's own: from a file, or asked for twice on a terminal until both are the same. */
+export async function newPassphrase(file: string | undefined, question: string): Promise<string> {
+  if (file !== undefined) return await passphraseFromFile(file)
+  requireTerminal()
+  const { signal } = watchShutdown()
+  for (;;) {
+    const passphrase = await askStrong(question, signal)
+    if ((await ask('The same once more', signal)) === passphrase) return passphrase
+    tell('splitcast: the two differ; once more')
+  }
+}
+
+/** A passphrase that is known already: from a file, or asked for on a terminal. */
+export async function knownPassphrase(file: string | undefined, question: string): Promise<string> {
+  if (file !== undefined) return await passphraseFromFile(file)
+  requireTerminal()
+  return await ask(question, watchShutdown().signal)
+}
+
+/** Whether there is somebody to be asked. */
+export function hasTerminal(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY
+}
+
 /** Asks until the answer is strong enough; says each time why it was not. */
 async function askStrong(message: string, signal: AbortSignal): Promise<string> {
   for (;;) {
@@ -119,7 +144,7 @@ function answered<T extends string>(answer: T | symbol): T {
 }
 
 function requireTerminal(): void {
-  if (process.stdin.isTTY && process.stderr.isTTY) return
+  if (hasTerminal()) return
   throw new ProtocolError(
     'USAGE',
     'there is no terminal to ask for the passphrase; write it to a file and add --passphrase-file FILE',

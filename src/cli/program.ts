@@ -8,6 +8,7 @@ import { addId } from './id.js'
 import { addListen } from './listen.js'
 import { addNode } from './node.js'
 import { addPassphrase } from './passphrase-command.js'
+import { addRepair } from './repair.js'
 import { addSend } from './send.js'
 import { addServer } from './server.js'
 import { addStatus } from './status.js'
@@ -32,6 +33,7 @@ export function buildProgram(): Command {
   addListen(program)
   addPassphrase(program)
   addDoctor(program)
+  addRepair(program)
   program.addCommand(demoCommand().copyInheritedSettings(program))
   program.addHelpText('after', () => `\nExit codes:\n${exitCodeLines()}\n\nEvery command has a --help with an example.`)
   return program

@@ -6,6 +6,7 @@ import { ProtocolError } from '../base/errors.js'
 import type { LogLevel } from '../driver/log.js'
 import { controlPath } from './control/path.js'
 import { announce, forgetReadyFile, runDaemon } from './daemon.js'
+import { type DataPassphraseOption, dataPassphrase, dataPassphraseOption } from './data-passphrase.js'
 import {
   dataOf,
   dataOption,
@@ -18,7 +19,7 @@ import {
   workersOption,
 } from './options.js'
 
-interface Options {
+interface Options extends DataPassphraseOption {
   readonly listen: string
   readonly advertise?: string[]
   readonly data?: string
@@ -31,7 +32,7 @@ interface Options {
 const NODE_ID_BYTES = 8
 
 export function addServer(program: Command): void {
-  workersOption(dataOption(program.command('server')))
+  dataPassphraseOption(workersOption(dataOption(program.command('server'))))
     .description('run a central server, and print the network card that nodes need to join it')
     .requiredOption('--listen <host:port>', 'UDP address to listen on; port 0 takes a free one', listenAddress)
     .option(
@@ -57,6 +58,7 @@ async function runServer(options: Options): Promise<void> {
   const data = dataOf(options)
   controlPath(data)
   const admitted = options.proxies === 'open' ? 'open' : await admittedFrom(options.proxies)
+  const passphrase = await dataPassphrase(options, data)
   await forgetReadyFile(options.readyFile)
   const { openServer } = await import('../driver/server.js')
   const { createLog } = await import('../driver/log.js')
@@ -65,6 +67,7 @@ async function runServer(options: Options): Promise<void> {
   await runDaemon(async ({ shutdown, defer, control, untilStopped }) => {
     const server = await openServer({
       data,
+      ...(passphrase !== undefined && { passphrase }),
       listen: options.listen,
       admitted,
       log: createLog(options.logLevel),

@@ -6,8 +6,8 @@ import type { DeriveReply, DeriveRequest } from './derive.js'
 
 const passphrases = await createPassphrases()
 
-parentPort?.on('message', ({ number, passphrase, salt }: DeriveRequest) => {
-  const derived = passphrases.argon2id(passphrase, salt, passphraseCost)
+parentPort?.on('message', ({ number, passphrase, salt, cost }: DeriveRequest) => {
+  const derived = passphrases.argon2id(passphrase, salt, cost ?? passphraseCost)
   wipe(passphrase)
   parentPort?.postMessage({ number, derived } satisfies DeriveReply)
 })

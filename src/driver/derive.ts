@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { ProtocolError } from '../base/errors.js'
+import type { PassphraseCost } from '../crypto/crypto.js'
 
 const WORKER_URL = new URL('./derive-worker.js', import.meta.url)
 
@@ -11,6 +12,8 @@ export interface DeriveRequest {
   readonly number: number
   readonly passphrase: Uint8Array
   readonly salt: Uint8Array
+  /** By default what the protocol fixes. */
+  readonly cost?: PassphraseCost
 }
 
 export interface DeriveReply {
@@ -33,6 +36,16 @@ export function derive(passphrase: Uint8Array, salt: Uint8Array): Promise<Uint8A
   return new Promise((resolve, reject) => waiting.set(number, { resolve, reject }))
 }
 
+/** The same at another cost, on a thread that ends with it and gives its memory back. */
+export function deriveOnce(passphrase: Uint8Array, salt: Uint8Array, cost: PassphraseCost): Promise<Uint8Array> {
+  const once = new Worker(WORKER_URL)
+  return new Promise<Uint8Array>((resolve, reject) => {
+    once.on('message', ({ derived }: DeriveReply) => resolve(derived))
+    once.on('error', (error) => reject(failureOf(error)))
+    once.postMessage({ number: 0, passphrase, salt, cost } satisfies DeriveRequest)
+  }).finally(() => once.terminate())
+}
+
 function startWorker(): Worker {
   const started = new Worker(WORKER_URL)
   started.on('message', ({ number, derived }: DeriveReply) => {
@@ -43,9 +56,13 @@ function startWorker(): Worker {
   })
   started.on('error', (error) => {
     worker = undefined
-    const failure = new ProtocolError('CLOSED', `the passphrase worker failed: ${error.message}`, { cause: error })
+    const failure = failureOf(error)
     for (const { reject } of waiting.values()) reject(failure)
     waiting.clear()
   })
   return started
+}
+
+function failureOf(error: Error): ProtocolError {
+  return new ProtocolError('CLOSED', `the passphrase worker failed: ${error.message}`, { cause: error })
 }

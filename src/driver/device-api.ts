@@ -15,6 +15,8 @@ export interface DeviceOptions {
   readonly network: string
   /** Directory for keys, groups and inbox; made where it is missing. One process at a time. */
   readonly data: string
+  /** Of the data directory, where it has one. */
+  readonly passphrase?: string
   /** HOST:PORT to send from; by default any free port. */
   readonly listen?: string
   /** How sizes are hidden; default `classes`. */

@@ -1,12 +1,11 @@
 /** Opens a device: its data directory, its keys, its socket, and the role that runs on them. */
-import { join } from 'node:path'
 import type { IdentityKey } from '../base/bytes.js'
 import { nodeIdOf } from '../group/identity.js'
 import { createDevice } from '../role/device/device.js'
 import type { DeviceInput, Device as DeviceMachine, DeviceOutput } from '../role/device.js'
 import { formatDeviceAddress } from '../wire/text.js'
 import { loadCrypto } from './crypto.js'
-import { type DataDirectory, openDataDirectory } from './data-directory.js'
+import { type DataDirectory, openDataDirectory, passphraseOf } from './data-directory.js'
 import type { Device, DeviceOptions } from './device-api.js'
 import { DeviceNode } from './device-node.js'
 import { createLog } from './log.js'
@@ -24,13 +23,14 @@ export async function openDeviceNode(options: DeviceOptions): Promise<DeviceNode
   const log = options.log ?? createLog('silent')
   const crypto = await loadCrypto()
   const server = await resolveCard(options.network)
-  const directory = await openDataDirectory(options.data, 'node')
+  const directory = await openDataDirectory(options.data, 'node', passphraseOf(options))
   const identity = crypto.identity(directory.identity.seed)
   const proxyIdentity = crypto.identity(directory.identity.proxySeed)
   const address = deviceAddressOf(directory, identity.identityKey)
   let node: DeviceNode | undefined
   const { running } = await startNode<DeviceInput, DeviceOutput, DeviceMachine>({
-    store: join(directory.path, 'store'),
+    directory,
+    store: 'store',
     listen: options.listen,
     signal: options.signal,
     log,

@@ -1,5 +1,4 @@
 /** A proxy to embed or to run from the command line: opens its data directory and socket and runs the role. */
-import { join } from 'node:path'
 import { ProtocolError } from '../base/errors.js'
 import { nodeIdOf } from '../group/identity.js'
 import type { PeerAddress } from '../link/link.js'
@@ -7,7 +6,7 @@ import { createProxy } from '../role/proxy/proxy.js'
 import type { Proxy as ProxyMachine, ProxyStatus } from '../role/proxy.js'
 import type { FieldObserver } from '../wire/codec.js'
 import { loadCrypto } from './crypto.js'
-import { openDataDirectory } from './data-directory.js'
+import { openDataDirectory, passphraseOf } from './data-directory.js'
 import { createLog, type Log } from './log.js'
 import { resolveCard, resolveEndpoint } from './network.js'
 import { systemRandom } from './random.js'
@@ -22,6 +21,8 @@ export interface ProxyOptions {
   readonly network: string
   /** Directory for keys; made where it is missing. May be shared with a device. */
   readonly data: string
+  /** Of the data directory, where it has one. */
+  readonly passphrase?: string
   /** HOST:PORT to listen on; port 0 takes a free one. */
   readonly listen: string
   /** Where others reach this proxy, HOST:PORT; by default where it listens. */
@@ -53,13 +54,14 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
   const threads = threadCount(options.workers)
   // Before any keys are made: a directory that a mistake leaves behind is a puzzle later.
   if (options.advertise === undefined) checkReachable(await resolveEndpoint(options.listen))
-  const directory = await openDataDirectory(options.data, 'node')
+  const directory = await openDataDirectory(options.data, 'node', passphraseOf(options))
   const identity = crypto.identity(directory.identity.proxySeed)
   const workers = await startWorkers(threads, crypto, log)
   const { address, machine, running } = await startNode<never, never, ProxyMachine>({
     listen: options.listen,
     signal: options.signal,
-    store: join(directory.path, 'proxy-store'),
+    directory,
+    store: 'proxy-store',
     log,
     workers,
     machine: async (at) =>

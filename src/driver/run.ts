@@ -240,7 +240,11 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
     if (this.phase !== 'running') return
     this.phase = 'stopping'
     this.options.log.error({ error: String(error) }, 'the store failed; stopping')
-    void this.finish(new ProtocolError('DATA_UNWRITABLE', `the data directory can no longer be written: ${error}`))
+    const failure =
+      error instanceof ProtocolError
+        ? error
+        : new ProtocolError('DATA_UNWRITABLE', `the data directory can no longer be written: ${error}`)
+    void this.finish(failure)
   }
 
   private arm(): void {

@@ -10,7 +10,8 @@ import type { FieldObserver } from '../wire/codec.js'
 import type { NetworkAddress } from '../wire/directory.js'
 import { formatNetworkCard, parseEndpoint } from '../wire/text.js'
 import { loadCrypto } from './crypto.js'
-import { openDataDirectory, replaceFile } from './data-directory.js'
+import { openDataDirectory, passphraseOf } from './data-directory.js'
+import { replaceFile } from './files.js'
 import { createLog, type Log } from './log.js'
 import { resolveEndpoint } from './network.js'
 import { systemRandom } from './random.js'
@@ -20,6 +21,8 @@ import { startWorkers, threadCount } from './workers.js'
 export interface ServerOptions {
   /** Directory for keys and mailboxes; made where it is missing. */
   readonly data: string
+  /** Of the data directory, where it has one. */
+  readonly passphrase?: string
   /** HOST:PORT to listen on; port 0 takes a free one. */
   readonly listen: string
   /** Where devices and proxies reach the server, HOST:PORT each, names allowed; by default where it listens. */
@@ -50,14 +53,15 @@ export async function openServer(options: ServerOptions): Promise<ServerNode> {
   const threads = threadCount(options.workers)
   // Before any keys are made: a directory that a mistake leaves behind is a puzzle later.
   if (!options.advertise?.length) checkReachable(await resolveEndpoint(options.listen))
-  const directory = await openDataDirectory(options.data, 'server')
+  const directory = await openDataDirectory(options.data, 'server', passphraseOf(options))
   const identity = crypto.identity(directory.identity.seed)
   let card = ''
   const workers = await startWorkers(threads, crypto, log)
   const { address, machine, running } = await startNode<never, never, Server>({
     listen: options.listen,
     signal: options.signal,
-    store: join(directory.path, 'store'),
+    directory,
+    store: 'store',
     log,
     workers,
     machine: async (at) => {

@@ -2,19 +2,22 @@
  * How every kind of node comes up: store and socket opened, the machine made, restored and run; and when any of it fails,
  * what was opened is closed again.
  */
+import { join } from 'node:path'
 import type { PeerAddress } from '../link/link.js'
 import type { Machine } from '../role/role.js'
 import { systemClock } from './clock.js'
+import type { DataDirectory, StoreName } from './data-directory.js'
 import type { Log } from './log.js'
 import { resolveEndpoint } from './network.js'
 import { type LoopInput, type LoopOutput, type Running, run } from './run.js'
-import { openStore, type Store } from './store.js'
+import { type HeldStore, openStore } from './store.js'
 import { openUdp, type UdpSocket } from './udp.js'
 import type { Workers } from './workers.js'
 
 export interface StartOptions<Output, M> {
-  /** Directory of the store. */
-  readonly store: string
+  /** The opened data directory, and which store of it is this node's. */
+  readonly directory: DataDirectory
+  readonly store: StoreName
   /** HOST:PORT; without it any free port. */
   readonly listen: string | undefined
   readonly log: Log
@@ -38,11 +41,12 @@ export async function startNode<
   Output extends { readonly type: string },
   M extends Machine<Input | LoopInput, Output | LoopOutput>,
 >(options: StartOptions<Output, M>): Promise<Started<Input, M>> {
-  const { log, signal, workers, onOutput } = options
-  let store: Store | undefined
+  const { directory, log, signal, workers, onOutput } = options
+  let store: HeldStore | undefined
   let socket: UdpSocket | undefined
   try {
-    store = await openStore(options.store)
+    store = await openStore(join(directory.path, options.store), directory.storeOptions(options.store))
+    if (store.tornEnd) log.warn({ store: options.store }, 'the end of the store could not be read: a write was cut off')
     socket = await openUdp(options.listen === undefined ? undefined : await resolveEndpoint(options.listen))
     warnOfSmallBuffer(log, socket)
     const machine = await options.machine(socket.address)

@@ -1,29 +1,100 @@
 /**
  * What survives a crash: an ordered key-value store on disk. Writes that wait while one is being synced go out together in
- * the next, so that a burst costs few syncs; each is answered when it is durable, in order.
+ * the next, so that a burst costs few syncs; each is answered when it is durable, in order. A store from which writes are
+ * missing, or in which an entry was changed, is refused: going on would break promises that were made to others.
  */
 import { ClassicLevel } from 'classic-level'
 import { ProtocolError } from '../base/errors.js'
 import type { Write } from '../role/role.js'
+import { bareEntries, checkedEntries, type Entry, type EntryFormat } from './entries.js'
+import { batchNumbers, examine, Journal, type Level, type Operation } from './journal.js'
 
 export interface Store {
+  /** Throws DATA_DAMAGED for an entry that was changed on the disk. */
   get(key: string): Promise<Uint8Array | undefined>
-  /** Everything, in the order of the keys. */
+  /** Everything as it was at the call, in the order of the keys. Throws DATA_DAMAGED. */
   entries(): AsyncIterable<readonly [key: string, value: Uint8Array]>
   /** Resolves once the writes are on disk. All of one call or none. */
   write(writes: readonly Write[]): Promise<void>
   close(): Promise<void>
 }
 
-/** Opens or makes the store in `directory`; DATA_LOCKED where another process holds it, DATA_DAMAGED where it cannot be read. */
-export async function openStore(directory: string): Promise<Store> {
-  const level = new ClassicLevel<string, Uint8Array>(directory, { keyEncoding: 'utf8', valueEncoding: 'view' })
+/** A store that this process holds, to be changed as a whole. */
+export interface HeldStore extends Store {
+  /** From now on entries stand in this form; those that stand in others are brought into it, and wiped where they stood. */
+  reform(format: EntryFormat): Promise<void>
+  /** Whether the end of the log could not be read: what a power cut leaves of a write that nobody was answered for. */
+  readonly tornEnd: boolean
+}
+
+export interface StoreOptions {
+  /** How entries stand; by default with a check and not sealed. */
+  readonly format?: EntryFormat
+  /** Asked once no other process can hold the store, before anything is read. */
+  readonly whenHeld?: () => Promise<void>
+}
+
+/**
+ * Opens or makes the store in `directory`; DATA_LOCKED where another process holds it, DATA_DAMAGED where it cannot be read
+ * or writes are missing.
+ */
+export async function openStore(directory: string, options: StoreOptions = {}): Promise<HeldStore> {
+  const level = await openLevel(directory)
+  try {
+    await options.whenHeld?.()
+    const numbers = await batchNumbers(level)
+    const { lost, tornEnd } = await examine(directory, numbers)
+    if (lost !== undefined) throw damaged(directory, lost)
+    const store = new BatchingStore(level, directory, new Journal(directory, numbers), tornEnd)
+    await store.reform(options.format ?? checkedEntries)
+    if (await store.hasOthers()) throw damaged(directory, 'it holds entries under a passphrase that is not its own')
+    return store
+  } catch (error) {
+    await level.close()
+    throw readError(directory, error)
+  }
+}
+
+/** What repairing a store came to. */
+export interface StoreRepair {
+  readonly kept: number
+  readonly dropped: number
+  readonly lost: string | undefined
+}
+
+/** Makes a damaged store one that opens again, with the entries that are whole; what is lost stays lost. */
+export async function repairStore(directory: string, { format, whenHeld }: StoreOptions): Promise<StoreRepair> {
+  const level = await openLevel(directory)
+  try {
+    await whenHeld?.()
+    const numbers = await batchNumbers(level)
+    const { lost } = await examine(directory, numbers)
+    const dropped: Operation[] = []
+    let kept = 0
+    for (const form of new Set([bareEntries, checkedEntries, format ?? checkedEntries])) {
+      for await (const [name, stored] of level.iterator({ gte: form.from, lt: form.to })) {
+        if (form.decode(name, stored) === undefined) dropped.push({ type: 'del', key: name })
+        else kept++
+      }
+    }
+    const journal = new Journal(directory, numbers)
+    await level.batch([...dropped, ...journal.next()], { sync: true })
+    journal.written()
+    journal.close()
+    return { kept, dropped: dropped.length, lost }
+  } finally {
+    await level.close()
+  }
+}
+
+async function openLevel(directory: string): Promise<Level> {
+  const level: Level = new ClassicLevel(directory, { keyEncoding: 'utf8', valueEncoding: 'view' })
   try {
     await level.open()
+    return level
   } catch (error) {
     throw openError(error as Error & { cause?: NodeJS.ErrnoException }, directory)
   }
-  return new BatchingStore(level)
 }
 
 function openError(error: Error & { cause?: NodeJS.ErrnoException }, directory: string): ProtocolError {
@@ -33,8 +104,20 @@ function openError(error: Error & { cause?: NodeJS.ErrnoException }, directory: 
       `${directory} is in use by another splitcast process; stop that one first (splitcast stop)`,
     )
   }
-  const reason = error.cause?.message ?? error.message
-  return new ProtocolError('DATA_DAMAGED', `cannot open the store in ${directory}: ${reason}`, { cause: error })
+  return damaged(directory, `it cannot be opened: ${error.cause?.message ?? error.message}`)
+}
+
+/** What LevelDB says of bytes that it cannot read. */
+function readError(directory: string, error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException
+  return code === 'LEVEL_CORRUPTION' ? damaged(directory, message) : error
+}
+
+function damaged(directory: string, how: string): ProtocolError {
+  return new ProtocolError(
+    'DATA_DAMAGED',
+    `the store in ${directory} is damaged: ${how}; put a backup in its place, or go on with what is left (splitcast repair)`,
+  )
 }
 
 type Waiting = {
@@ -43,21 +126,60 @@ type Waiting = {
   readonly failed: (error: unknown) => void
 }
 
-class BatchingStore implements Store {
-  private readonly level: ClassicLevel<string, Uint8Array>
+/** Entries that are brought into another form at once, and their bytes. */
+const REFORM_ENTRIES = 1000
+const REFORM_BYTES = 4 * 2 ** 20
+/** Values up to here are kept while an unordered store is brought into order; longer ones are read again. */
+const KEPT_VALUE_BYTES = 256
+
+class BatchingStore implements HeldStore {
+  readonly tornEnd: boolean
+  private readonly level: Level
+  private readonly directory: string
+  private readonly journal: Journal
+  private format: EntryFormat = checkedEntries
   private waiting: Waiting[] = []
   private syncing: Promise<void> | undefined
 
-  constructor(level: ClassicLevel<string, Uint8Array>) {
+  constructor(level: Level, directory: string, journal: Journal, tornEnd: boolean) {
     this.level = level
+    this.directory = directory
+    this.journal = journal
+    this.tornEnd = tornEnd
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
-    return await this.level.get(key)
+    const name = this.format.nameOf(key)
+    const stored = await this.level.get(name).catch((error: unknown) => {
+      throw readError(this.directory, error)
+    })
+    return stored && this.decoded(name, stored).value
   }
 
-  entries(): AsyncIterable<readonly [string, Uint8Array]> {
-    return this.level.iterator()
+  async *entries(): AsyncGenerator<readonly [string, Uint8Array], void, undefined> {
+    const { level, format } = this
+    const snapshot = level.snapshot()
+    try {
+      const range = { gte: format.from, lt: format.to, snapshot }
+      if (format.ordered) {
+        for await (const [name, stored] of level.iterator(range)) yield pair(this.decoded(name, stored))
+        return
+      }
+      const found: { key: string; value: Uint8Array | undefined }[] = []
+      for await (const [name, stored] of level.iterator(range)) {
+        const { key, value } = this.decoded(name, stored)
+        found.push({ key, value: value.length <= KEPT_VALUE_BYTES ? value : undefined })
+      }
+      found.sort((a, b) => (a.key < b.key ? -1 : 1))
+      for (const { key, value } of found) {
+        const name = format.nameOf(key)
+        yield [key, value ?? this.decoded(name, (await level.get(name, { snapshot })) as Uint8Array).value]
+      }
+    } catch (error) {
+      throw readError(this.directory, error)
+    } finally {
+      await snapshot.close()
+    }
   }
 
   write(writes: readonly Write[]): Promise<void> {
@@ -67,9 +189,61 @@ class BatchingStore implements Store {
     })
   }
 
+  async reform(format: EntryFormat): Promise<void> {
+    const others = [bareEntries, checkedEntries, this.format].filter((other) => other.from !== format.from)
+    let moved = 0
+    for (const other of new Set(others)) moved += await this.move(other, format)
+    this.format = format
+    if (moved > 0) await this.forget()
+  }
+
+  /** Whether there are entries in a form that this store cannot read. */
+  async hasOthers(): Promise<boolean> {
+    const { from, to } = this.format
+    const [below] = await this.level.keys({ gte: checkedEntries.from, lt: from, limit: 1 }).all()
+    const [above] = await this.level.keys({ gte: to, limit: 1 }).all()
+    return below !== undefined || above !== undefined
+  }
+
   async close(): Promise<void> {
     await this.syncing
+    this.journal.close()
     await this.level.close()
+  }
+
+  /** A crash on the way leaves some entries in each form, and the next run goes on. */
+  private async move(from: EntryFormat, to: EntryFormat): Promise<number> {
+    let moved = 0
+    let operations: Operation[] = []
+    let bytes = 0
+    for await (const [name, stored] of this.level.iterator({ gte: from.from, lt: from.to })) {
+      const entry = from.decode(name, stored)
+      if (entry === undefined) throw damaged(this.directory, CHANGED)
+      operations.push({ type: 'del', key: name })
+      operations.push({ type: 'put', key: to.nameOf(entry.key), value: to.encode(entry) })
+      bytes += stored.length
+      moved++
+      if (operations.length < 2 * REFORM_ENTRIES && bytes < REFORM_BYTES) continue
+      await this.commit(operations)
+      operations = []
+      bytes = 0
+    }
+    if (operations.length > 0) await this.commit(operations)
+    return moved
+  }
+
+  /** Has LevelDB write its tables anew without what was deleted, then its lists of tables and its logs, which name keys. */
+  private async forget(): Promise<void> {
+    await this.level.compactRange('\u0000', '\u007f')
+    for (let opening = 0; opening < 2; opening++) {
+      await this.level.close()
+      await this.level.open()
+    }
+  }
+
+  private async commit(operations: readonly Operation[]): Promise<void> {
+    await this.level.batch([...operations, ...this.journal.next()], { sync: true })
+    this.journal.written()
   }
 
   private async sync(): Promise<void> {
@@ -77,10 +251,7 @@ class BatchingStore implements Store {
       const together = this.waiting
       this.waiting = []
       try {
-        await this.level.batch(
-          together.flatMap(({ writes }) => writes.map(operation)),
-          { sync: true },
-        )
+        await this.commit(together.flatMap(({ writes }) => writes.map((write) => this.operation(write))))
         for (const { writes } of together) await this.erase(writes)
         for (const { done } of together) done()
       } catch (error) {
@@ -90,12 +261,29 @@ class BatchingStore implements Store {
     this.syncing = undefined
   }
 
+  private operation({ key, value }: Write): Operation {
+    const name = this.format.nameOf(key)
+    if (value === undefined) return { type: 'del', key: name }
+    return { type: 'put', key: name, value: this.format.encode({ key, value }) }
+  }
+
   /** LevelDB keeps what was deleted until it compacts the files it stands in, which may be never. */
   private async erase(writes: readonly Write[]): Promise<void> {
-    for (const { key, erase } of writes) if (erase) await this.level.compactRange(key, key)
+    for (const { key, erase } of writes) {
+      const name = this.format.nameOf(key)
+      if (erase) await this.level.compactRange(name, name)
+    }
+  }
+
+  private decoded(name: string, stored: Uint8Array): Entry {
+    const entry = this.format.decode(name, stored)
+    if (entry === undefined) throw damaged(this.directory, CHANGED)
+    return entry
   }
 }
 
-function operation({ key, value }: Write) {
-  return value === undefined ? { type: 'del' as const, key } : { type: 'put' as const, key, value }
+const CHANGED = 'an entry was changed on the disk'
+
+function pair({ key, value }: Entry): readonly [string, Uint8Array] {
+  return [key, value]
 }

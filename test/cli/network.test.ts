@@ -319,7 +319,7 @@ t.test('what cannot be started', async (t) => {
   t.teardown(() => taken.close())
   await writeFile(at('file'), '')
   for (const [name, content] of [
-    ['newer', '{"version":2}'],
+    ['newer', '{"version":3}'],
     ['damaged', '{"version":1}'],
   ] as const) {
     await mkdir(at(name), { mode: 0o700 })
@@ -369,7 +369,7 @@ t.test('what cannot be started', async (t) => {
       }
     }),
   )
-  t.equal(await readFile(join(at('newer'), 'identity.json'), 'utf8'), '{"version":2}', 'nothing is written over')
+  t.equal(await readFile(join(at('newer'), 'identity.json'), 'utf8'), '{"version":3}', 'nothing is written over')
   await t.rejects(stat(long), 'a refused path leaves nothing behind')
   await t.rejects(stat(at('s3')), 'nor does a missing --advertise')
 })

@@ -18,7 +18,7 @@ const { batch } = level
 const FITTING = 3
 let copies = 0
 level.batch = async function (this: unknown, operations, options) {
-  const hasCopy = operations.some(({ key }) => key.startsWith('mail/'))
+  const hasCopy = operations.some(({ key }) => key.includes('mail/'))
   if (hasCopy) copies++
   if (when === 'full' && copies > FITTING) throw new Error('IO error: No space left on device')
   await batch.call(this, operations, options)

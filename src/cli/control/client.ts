@@ -98,7 +98,7 @@ async function unreachable(
   }
   if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return ended()
   // A directory that is not there, or is damaged, is the more useful thing to hear about.
-  const { kind } = (await readDataDirectory(directory)).identity
+  const { kind } = await readDataDirectory(directory)
   return new ProtocolError(
     'CONTROL_UNREACHABLE',
     `no ${kind} runs on ${directory}; start one with splitcast ${kind}, or name another with --data`,

@@ -6,7 +6,8 @@ import { constants } from 'node:fs'
 import { access, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ProtocolError } from '../../base/errors.js'
-import { inspectDataDirectory, type StoredIdentity } from '../../driver/data-directory.js'
+import { inspectDataDirectory } from '../../driver/data-directory.js'
+import type { DataKind } from '../../driver/identity-file.js'
 import { controlClient } from '../control/client.js'
 import { controlPath } from '../control/path.js'
 import type { NodeStatus, ServerStatus } from '../control/protocol.js'
@@ -23,7 +24,7 @@ export interface DataFacts {
   readonly path: string
   readonly exists: boolean
   /** Null where nothing has been started on it. */
-  readonly kind: StoredIdentity['kind'] | null
+  readonly kind: DataKind | null
   /** Whether a node or server answers on it now. */
   readonly running: boolean
   /** Whether no other user can look into it; null where it is not there. */
@@ -66,7 +67,7 @@ export async function examineData(given: string): Promise<Examined<DataFacts>> {
 }
 
 /** Whose directory it is; adds what a start would refuse it for. */
-async function kindOf(path: string, findings: Finding[]): Promise<StoredIdentity['kind'] | null> {
+async function kindOf(path: string, findings: Finding[]): Promise<DataKind | null> {
   try {
     controlPath(path)
     return (await inspectDataDirectory(path))?.kind ?? null
