@@ -6,6 +6,7 @@ export type { ErrorCode } from './base/errors.js'
 export { ProtocolError } from './base/errors.js'
 export { openDevice } from './driver/device.js'
 export type {
+  Declined,
   Device,
   DeviceInfo,
   DeviceOptions,
@@ -13,6 +14,7 @@ export type {
   Invitation,
   Invited,
   MemberInfo,
+  PendingInvitation,
   SendOptions,
   SendReport,
 } from './driver/device-api.js'

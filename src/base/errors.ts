@@ -67,7 +67,7 @@ export const dropCodes = {
   MAILBOX_FULL: 'a mailbox at its quota',
   DEVICES_FULL: 'no room for another device',
   // Groups
-  MESSAGE_UNOPENED: 'a message that no key opens, past what is kept for a passphrase',
+  MESSAGE_UNOPENED: 'a message that no key opens, that made way for others before any did',
   MESSAGE_CONTENT: 'a message whose content does not open or parse',
   MESSAGE_SENDER: 'a message from somebody who is not in the group',
   MESSAGE_SIGNATURE: 'a message whose signature does not fit',
@@ -104,6 +104,8 @@ export type ErrorCode =
   | 'MEMBER_SELF'
   | 'MEMBERS_FULL'
   | 'INVITATION_NONE'
+  | 'INVITATION_EXPIRED'
+  | 'INVITATION_UNKNOWN'
   | 'INVITATIONS_FULL'
   | 'DIRECTORY_MISSING'
   | 'PROXIES_TOO_FEW'

@@ -134,10 +134,14 @@ export const limits = {
   membersContentBytes: 32 * KIB,
   /** Protocol: life of an invitation. */
   invitationLifeMs: 14 * DAY_MS,
-  /** Messages held that no key opens: possible invitations. */
-  unopenedMessages: 64,
+  /** Messages held that no key opens, small enough for invitations. Longer than these live, so that a late one is told as such. */
+  unopenedMessages: 512,
   unopenedBytes: MIB,
-  unopenedLifeMs: 14 * DAY_MS,
+  unopenedLifeMs: 21 * DAY_MS,
+  /** Larger ones that no key opens: the key, or the invitation into their group, may still come. */
+  unreadMessages: 64,
+  unreadBytes: MIB,
+  unreadLifeMs: 14 * DAY_MS,
   /** Message ids remembered so that none is handed on twice. */
   handedOnIds: 262_144,
   /** Protocol: age past which a message is refused: CS's retention plus skew. */

@@ -53,6 +53,8 @@ export const exitOf: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
   MEMBER_SELF: 'refused',
   MEMBERS_FULL: 'refused',
   INVITATION_NONE: 'refused',
+  INVITATION_EXPIRED: 'refused',
+  INVITATION_UNKNOWN: 'refused',
   INVITATIONS_FULL: 'refused',
   MESSAGE_UNKNOWN: 'refused',
   IDENTITY_REFUSED: 'refused',

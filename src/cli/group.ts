@@ -1,7 +1,9 @@
-/** `splitcast group`: creating and showing groups; inviting and joining have files of their own. */
+/** `splitcast group`: creating and listing groups; what else there is has files of its own. */
 import type { Command } from 'commander'
+import { addInvitations } from './invitations.js'
 import { addInvite } from './invite.js'
 import { addJoin } from './join.js'
+import { addMembers } from './members.js'
 import { dataOption } from './options.js'
 import { columns, membersText, print, printable, printJson } from './output.js'
 import { withNode } from './run-client.js'
@@ -12,7 +14,7 @@ interface Options {
 }
 
 export function addGroup(program: Command): void {
-  const group = program.command('group').description('create groups, invite to them, join them and show them')
+  const group = program.command('group').description('create groups, invite to them, join them, and see who is in them')
   group.addHelpText('after', '\nExample:\n  splitcast group create friends')
   dataOption(group.command('create'))
     .description('create a group with this device as its first member')
@@ -27,12 +29,8 @@ export function addGroup(program: Command): void {
     .option('--json', 'print [{name, members}]')
     .addHelpText('after', '\nExample:\n  splitcast group list')
     .action(list)
-  dataOption(group.command('members'))
-    .description('list the members of a group')
-    .argument('<name>', 'the group')
-    .option('--json', 'print [{id, name, role, inviter, self}]')
-    .addHelpText('after', '\nExample:\n  splitcast group members friends')
-    .action(members)
+  addMembers(group)
+  addInvitations(group)
 }
 
 async function create(name: string, options: Options): Promise<void> {
@@ -46,15 +44,4 @@ async function list(options: Options): Promise<void> {
   if (options.json) await printJson(groups)
   else if (groups.length === 0) await print('no groups')
   else await print(columns(groups.map(({ name, members }) => [printable(name), membersText(members)])))
-}
-
-async function members(group: string, options: Options): Promise<void> {
-  const reply = await withNode(options, (node) => node.call('members', { group }))
-  if (options.json) return await printJson(reply.members)
-  const rows = reply.members.map(({ id, name, role, inviter, self }) => [
-    id,
-    self ? 'this device' : printable(name ?? '-'),
-    role === 'creator' ? 'created the group' : `invited by ${inviter}`,
-  ])
-  await print(columns(rows))
 }

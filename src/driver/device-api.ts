@@ -35,7 +35,26 @@ export interface MemberInfo {
   readonly role: 'creator' | 'member'
   /** Hex id of who invited. */
   readonly inviter: string
+  /** When it was invited, by its inviter's clock. */
+  readonly since: Date
   readonly self: boolean
+}
+
+/** An invitation that this device made and that has not been answered. */
+export interface PendingInvitation {
+  /** Hex id of who is invited. */
+  readonly id: string
+  /** Local name, where there is one. */
+  readonly name: string | undefined
+  readonly invitedAt: Date
+  readonly expiresAt: Date
+}
+
+/** What was dropped at the owner's wish. */
+export interface Declined {
+  readonly messages: number
+  /** Of those, the ones that a passphrase showed to be invitations: the group's name and the hex id of who invited. */
+  readonly invitations: readonly { readonly name: string; readonly inviter: string }[]
 }
 
 export interface SendOptions {
@@ -57,11 +76,23 @@ export interface Group {
   readonly name: string
   /** Everybody in it, oneself included. */
   members(): MemberInfo[]
-  /** Invites the device at `address`; the passphrase goes to its owner by another way. Resolves once a first proxy holds it. */
+  /** Twelve words for the whole list: members that read the same ones to each other hold the same list. */
+  fingerprint(): string
+  /**
+   * Invites the device at `address`; the passphrase goes to its owner by another way. Resolves once a first proxy holds it.
+   * Rejects with PASSPHRASE_WEAK, and a reason, where the passphrase is easy to guess.
+   */
   invite(
     address: string,
     options: { readonly passphrase: string; readonly as?: string; readonly signal?: AbortSignal },
   ): Promise<Invited>
+  /** Invitations made here that have not been answered, eldest first. */
+  invitations(): PendingInvitation[]
+  /**
+   * Takes an invitation back; `device` is an address, a local name or a hex id. Resolves with the hex id. Whoever opens it
+   * afterwards is let in by nobody, but may have read the group's keys of the day on which it was made.
+   */
+  uninvite(device: string, options?: { readonly signal?: AbortSignal }): Promise<string>
   /**
    * Sends one message to all members; resolves once every one of them is proven to have it in its mailbox, or after the last
    * try, with those that are not. Rejects where no first proxy takes it.
@@ -75,12 +106,15 @@ export interface Group {
 export interface Invited {
   /** Hex id of who is invited. */
   readonly id: string
-  /** Resolves once the invited device is a member, which can take as long as its owner does. */
+  /**
+   * Resolves once the invited device is a member, which can take as long as its owner does; rejects with INVITATION_EXPIRED
+   * when that can no longer happen.
+   */
   joined(options?: { readonly signal?: AbortSignal }): Promise<MemberInfo>
 }
 
 export interface Invitation {
-  /** Messages waiting that no key opens; at least one may be an invitation. */
+  /** Messages waiting that no key opens, and that may be invitations. */
   readonly waiting: number
   /** Tries a passphrase on all of them; PASSPHRASE_WRONG where it fits none, and they are kept. */
   join(passphrase: string, options?: { readonly as?: string; readonly signal?: AbortSignal }): Promise<Group[]>
@@ -123,6 +157,11 @@ export interface Device extends AsyncDisposable {
   invitations(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<Invitation>
   /** Tries a passphrase on what waits, without waiting for more. */
   join(passphrase: string, options?: { readonly as?: string; readonly signal?: AbortSignal }): Promise<Group[]>
+  /**
+   * Drops what a passphrase opens, or without one all that may be invitations. Nobody is told. PASSPHRASE_WRONG where a
+   * passphrase opens nothing.
+   */
+  decline(options?: { readonly passphrase?: string; readonly signal?: AbortSignal }): Promise<Declined>
   /** Messages of all groups. */
   messages(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<ReceivedMessage>
   /** What became of each message from now on, those of an earlier run and those that nobody waits for among them. */

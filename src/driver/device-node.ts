@@ -4,7 +4,7 @@
  */
 import { toHex } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
-import type { Hashing } from '../crypto/crypto.js'
+import type { Crypto } from '../crypto/crypto.js'
 import type { Group as GroupState } from '../group/group.js'
 import { passphraseBytes } from '../group/keys.js'
 import { listDigest } from '../group/member-list.js'
@@ -13,7 +13,17 @@ import type { DeviceInput, Device as DeviceMachine, DeviceOutput, Outcome } from
 import { parseDeviceAddress } from '../wire/text.js'
 import { Commands, closed } from './commands.js'
 import { derive } from './derive.js'
-import type { Device, DeviceInfo, Group, Invitation, MemberInfo, SendOptions, SendReport } from './device-api.js'
+import type {
+  Declined,
+  Device,
+  DeviceInfo,
+  Group,
+  Invitation,
+  MemberInfo,
+  SendOptions,
+  SendReport,
+} from './device-api.js'
+import { fingerprint, membersOf, pendingDevice, pendingOf } from './group-views.js'
 import { Inbox, type ReceivedMessage } from './inbox.js'
 import { Outcomes, outcomeOf, type SendOutcome } from './outcomes.js'
 import type { Running } from './run.js'
@@ -25,7 +35,7 @@ export class DeviceNode implements Device {
   readonly id: string
   readonly address: string
   readonly localAddress: PeerAddress
-  private readonly crypto: Hashing
+  private readonly crypto: Crypto
   private readonly machine: DeviceMachine
   private readonly commands = new Commands((command) => this.running.handle(command))
   private readonly inbox = new Inbox((sequence) => this.acknowledge(sequence))
@@ -34,7 +44,7 @@ export class DeviceNode implements Device {
   private readonly results = new Outcomes()
   private running!: Running<DeviceInput>
 
-  constructor(crypto: Hashing, machine: DeviceMachine, address: string, localAddress: PeerAddress) {
+  constructor(crypto: Crypto, machine: DeviceMachine, address: string, localAddress: PeerAddress) {
     this.crypto = crypto
     this.machine = machine
     this.address = address
@@ -79,6 +89,12 @@ export class DeviceNode implements Device {
       options.signal,
     )
     return groups.map(({ name }) => this.handleOf(name))
+  }
+
+  async decline({ passphrase, signal }: { passphrase?: string; signal?: AbortSignal } = {}): Promise<Declined> {
+    const opening = passphrase === undefined ? {} : { passphrase: passphraseBytes(passphrase) }
+    const { messages, groups } = await this.commands.issue('declined', { type: 'decline', ...opening }, signal)
+    return { messages, invitations: groups.map(({ name, inviter }) => ({ name, inviter: toHex(inviter) })) }
   }
 
   messages({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<ReceivedMessage, void, undefined> {
@@ -146,6 +162,7 @@ export class DeviceNode implements Device {
         this.unopened.notify()
         return
       case 'connection':
+      case 'invitationOver':
       case 'memberJoined':
         this.changes.notify()
         return
@@ -182,6 +199,9 @@ export class DeviceNode implements Device {
     return {
       name,
       members: () => this.members(name),
+      fingerprint: () => fingerprint(this.crypto, this.stateOf(name)),
+      invitations: () => pendingOf(this.stateOf(name)),
+      uninvite: (device, options) => this.uninvite(name, device, options?.signal),
       invite: async (address, { passphrase, as, signal }) => {
         const parsed = parseDeviceAddress(address)
         await checkStrength(passphrase, as === undefined ? [name] : [name, as])
@@ -204,6 +224,12 @@ export class DeviceNode implements Device {
     }
   }
 
+  private async uninvite(group: string, device: string, signal: AbortSignal | undefined): Promise<string> {
+    const newcomer = pendingDevice(this.crypto, this.stateOf(group), device)
+    await this.commands.issue('uninvited', { type: 'uninvite', group, newcomer }, signal)
+    return toHex(newcomer)
+  }
+
   private async send(
     group: string,
     body: Uint8Array,
@@ -221,6 +247,9 @@ export class DeviceNode implements Device {
       const member = this.members(group).find((each) => each.id === id)
       if (member !== undefined) return member
       if (this.changes.isClosed) throw closed()
+      if (!this.stateOf(group).pending.has(id)) {
+        throw new ProtocolError('INVITATION_EXPIRED', 'the invitation has run out or was taken back; invite again')
+      }
       await this.changes.changed(signal)
     }
   }
@@ -231,19 +260,12 @@ export class DeviceNode implements Device {
   }
 
   private members(name: string): MemberInfo[] {
-    const group = this.machine.group(name)
-    if (group === undefined)
-      throw new ProtocolError('GROUP_UNKNOWN', `there is no group ${name} here; see splitcast group list`)
-    return membersOf(group, this.id)
+    return membersOf(this.stateOf(name), this.id)
   }
-}
 
-function membersOf(group: GroupState, self: string): MemberInfo[] {
-  return [...group.list.members].map(([id, { record }]) => ({
-    id,
-    name: group.petnames.get(id),
-    role: record.role,
-    inviter: toHex(record.inviter),
-    self: id === self,
-  }))
+  private stateOf(name: string): GroupState {
+    const group = this.machine.group(name)
+    if (group !== undefined) return group
+    throw new ProtocolError('GROUP_UNKNOWN', `there is no group ${name} here; see splitcast group list`)
+  }
 }

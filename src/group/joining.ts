@@ -149,6 +149,28 @@ const quietGroup = {
   introduceBy: undefined,
 }
 
+/** The group without the invitation of a device, which then counts for nothing. Throws `INVITATION_UNKNOWN`. */
+export function cancelInvitation(group: Group, newcomer: NodeId): Group {
+  const id = toHex(newcomer)
+  if (group.pending.has(id)) return withPending(group, new Map([...group.pending].filter(([other]) => other !== id)))
+  throw new ProtocolError(
+    'INVITATION_UNKNOWN',
+    `no invitation of that device to ${group.name} awaits an answer; "group invitations" lists those that do`,
+  )
+}
+
+/** The group without invitations that nobody can confirm any more; the same one where there are none. */
+export function expireInvitations(group: Group, now: Millis): Group {
+  const living = livingInvitations(group, now)
+  return living.size === group.pending.size ? group : withPending(group, living)
+}
+
+/** With these invitations alone. Names of those who never came go with theirs, so that names stay bounded. */
+function withPending(group: Group, pending: ReadonlyMap<string, PendingInvitation>): Group {
+  const isKnown = (id: string) => group.list.members.has(id) || pending.has(id) || !group.pending.has(id)
+  return { ...group, pending, petnames: new Map([...group.petnames].filter(([id]) => isKnown(id))) }
+}
+
 /** Pending invitations that may still be confirmed: the newcomer's last-minute answer travels for a message's life. */
 function livingInvitations(group: Group, now: Millis): Map<string, PendingInvitation> {
   return new Map([...group.pending].filter(([, { expiresAt }]) => now <= expiresAt + limits.messageLifeMs))

@@ -4,5 +4,12 @@
  */
 export { introduce, receiveContent } from './convergence.js'
 export { readInvitation } from './invitation.js'
-export { createGroup, type Invited, inviteMember, joinGroup } from './joining.js'
+export {
+  cancelInvitation,
+  createGroup,
+  expireInvitations,
+  type Invited,
+  inviteMember,
+  joinGroup,
+} from './joining.js'
 export { checkName } from './names.js'

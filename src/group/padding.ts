@@ -3,13 +3,14 @@
  * nor who watches a link counts bytes of a body or members of a group (PROTOCOL.md section 6.1).
  */
 import { limits } from '../base/limits.js'
-import { SLOT_BYTES } from '../wire/content.js'
+import { invitation, SLOT_BYTES } from '../wire/content.js'
 import { datagramsOf, messageRoomBytes } from '../wire/datagram-room.js'
 import type { PaddingMode } from './group.js'
 import {
   CONTENT_OVERHEAD_BYTES,
   FORWARD_OVERHEAD_BYTES,
   FORWARDED_COPY_OVERHEAD_BYTES,
+  PAYLOAD_OVERHEAD_BYTES,
   REQUEST_OVERHEAD_BYTES,
 } from './sizes.js'
 
@@ -36,6 +37,13 @@ export function contentPadding(mode: PaddingMode, bodyBytes: number): number {
       return mode satisfies never
   }
 }
+
+/** Bytes of the largest payload that can be an invitation, however it is padded. */
+export const INVITATION_PAYLOAD_BYTES = (() => {
+  const bodyBytes = invitation.leastBytes + limits.nameBytes
+  const paddings = (['none', 'classes', 'cell'] as const).map((mode) => contentPadding(mode, bodyBytes))
+  return PAYLOAD_OVERHEAD_BYTES + CONTENT_OVERHEAD_BYTES + bodyBytes + Math.max(...paddings)
+})()
 
 /**
  * Zero bytes to append to a request whose message has `requestMessageBytes` without them: its forward then fills whole

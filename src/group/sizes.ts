@@ -12,6 +12,9 @@ const KIND_BYTES = 1
 /** Sealed content beyond its body and padding. */
 export const CONTENT_OVERHEAD_BYTES = SEAL_BYTES + content.leastBytes
 
+/** A payload, as CS delivers it, beyond content and personal part. */
+export const PAYLOAD_OVERHEAD_BYTES = SEAL_BYTES + scrambledPayload.leastBytes
+
 /** copy_i, as CS opens and stores it, beyond content and personal part. */
 export const OPENED_COPY_OVERHEAD_BYTES = openedCopy.leastBytes + scrambledPayload.leastBytes
 

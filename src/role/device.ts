@@ -39,6 +39,10 @@ export type DeviceCommand =
     }
   /** Tries the passphrase on every message that no key opens. */
   | { readonly type: 'join'; readonly reference: Reference; readonly passphrase: Uint8Array; readonly name?: string }
+  /** Drops what waits: what the passphrase opens, or without one whatever no key opens that may be an invitation. Nobody is told. */
+  | { readonly type: 'decline'; readonly reference: Reference; readonly passphrase?: Uint8Array }
+  /** Takes an invitation back: whoever opens it afterwards is let in by nobody. */
+  | { readonly type: 'uninvite'; readonly reference: Reference; readonly group: string; readonly newcomer: NodeId }
   | {
       readonly type: 'send'
       readonly reference: Reference
@@ -103,6 +107,13 @@ export type DeviceResult =
       readonly type: 'joined'
       readonly groups: readonly { readonly name: string; readonly inviter: NodeId; readonly memberCount: number }[]
     }
+  | {
+      readonly type: 'declined'
+      /** How many are dropped; and of those that opened as invitations, to what, and whose. */
+      readonly messages: number
+      readonly groups: readonly { readonly name: string; readonly inviter: NodeId }[]
+    }
+  | { readonly type: 'uninvited'; readonly newcomer: NodeId }
   /** The message was handed to a first proxy; with `outcome`, where that was waited for. */
   | { readonly type: 'sent'; readonly report: UploadReport; readonly outcome: Outcome | undefined }
   | { readonly type: 'acknowledged' }
@@ -143,6 +154,8 @@ export type DeviceOutput =
   | { readonly type: 'progress'; readonly reference: Reference | undefined; readonly outcome: Outcome }
   /** A message is over: proven, or given up after the last try. */
   | { readonly type: 'outcome'; readonly outcome: Outcome }
+  /** An invitation that this device made is over: nobody answered in time, or it was taken back. */
+  | { readonly type: 'invitationOver'; readonly group: string; readonly newcomer: NodeId }
   /** Somebody joined a group. */
   | { readonly type: 'memberJoined'; readonly group: string; readonly member: NodeId }
 

@@ -128,11 +128,47 @@ t.test('a group: created, invited to, joined', async (t) => {
     printed('group', 'members', 'friends', '--json', ...data('alice')),
     printed('group', 'list', ...data('bob')),
   ])
-  t.match(JSON.parse(members), [
+  t.match(JSON.parse(members).members, [
     { name: null, role: 'creator', self: true },
     { name: 'bob of berlin', role: 'member', self: false },
   ])
   t.equal(groups, 'mine  1 member\npals  2 members')
+  const [annas, bobs] = await Promise.all([
+    printed('group', 'members', 'friends', ...data('alice')),
+    printed('group', 'members', 'pals', ...data('bob')),
+  ])
+  t.match(
+    annas,
+    /^friends: 2 members\nthis device .* created the group\n {2}bob of berlin [^\n]*\nfingerprint: (\w+ ){11}\w+$/,
+  )
+  t.equal(annas.split('\n').at(-1), bobs.split('\n').at(-1), 'both read the same words to each other')
+})
+
+t.test('invitations listed, taken back, declined', async (t) => {
+  await controlClient(at('bob')).call('createGroup', { name: 'chess' })
+  const invite = ['group', 'invite', 'chess', aliceAddress, ...secret, ...data('bob')]
+  await printed(...invite, '--as', 'anna')
+  await eventually('an invitation', async () => (await statusOf('alice')).unopened === 1 || undefined)
+  t.match(
+    await printed('group', 'invitations', ...data('bob')),
+    /^chess {2}[0-9a-f]{16} {2}anna {2}invited less than an hour ago {2}runs out in 13 days$/,
+  )
+  const decline = (...how: string[]) => splitcast(['group', 'decline', ...how, ...data('alice')])
+  t.match(await decline(), { code: 2, stderr: /--all.*USAGE/ })
+  t.match(await decline('--passphrase-file', at('wrong')), { code: 4, stderr: /PASSPHRASE_WRONG/ })
+  t.match(await decline(...secret), {
+    code: 0,
+    stdout: `declined the invitation to chess by ${(await statusOf('bob')).id}\ndropped 1 message; nobody is told\n`,
+  })
+  await printed(...invite)
+  await eventually('another', async () => (await statusOf('alice')).unopened === 1 || undefined)
+  t.equal(await printed('group', 'decline', '--all', ...data('alice')), 'dropped 1 message; nobody is told')
+  t.equal(await printed('group', 'uninvite', 'chess', 'anna', ...data('bob')), 'took the invitation of anna back')
+  t.match(await splitcast(['group', 'uninvite', 'chess', aliceAddress, ...data('bob')]), {
+    code: 4,
+    stderr: /INVITATION_UNKNOWN/,
+  })
+  t.equal(await printed('group', 'invitations', 'chess', ...data('bob')), 'no invitation awaits an answer')
 })
 
 t.test('a message, and what it cost', async (t) => {

@@ -13,6 +13,7 @@ import { parseAddressList } from '../../src/cli/address-list.js'
 import { calls, refusal, streamLine, streams } from '../../src/cli/control/protocol.js'
 import { exitCodes, exitMeanings, exitOf } from '../../src/cli/exit-codes.js'
 import { readInput, readTextInput } from '../../src/cli/input.js'
+import { type MemberReply, memberTree } from '../../src/cli/members.js'
 import { networkCard } from '../../src/cli/network-card.js'
 import {
   listenAddress,
@@ -369,4 +370,43 @@ t.test('a passphrase file that others can read is warned of', async (t) => {
   const written = captured().map(({ args }) => String(args[0]))
   t.equal(written.length, 1)
   t.match(written[0], /warning.*chmod 600/)
+})
+
+t.test('a list of members is a tree of who invited whom', async (t) => {
+  const id = (digit: string) => digit.repeat(16)
+  const member = (
+    digit: string,
+    inviter: string,
+    name: string | null,
+    changes: Partial<MemberReply> = {},
+  ): MemberReply => ({
+    id: id(digit),
+    name,
+    role: 'member',
+    inviter: id(inviter),
+    since: '2026-11-22T10:00:00.000Z',
+    self: false,
+    ...changes,
+  })
+  const tree = memberTree([
+    member('a', 'a', 'anna', { role: 'creator' }),
+    member('b', 'a', null, { self: true }),
+    member('c', 'a', 'cleo'),
+    member('d', 'b', 'da\u001bn'),
+    member('e', 'f', null),
+  ])
+  t.strictSame(tree.split('\n'), [
+    `anna             ${id('a')}  2026-11-22  created the group`,
+    `  this device    ${id('b')}  2026-11-22`,
+    `    da\\u{1b}n  ${id('d')}  2026-11-22`,
+    `  cleo           ${id('c')}  2026-11-22`,
+    `-                ${id('e')}  2026-11-22  invited by ${id('f')}`,
+  ])
+  const digits = (i: number) => `${i}`.padStart(16, '0')
+  const chain = Array.from({ length: 5000 }, (_, i) =>
+    member('a', 'a', null, { id: digits(i), inviter: digits(i - (i && 1)) }),
+  )
+  const lines = memberTree(chain).split('\n')
+  t.equal(lines.length, 5000)
+  t.match(lines[4999], new RegExp(`^ {32}- +${digits(4999)}`), 'a long chain stays on the screen')
 })

@@ -9,8 +9,10 @@ import type { Group, MemberRecord } from '../../src/group/group.js'
 import { invitationKeys, invitationPrivateKey } from '../../src/group/keys.js'
 import { createRecord, memberById } from '../../src/group/member-list.js'
 import {
+  cancelInvitation,
   checkName,
   createGroup,
+  expireInvitations,
   inviteMember,
   joinGroup,
   readInvitation,
@@ -336,6 +338,32 @@ t.test('a second invitation of a device replaces the first, and either may be co
     const joined = confirm(second.group, bob, newcomer.record)
     t.strictSame(memberById(joined.list, bob.id)?.record, newcomer.record)
   }
+  t.end()
+})
+
+t.test('an invitation taken back or run out goes with the name it was given, and nothing else does', (t) => {
+  const invite = (into: Group, device: TestDevice, at: number) =>
+    inviteMember(crypto, into, {
+      ...alice,
+      newcomer: device.identity.identityKey,
+      accessCode: device.accessCode,
+      petname: `called ${toHex(device.id)}`,
+      now: at,
+      directoryDigest,
+    }).group
+  const both = invite(invite(group, bob, now), carol, now + 1000)
+  const [bobsId, carolsId] = [toHex(bob.id), toHex(carol.id)]
+  const without = cancelInvitation(both, bob.id)
+  t.strictSame([...without.pending.keys()], [carolsId])
+  t.notOk(without.petnames.has(bobsId))
+  t.ok(without.petnames.has(carolsId))
+  t.throws(() => cancelInvitation(without, bob.id), { code: 'INVITATION_UNKNOWN' })
+  const last = now + limits.invitationLifeMs + limits.messageLifeMs
+  t.equal(expireInvitations(both, last), both, 'the last moment')
+  t.strictSame([...expireInvitations(both, last + 1).pending.keys()], [carolsId], 'one more')
+  t.strictSame([...expireInvitations(both, last + 1).petnames.keys()], [carolsId])
+  const joined = confirm(both, bob)
+  t.ok(expireInvitations(joined, last + 1001).petnames.has(bobsId), 'a member keeps its name')
   t.end()
 })
 

@@ -2,10 +2,13 @@
  * Member lists: what is taken into one, that the order of arrival does not matter, and how a group is stored
  * (PROTOCOL.md section 8.1).
  */
+import { entropyToMnemonic } from '@scure/bip39'
+import { wordlist } from '@scure/bip39/wordlists/english.js'
 import t from 'tap'
-import { concat, identityKey, type NodeId, signature, toHex } from '../../src/base/bytes.js'
+import { concat, digest, identityKey, type NodeId, signature, toHex } from '../../src/base/bytes.js'
 import { labels } from '../../src/base/labels.js'
 import { shuffle } from '../../src/base/random.js'
+import { fingerprintOf } from '../../src/group/fingerprint.js'
 import type { Group, MemberList, MemberRecord } from '../../src/group/group.js'
 import { nodeIdOf } from '../../src/group/identity.js'
 import {
@@ -274,5 +277,19 @@ t.test('a stored group is refused when cut off, longer, or of another version', 
   t.equal(decodeGroup(crypto, encodeGroup({ ...group, name: 'a\nb' })), undefined, 'a name that no one can have given')
   const petnames = new Map([[toHex(bob.id), '\u001b']])
   t.equal(decodeGroup(crypto, encodeGroup({ ...group, petnames })), undefined)
+  t.end()
+})
+
+t.test('a list has twelve words, which no other list has', (t) => {
+  const words = fingerprintOf(digest(new Uint8Array(32).fill(0xff))).split(' ')
+  t.strictSame(words, Array(12).fill('zoo'))
+  const counting = digest(Uint8Array.from({ length: 32 }, (_, i) => i))
+  // The first 128 bits are those of a BIP39 test: entropy 000102..0f, of which all but the last word follow.
+  const known = entropyToMnemonic(counting.slice(0, 16), wordlist).split(' ')
+  t.strictSame(fingerprintOf(counting).split(' ').slice(0, 11), known.slice(0, 11))
+  const last = digest(counting.map((byte, i) => (i === 16 ? byte ^ 0x10 : byte)))
+  t.not(fingerprintOf(last), fingerprintOf(counting), 'the last of 132 bits counts')
+  const beyond = digest(counting.map((byte, i) => (i === 16 ? byte ^ 0x08 : byte)))
+  t.equal(fingerprintOf(beyond), fingerprintOf(counting), 'and no further one')
   t.end()
 })

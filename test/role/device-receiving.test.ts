@@ -3,9 +3,10 @@
  * what it keeps on disk for that (PROTOCOL.md sections 6 and 8).
  */
 import t from 'tap'
-import { toHex, utf8 } from '../../src/base/bytes.js'
+import { equal, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { nodeIdOf } from '../../src/group/identity.js'
+import { INVITATION_PAYLOAD_BYTES } from '../../src/group/padding.js'
 import type { DeviceBounds } from '../../src/role/device/core.js'
 import { encodeMessage } from '../../src/wire/message.js'
 import { seed } from '../base/seeded.js'
@@ -93,8 +94,7 @@ t.test('no bit flipped anywhere in a payload gets it handed on', async (t) => {
   }
   lab.network.runFor(5_000)
   t.same(ben.texts(), [])
-  t.equal(ben.node.machine.status().unopened, limits.unopenedMessages, 'what no key opens may be an invitation')
-  t.equal(ben.node.dropped('MESSAGE_UNOPENED'), payload.length - limits.unopenedMessages)
+  t.equal(ben.node.machine.status().unopened, payload.length, 'what no key opens may be an invitation')
   lab.deliver(ben.id, payload)
   lab.network.runFor(1_000)
   t.same(ben.texts(), ['forged'])
@@ -181,23 +181,47 @@ t.test('the inbox', async (t) => {
 })
 
 t.test('messages that no key opens', async (t) => {
-  t.test('are kept up to count and bytes, and the newest refused', async (t) => {
+  t.test('are kept up to count and bytes, and the eldest make way', async (t) => {
     const { lab, ben, confirms } = pair({ unopened: { messages: 2, bytes: 1_000, lifeMs: 1_000_000 } })
-    t.ok(confirms(random(901)))
-    t.ok(confirms(random(100)), 'one byte past the bytes: confirmed, so that the mailbox drains')
-    t.equal(ben.node.dropped('MESSAGE_UNOPENED'), 1)
-    const payload = random(99)
-    t.ok(confirms(payload))
-    t.ok(confirms(payload), 'the same again is the same')
+    const [eldest, second, third, large] = [random(900), random(100), random(101), random(1_001)]
+    const isKept = (payload: Uint8Array) =>
+      [...ben.node.store].some(([key, value]) => key.startsWith('unopened/') && equal(value.slice(6), payload))
+    t.ok(confirms(eldest))
+    t.ok(confirms(second), 'as many bytes as there may be')
+    t.ok(confirms(second), 'the same again is the same')
     t.equal(ben.node.machine.status().unopened, 2)
-    t.ok(confirms(random(48)))
+    t.equal(ben.node.dropped('MESSAGE_UNOPENED'), 0)
+    t.ok(confirms(third), 'one past the count: confirmed, so that the mailbox drains')
+    t.notOk(isKept(eldest))
+    t.ok(isKept(second) && isKept(third))
+    t.equal(ben.node.dropped('MESSAGE_UNOPENED'), 1)
+    t.ok(confirms(large), 'one byte more than all may have')
+    t.notOk(isKept(large))
     t.equal(ben.node.dropped('MESSAGE_UNOPENED'), 2)
+    t.ok(confirms(eldest), 'one byte past the bytes of both')
+    t.strictSame([second, third, eldest].map(isKept), [false, false, true])
+    t.equal(ben.node.dropped('MESSAGE_UNOPENED'), 4)
+    t.ok(confirms(second))
     lab.network.crash(ben.node)
     lab.network.restart(ben.node)
     t.equal(ben.node.machine.status().unopened, 2, 'kept across a restart')
     lab.absence(ben, 1_000_000)
     t.equal(ben.node.machine.status().unopened, 0, 'and gone after their life')
     t.notOk([...ben.node.store.keys()].some((key) => key.startsWith('unopened/')))
+  })
+
+  t.test('and that are larger than any invitation do not push one out', async (t) => {
+    const { ben, confirms } = pair({
+      unopened: { messages: 1, bytes: 10_000, lifeMs: 1_000_000 },
+      unread: { messages: 1, bytes: 10_000, lifeMs: 1_000_000 },
+    })
+    t.ok(confirms(random(INVITATION_PAYLOAD_BYTES)))
+    t.ok(confirms(random(INVITATION_PAYLOAD_BYTES + 1)))
+    t.equal(ben.node.dropped('MESSAGE_UNOPENED'), 0)
+    t.equal(ben.node.machine.status().unopened, 1, 'they are not counted as possible invitations')
+    t.ok(confirms(random(INVITATION_PAYLOAD_BYTES + 1)))
+    t.equal(ben.node.dropped('MESSAGE_UNOPENED'), 1)
+    t.equal(ben.node.machine.status().unopened, 1)
   })
 
   t.test('do not count own invitations that come back, even after a restart', async (t) => {

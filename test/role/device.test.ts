@@ -167,6 +167,21 @@ t.test('takes a body at the limit and refuses one byte more', async (t) => {
   t.ok(equal(ben.messages[0]?.body ?? new Uint8Array(), body))
 })
 
+/** Anna with groups, who invites Ben to them. */
+function inviter(...groups: string[]) {
+  const lab = new Lab()
+  const [device, ben] = [connected(lab.device('anna')), connected(lab.device('ben'))] as const
+  for (const name of groups) result(device, { type: 'createGroup', name }, 'created')
+  const invites = (newcomer: TestDevice, passphrases: Record<string, Uint8Array>): void => {
+    for (const [group, passphrase] of Object.entries(passphrases)) {
+      // The command takes the bytes over.
+      const order = { type: 'invite', group, address: newcomer.address, passphrase: passphrase.slice() } as const
+      result(device, order, 'invited')
+    }
+  }
+  return { lab, anna: { device, invites }, ben }
+}
+
 t.test('an invitation', async (t) => {
   t.test('under a wrong passphrase is kept, and joined under the right one', async (t) => {
     const lab = new Lab()
@@ -247,9 +262,94 @@ t.test('an invitation', async (t) => {
     lab.network.now += limits.invitationLifeMs
     lab.network.restart(ben.node)
     if (!lab.network.runUntil(() => ben.node.machine.status().unopened > 0, 5_000)) throw new Error('nothing came')
-    t.equal(ben.refusal({ type: 'join', passphrase }), 'INVITATION_NONE')
+    t.equal(ben.refusal({ type: 'join', passphrase: utf8('not that one, certainly') }), 'PASSPHRASE_WRONG')
+    t.equal(ben.refusal({ type: 'join', passphrase }), 'INVITATION_EXPIRED', 'told to who has the passphrase')
     t.equal(ben.node.dropped('INVITATION_EXPIRED'), 1)
     t.equal(ben.node.machine.status().unopened, 0)
+  })
+
+  t.test(
+    'is one of several: each is opened by its own passphrase, and one passphrase opens all of its own',
+    async (t) => {
+      const { lab, anna, ben } = inviter('family', 'friends', 'chess', 'choir')
+      const [own, shared] = [utf8('for the family alone'), utf8('for friends and chess')]
+      const declined = utf8('for those who can sing')
+      anna.invites(ben, { family: own, friends: shared, chess: shared, choir: declined })
+      lab.network.runUntil(() => ben.node.machine.status().unopened === 4, 20_000)
+      const { groups } = result(ben, { type: 'join', passphrase: shared }, 'joined')
+      t.strictSame(groups.map(({ name }) => name).sort(), ['chess', 'friends'])
+      t.equal(ben.node.machine.status().unopened, 2)
+      t.equal(ben.refusal({ type: 'join', passphrase: shared }), 'PASSPHRASE_WRONG', 'what it opened is used up')
+      t.equal(ben.refusal({ type: 'decline', passphrase: shared }), 'PASSPHRASE_WRONG')
+      t.match(result(ben, { type: 'decline', passphrase: declined }, 'declined'), {
+        messages: 1,
+        groups: [{ name: 'choir', inviter: anna.device.id }],
+      })
+      t.match(result(ben, { type: 'join', passphrase: own }, 'joined').groups, [{ name: 'family' }])
+      t.equal(ben.node.machine.status().unopened, 0)
+      t.equal(ben.refusal({ type: 'decline', passphrase: own }), 'INVITATION_NONE')
+    },
+  )
+
+  t.test('is declined unread with all that waits, and the device may be invited again', async (t) => {
+    const { lab, anna, ben } = inviter('friends')
+    anna.invites(ben, { friends: passphrase })
+    lab.network.runUntil(() => ben.node.machine.status().unopened === 1, 20_000)
+    t.match(result(ben, { type: 'decline' }, 'declined'), { messages: 1, groups: [] })
+    t.match(result(ben, { type: 'decline' }, 'declined'), { messages: 0, groups: [] })
+    t.equal(ben.node.machine.status().unopened, 0)
+    t.notOk([...ben.node.store.keys()].some((key) => key.startsWith('unopened/')))
+    anna.invites(ben, { friends: utf8('a second one, more welcome') })
+    t.equal(anna.device.group('friends').pending.size, 1)
+    lab.network.runUntil(() => ben.node.machine.status().unopened === 1, 20_000)
+    result(ben, { type: 'join', passphrase: utf8('a second one, more welcome') }, 'joined')
+    lab.network.runUntil(() => anna.device.group('friends').list.members.size === 2, 20_000)
+    t.equal(anna.device.group('friends').list.members.size, 2)
+  })
+
+  t.test('that was taken back lets nobody in, also after a restart', async (t) => {
+    const { lab, anna, ben } = inviter('friends')
+    const uninvite: Order = { type: 'uninvite', group: 'friends', newcomer: ben.id }
+    t.equal(anna.device.refusal(uninvite), 'INVITATION_UNKNOWN')
+    anna.invites(ben, { friends: passphrase })
+    lab.network.runUntil(() => ben.node.machine.status().unopened === 1, 20_000)
+    t.match(result(anna.device, uninvite, 'uninvited'), { newcomer: ben.id })
+    t.match(
+      anna.device.outputs.filter(({ type }) => type === 'invitationOver'),
+      [{ group: 'friends', newcomer: ben.id }],
+    )
+    lab.network.crash(anna.device.node)
+    lab.network.restart(anna.device.node)
+    result(ben, { type: 'join', passphrase }, 'joined')
+    lab.network.runFor(20_000)
+    t.equal(anna.device.group('friends').list.members.size, 1)
+    t.ok(anna.device.node.dropped('MESSAGE_SENDER') > 0)
+  })
+
+  t.test('that was taken back before a first proxy had it leaves no more', async (t) => {
+    const { lab, anna, ben } = inviter('friends')
+    for (const proxy of lab.proxies) proxy.behaviour = 'swallows'
+    const invited = anna.device.order({ type: 'invite', group: 'friends', address: ben.address, passphrase })
+    lab.network.runUntil(() => anna.device.group('friends').pending.size === 1, 5_000)
+    result(anna.device, { type: 'uninvite', group: 'friends', newcomer: ben.id }, 'uninvited')
+    for (const proxy of lab.proxies) proxy.behaviour = 'carries'
+    lab.network.runFor(20_000)
+    t.ok(anna.device.answerTo(invited), 'the command is answered all the same')
+    t.match(anna.device.node.machine.status(), { outgoingMessages: 0, unprovenMessages: 0 })
+    t.equal(ben.node.machine.status().unopened, 0)
+  })
+
+  t.test('that nobody answers is forgotten, and the inviter told', async (t) => {
+    const { lab, anna, ben } = inviter('friends')
+    anna.invites(ben, { friends: passphrase })
+    lab.absence(anna.device, limits.invitationLifeMs)
+    t.equal(anna.device.group('friends').pending.size, 1, 'an answer may still be under way')
+    lab.absence(anna.device, limits.messageLifeMs)
+    t.equal(anna.device.group('friends').pending.size, 0)
+    t.match(
+      anna.device.outputs.filter(({ type }) => type === 'invitationOver'),
+      [{ group: 'friends', newcomer: ben.id }],
+    )
   })
 })
 

@@ -20,7 +20,10 @@ export function deviceHandlers(device: Device, proxy: ProxyNode | undefined, sto
       status: async () => nodeStatus(device, proxy),
       createGroup: async ({ name }) => groupReply(await device.groups.create(name)),
       groups: async () => ({ groups: device.groups.list().map(groupReply) }),
-      members: async ({ group }) => ({ members: memberReplies(groupNamed(device, group)) }),
+      members: async ({ group }) => {
+        const named = groupNamed(device, group)
+        return { members: memberReplies(named), fingerprint: named.fingerprint() }
+      },
       invite: async ({ group, address, passphrase, as }, signal) => {
         const options = { passphrase, signal, ...(as !== undefined && { as }) }
         const { id } = await groupNamed(device, group).invite(address, options)
@@ -30,6 +33,20 @@ export function deviceHandlers(device: Device, proxy: ProxyNode | undefined, sto
         const groups = await device.join(passphrase, { signal, ...(as !== undefined && { as }) })
         return { groups: groups.map(groupReply) }
       },
+      decline: async ({ passphrase }, signal) => {
+        const { messages, invitations } = await device.decline({
+          signal,
+          ...(passphrase !== undefined && { passphrase }),
+        })
+        return { messages, invitations: [...invitations] }
+      },
+      pending: async ({ group }) => {
+        const groups = group === undefined ? device.groups.list() : [groupNamed(device, group)]
+        return { invitations: groups.flatMap(pendingReplies) }
+      },
+      uninvite: async ({ group, device: who }, signal) => ({
+        id: await groupNamed(device, group).uninvite(who, { signal }),
+      }),
       send: async ({ group, bodyBase64, padding, wait = true }, signal) => {
         const body = new Uint8Array(Buffer.from(bodyBase64, 'base64'))
         const options = { signal, wait, ...(padding !== undefined && { padding }) }
@@ -122,7 +139,21 @@ function groupReply(group: Group): CallReply<'createGroup'> {
 }
 
 function memberReplies(group: Group): CallReply<'members'>['members'] {
-  return group.members().map((member) => ({ ...member, name: member.name ?? null }))
+  return group.members().map(({ since, ...member }) => ({
+    ...member,
+    name: member.name ?? null,
+    since: since.toISOString(),
+  }))
+}
+
+function pendingReplies(group: Group): CallReply<'pending'>['invitations'] {
+  return group.invitations().map(({ id, name, invitedAt, expiresAt }) => ({
+    group: group.name,
+    id,
+    name: name ?? null,
+    invitedAt: invitedAt.toISOString(),
+    expiresAt: expiresAt.toISOString(),
+  }))
 }
 
 function outcomeReply({ unproven, ...outcome }: SendOutcome): NonNullable<CallReply<'send'>['outcome']> {

@@ -101,7 +101,15 @@ const member = z.object({
   name: z.string().nullable(),
   role: z.enum(['creator', 'member']),
   inviter: hexId,
+  since: z.iso.datetime(),
   self: z.boolean(),
+})
+const pendingInvitation = z.object({
+  group: z.string(),
+  id: hexId,
+  name: z.string().nullable(),
+  invitedAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
 })
 const padding = z.enum(['none', 'classes', 'cell'])
 
@@ -143,7 +151,10 @@ export const calls = {
   status: { request: z.object({}), reply: status },
   createGroup: { request: z.object({ name }), reply: group },
   groups: { request: z.object({}), reply: z.object({ groups: z.array(group) }) },
-  members: { request: z.object({ group: name }), reply: z.object({ members: z.array(member) }) },
+  members: {
+    request: z.object({ group: name }),
+    reply: z.object({ members: z.array(member), fingerprint: z.string() }),
+  },
   invite: {
     request: z.object({ group: name, address: z.string().max(1024), passphrase, as: name.optional() }),
     reply: z.object({ id: hexId }),
@@ -151,6 +162,20 @@ export const calls = {
   join: {
     request: z.object({ passphrase, as: name.optional() }),
     reply: z.object({ groups: z.array(group) }),
+  },
+  /** Drops what the passphrase opens, or all that waits. */
+  decline: {
+    request: z.object({ passphrase: passphrase.optional() }),
+    reply: z.object({ messages: count, invitations: z.array(z.object({ name: z.string(), inviter: hexId })) }),
+  },
+  /** Invitations without an answer, of one group or of all. */
+  pending: {
+    request: z.object({ group: name.optional() }),
+    reply: z.object({ invitations: z.array(pendingInvitation) }),
+  },
+  uninvite: {
+    request: z.object({ group: name, device: z.string().max(1024) }),
+    reply: z.object({ id: hexId }),
   },
   send: {
     request: z.object({ group: name, bodyBase64: base64, padding: padding.optional(), wait: z.boolean().optional() }),

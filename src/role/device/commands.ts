@@ -2,24 +2,25 @@
  * What a user may ask of a device, each command answered once (PROTOCOL.md sections 6 and 8). A command that needs the
  * directory waits for it a little while; one that needs a passphrase waits for its derivation.
  */
-import { digest, type IdentityKey, wipe } from '../../base/bytes.js'
+import { type IdentityKey, wipe } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
 import { newMessageId } from '../../group/content.js'
 import type { Group } from '../../group/group.js'
-import { readIdentityKey } from '../../group/identity.js'
-import { invitationKeys, passphraseSalt } from '../../group/keys.js'
-import { createGroup, type Invited, inviteMember } from '../../group/membership.js'
-import type { DeviceCommand, Outcome, UploadReport } from '../device.js'
+import { passphraseSalt } from '../../group/keys.js'
+import { createGroup } from '../../group/membership.js'
+import type { DeviceCommand, DeviceResult, Outcome, UploadReport } from '../device.js'
 import type { Reference } from '../role.js'
 import type { DeviceCore } from './core.js'
-import { join } from './joining.js'
+import { prepareInvitation, sendInvitation, uninvite } from './inviting.js'
+import { decline, declineAll, join } from './joining.js'
 import { addressee, type Receiving } from './receiving.js'
 import type { Sending } from './sending.js'
 
 type CommandOf<T extends DeviceCommand['type']> = Extract<DeviceCommand, { type: T }>
-type Slow = CommandOf<'invite'> | CommandOf<'join'>
+/** Those that need a derivation. */
+type Slow = CommandOf<'invite'> | CommandOf<'join'> | (CommandOf<'decline'> & { readonly passphrase: Uint8Array })
 
 export class Commands {
   private readonly core: DeviceCore
@@ -46,8 +47,7 @@ export class Commands {
     this.deriving.delete(reference)
     if (command !== undefined) {
       this.core.replies.attempt(reference, () => {
-        if (command.type === 'invite') this.sendInvitation(now, command, derived)
-        else this.join(now, command, derived)
+        this.resumeDerived(now, command, derived)
       })
     }
     wipe(derived)
@@ -85,8 +85,14 @@ export class Commands {
       case 'invite':
         this.invite(now, command)
         return
+      case 'uninvite':
+        uninvite(this.core, this.sending, command)
+        return
       case 'join':
-        this.deriveForJoin(now, command)
+        this.deriveToOpen(now, command)
+        return
+      case 'decline':
+        this.decline(now, command)
         return
       case 'send':
         this.send(now, command)
@@ -116,62 +122,42 @@ export class Commands {
     checkPassphrase(command.passphrase)
     if (this.waitsForDirectory(now, command)) return
     // What would be refused after the derivation is refused before it, and nothing of this is kept.
-    this.prepareInvitation(now, command)
+    prepareInvitation(this.core, now, command)
     this.derive(command, command.address.identityKey)
   }
 
-  private prepareInvitation(now: Millis, command: CommandOf<'invite'>): Invited {
-    const { crypto, self } = this.core.options
-    const { address, petname } = command
-    const newcomer = readIdentityKey(crypto, address.identityKey)
-    const directory = this.core.directory()
-    if (newcomer === undefined) {
-      throw new ProtocolError('IDENTITY_REFUSED', 'the key in this address is none that can be used; ask for it again')
+  private resumeDerived(now: Millis, command: Slow, derived: Uint8Array): void {
+    switch (command.type) {
+      case 'invite':
+        sendInvitation(this.core, this.sending, now, command, derived)
+        return
+      case 'join':
+        this.join(now, command, derived)
+        return
+      case 'decline':
+        this.declined(command.reference, decline(this.core, now, derived))
+        return
+      default:
+        command satisfies never
     }
-    if (directory === undefined) {
-      throw new ProtocolError('DIRECTORY_MISSING', 'the directory has run out; check that the server can be reached')
-    }
-    return inviteMember(crypto, this.core.groups.named(command.group), {
-      identity: self.identity,
-      self: self.id,
-      newcomer,
-      accessCode: address.accessCode,
-      ...(petname !== undefined && { petname }),
-      now,
-      directoryDigest: digest(directory.digest),
-    })
   }
 
-  private sendInvitation(now: Millis, command: CommandOf<'invite'>, derived: Uint8Array): void {
-    const { crypto, random, padding } = this.core.options
-    const { group, newcomer, body, messageKind } = this.prepareInvitation(now, command)
-    const keys = invitationKeys(crypto, derived, command.address.identityKey)
-    if (keys === undefined) {
-      throw new ProtocolError('IDENTITY_REFUSED', 'the key in this address is none that can be used; ask for it again')
-    }
-    const draft = {
-      groupId: group.id,
-      invitation: keys,
-      kind: messageKind,
-      messageId: newMessageId(random, now),
-      body,
-      padding,
-    }
-    const { reference } = command
-    const invited = { type: 'invited', newcomer: newcomer.id } as const
-    const waiter = { reference, until: 'taken', result: () => invited } as const
-    const outgoing = this.core.outbox.add(draft, [addressee(newcomer)], waiter)
-    this.core.groups.put(group)
-    // A confirmation is known only by the invitation on record: that comes first.
-    this.core.storage.whenDurable(() => this.sending.enqueue(outgoing))
-  }
-
-  private deriveForJoin(now: Millis, command: CommandOf<'join'>): void {
+  private deriveToOpen(now: Millis, command: Exclude<Slow, { type: 'invite' }>): void {
     this.core.unopened.prune(now)
     if (this.core.unopened.count === 0) {
       throw new ProtocolError('INVITATION_NONE', 'no invitation has come yet; ask for one with the address "id" prints')
     }
     this.derive(command, this.core.options.self.identity.identityKey)
+  }
+
+  private decline(now: Millis, command: CommandOf<'decline'>): void {
+    const { passphrase } = command
+    if (passphrase === undefined) this.declined(command.reference, declineAll(this.core))
+    else this.deriveToOpen(now, { ...command, passphrase })
+  }
+
+  private declined(reference: Reference, result: Extract<DeviceResult, { type: 'declined' }>): void {
+    this.core.storage.whenDurable(() => this.core.replies.done(reference, result))
   }
 
   private join(now: Millis, { reference, name }: CommandOf<'join'>, derived: Uint8Array): void {

@@ -31,8 +31,9 @@ export interface DeviceCore extends Surroundings {
   readonly inbox: Inbox
   readonly handedOn: HandedOn
   readonly ownCopies: OwnCopies
-  /** Payloads that no key opens: possible invitations. */
+  /** Payloads that no key opens: those that may be invitations, and those too large for one. */
   readonly unopened: Kept
+  readonly unread: Kept
   /** Payloads of a group from senders that are not in its list yet. */
   readonly early: Kept
   readonly outbox: Outbox
@@ -45,6 +46,7 @@ export interface DeviceBounds {
   readonly inbox?: InboxBounds
   readonly outbox?: OutboxBounds
   readonly unopened?: KeptBounds
+  readonly unread?: KeptBounds
   readonly early?: KeptBounds
   readonly groups?: number
   readonly handedOn?: number
@@ -57,6 +59,7 @@ const UNOPENED: KeptBounds = {
   bytes: limits.unopenedBytes,
   lifeMs: limits.unopenedLifeMs,
 }
+const UNREAD: KeptBounds = { messages: limits.unreadMessages, bytes: limits.unreadBytes, lifeMs: limits.unreadLifeMs }
 const EARLY: KeptBounds = { messages: limits.earlyMessages, bytes: limits.earlyBytes, lifeMs: limits.earlyLifeMs }
 
 export function createCore(surroundings: Surroundings, bounds: DeviceBounds): DeviceCore {
@@ -72,6 +75,7 @@ export function createCore(surroundings: Surroundings, bounds: DeviceBounds): De
     handedOn: new HandedOn(storage, bounds.handedOn),
     ownCopies: new OwnCopies(storage, bounds.ownCopies),
     unopened: new Kept(storage, 'unopened/', bounds.unopened ?? UNOPENED),
+    unread: new Kept(storage, 'unread/', bounds.unread ?? UNREAD),
     early: new Kept(storage, 'early/', bounds.early ?? EARLY),
     outbox: new Outbox(storage, { id: self.id, accessCode }, bounds.outbox),
     replies: new Replies(say, bounds.commands),

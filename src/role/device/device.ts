@@ -22,6 +22,7 @@ import { createServerLink } from '../server-link/create.js'
 import type { ServerLink, ServerLinkEvent, VerifiedDirectory } from '../server-link.js'
 import { Commands } from './commands.js'
 import { createCore, type DeviceBounds, type DeviceCore } from './core.js'
+import { expire } from './inviting.js'
 import { Receiving } from './receiving.js'
 import { keys } from './records.js'
 import { Restore } from './restore.js'
@@ -113,6 +114,8 @@ class DeviceMachine implements DeviceRole {
       case 'createGroup':
       case 'invite':
       case 'join':
+      case 'decline':
+      case 'uninvite':
       case 'send':
       case 'acknowledge':
       case 'abort':
@@ -189,7 +192,9 @@ class DeviceMachine implements DeviceRole {
     this.core.handedOn.prune(now)
     this.core.ownCopies.prune(now)
     this.core.unopened.prune(now)
+    this.core.unread.prune(now)
     this.core.early.prune(now)
+    expire(this.core, now)
   }
 
   /** Lets every part see what the others caused, until nothing moves any more. */
@@ -223,7 +228,7 @@ class DeviceMachine implements DeviceRole {
 
   /** What follows from what came in; true where it may have given the links something to do. */
   private work(now: Millis): boolean {
-    if (this.receiving.takeGrown()) this.receiving.retryKept(now)
+    if (this.receiving.takeGrown()) this.receiving.retryEarly(now)
     this.sending.enqueue(...this.receiving.introduceDue(now))
     if (this.receiving.wantsRefused(now)) {
       this.receiving.retryKept(now)

@@ -27,7 +27,8 @@ interface FoundInvitation {
 
 /**
  * Joins all groups whose invitation opens; all of it in the next write, or nothing. Throws `PASSPHRASE_WRONG`, `INVITATION_NONE`,
- * `GROUP_EXISTS`, `GROUPS_FULL`, `NAME_INVALID` and `SEND_QUEUE_FULL`; invitations are kept then, but for those out of date.
+ * `INVITATION_EXPIRED`, `GROUP_EXISTS`, `GROUPS_FULL`, `NAME_INVALID` and `SEND_QUEUE_FULL`; invitations are kept then, but for those
+ * that are out of date or not valid.
  */
 export function join(
   core: DeviceCore,
@@ -37,17 +38,30 @@ export function join(
   name: string | undefined,
 ): Joined {
   const found = findInvitations(core, now, derived)
-  if (found.length === 0) {
-    throw new ProtocolError(
-      'PASSPHRASE_WRONG',
-      'the passphrase fits none of the waiting messages; they are kept for another try',
-    )
-  }
   const invitations = discardUseless(core, found)
-  if (invitations.length === 0) {
-    throw new ProtocolError('INVITATION_NONE', 'the invitation is out of date or not valid; ask for another one')
-  }
+  if (invitations.length === 0) throw useless(found)
   return accept(core, receiving, now, invitations, name)
+}
+
+/** Drops what the passphrase opens, and says what it was. Throws `PASSPHRASE_WRONG`. */
+export function decline(
+  core: DeviceCore,
+  now: Millis,
+  derived: Uint8Array,
+): Extract<DeviceResult, { type: 'declined' }> {
+  const found = findInvitations(core, now, derived)
+  const groups = found.flatMap(({ opened }) =>
+    opened.ok ? [{ name: opened.value.name, inviter: opened.value.inviter.id }] : [],
+  )
+  for (const { entry } of found) core.unopened.remove(entry)
+  return { type: 'declined', messages: found.length, groups }
+}
+
+/** Drops all that may be invitations. */
+export function declineAll(core: DeviceCore): Extract<DeviceResult, { type: 'declined' }> {
+  const entries = core.unopened.all()
+  for (const entry of entries) core.unopened.remove(entry)
+  return { type: 'declined', messages: entries.length, groups: [] }
 }
 
 interface Usable {
@@ -55,10 +69,11 @@ interface Usable {
   readonly invitation: VerifiedInvitation
 }
 
+/** What the passphrase opens, good or not. Throws `PASSPHRASE_WRONG` where that is nothing. */
 function findInvitations(core: DeviceCore, now: Millis, derived: Uint8Array): FoundInvitation[] {
   const { crypto, self, accessCode } = core.options
   const keys = invitationKeys(crypto, derived, self.identity.identityKey)
-  if (keys === undefined) return []
+  if (keys === undefined) throw wrongPassphrase()
   const privateKey = invitationPrivateKey(crypto, keys.scalar, self.identity)
   const invitee = { identity: self.identity, id: self.id, accessCode }
   const found: FoundInvitation[] = []
@@ -72,7 +87,20 @@ function findInvitations(core: DeviceCore, now: Millis, derived: Uint8Array): Fo
   } finally {
     wipe(privateKey, keys.scalar, keys.symmetric)
   }
+  if (found.length === 0) throw wrongPassphrase()
   return found
+}
+
+function wrongPassphrase(): ProtocolError {
+  const message = 'the passphrase fits none of the waiting messages; they are kept for another try'
+  return new ProtocolError('PASSPHRASE_WRONG', message)
+}
+
+function useless(found: readonly FoundInvitation[]): ProtocolError {
+  const isLate = found.some(({ opened }) => !opened.ok && opened.code === 'INVITATION_EXPIRED')
+  return isLate
+    ? new ProtocolError('INVITATION_EXPIRED', 'the invitation has run out, and is dropped; ask for another one')
+    : new ProtocolError('INVITATION_NONE', 'what the passphrase opens is no valid invitation; ask for another one')
 }
 
 /** What the passphrase opened and what is wrong in itself stays wrong: it makes way. */

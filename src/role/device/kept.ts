@@ -1,7 +1,7 @@
 /**
  * Payloads that cannot be used yet, kept for another try: those that no key opens, which may be invitations, and those
- * from a sender whose introduction may still be under way (PROTOCOL.md sections 6 and 8). Count, bytes and age are bounded;
- * when full, the newest is refused.
+ * from a sender whose introduction may still be under way (PROTOCOL.md sections 6 and 8.3). Count, bytes and age are bounded;
+ * when full, the eldest make way.
  */
 import { equal } from '../../base/bytes.js'
 import type { Millis } from '../../base/time.js'
@@ -18,6 +18,12 @@ export interface KeptPayload {
   readonly key: string
   readonly receivedAt: Millis
   readonly payload: Uint8Array
+}
+
+export interface KeepOutcome {
+  readonly state: 'kept' | 'known' | 'refused'
+  /** Payloads that made way, or the one itself where it is too large. */
+  readonly lost: number
 }
 
 export class Kept {
@@ -53,16 +59,22 @@ export class Kept {
   }
 
   /** One that is kept already stays as it is. */
-  keep(now: Millis, payload: Uint8Array): 'kept' | 'known' | 'full' {
+  keep(now: Millis, payload: Uint8Array): KeepOutcome {
     // Whole payloads are compared: whoever handles a copy could give its first bytes to another.
-    for (const entry of this.payloads) if (equal(entry.payload, payload)) return 'known'
+    for (const entry of this.payloads) if (equal(entry.payload, payload)) return { state: 'known', lost: 0 }
     this.prune(now)
-    if (this.payloads.size >= this.bounds.messages || this.totalBytes + payload.length > this.bounds.bytes)
-      return 'full'
+    if (payload.length > this.bounds.bytes) return { state: 'refused', lost: 1 }
+    const before = this.payloads.size
+    // Were the newest refused, whoever filled this once would keep everything out for as long as it lives.
+    for (const eldest of this.payloads) {
+      if (this.payloads.size < this.bounds.messages && this.totalBytes + payload.length <= this.bounds.bytes) break
+      this.remove(eldest)
+    }
+    const lost = before - this.payloads.size
     const entry = { key: `${this.prefix}${padded(this.nextNumber++)}`, receivedAt: now, payload: payload.slice() }
     this.storage.put(entry.key, keptRecord.encode(entry))
     this.hold(entry)
-    return 'kept'
+    return { state: 'kept', lost }
   }
 
   remove(entry: KeptPayload): void {

@@ -163,6 +163,10 @@ export class Outbox {
     return undefined
   }
 
+  all(): readonly Parcel[] {
+    return [...this.held]
+  }
+
   has(parcel: Parcel): boolean {
     return this.held.has(parcel)
   }

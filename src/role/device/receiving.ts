@@ -8,6 +8,7 @@ import type { Millis } from '../../base/time.js'
 import { checkAge, descramble, newMessageId, openGroupContent } from '../../group/content.js'
 import type { Group, GroupSend, Member, VerifiedContent } from '../../group/group.js'
 import { introduce, receiveContent } from '../../group/membership.js'
+import { INVITATION_PAYLOAD_BYTES } from '../../group/padding.js'
 import type { DeviceCore } from './core.js'
 import type { Kept, KeptPayload } from './kept.js'
 import type { Outgoing } from './outbox.js'
@@ -51,13 +52,20 @@ export class Receiving {
     return grown
   }
 
-  /** After a group came, a list grew or room was made: what could not be used may be of use now. */
+  /** After a key came or room was made: whatever could not be used may be of use now. */
   retryKept(now: Millis): void {
+    for (const kept of [this.core.unopened, this.core.unread]) {
+      for (const entry of kept.all()) this.retry(now, kept, entry)
+    }
+    this.retryEarly(now)
+  }
+
+  /** After a list grew: what came from unknown senders may be of use now. No list opens what no key opened. */
+  retryEarly(now: Millis): void {
+    const { early } = this.core
     for (let changed = true; changed; ) {
       changed = false
-      for (const kept of [this.core.unopened, this.core.early]) {
-        for (const entry of kept.all()) changed = this.retry(now, kept, entry) || changed
-      }
+      for (const entry of early.all()) changed = this.retry(now, early, entry) || changed
     }
   }
 
@@ -106,10 +114,12 @@ export class Receiving {
   }
 
   private keepUnopened(now: Millis, payload: Uint8Array): void {
-    const { unopened, storage } = this.core
-    const outcome = unopened.keep(now, payload)
-    if (outcome === 'full') this.core.drop('MESSAGE_UNOPENED')
-    if (outcome !== 'kept') return
+    const { unopened, unread, storage } = this.core
+    // What is larger than any invitation does not push one out.
+    const kept = payload.length <= INVITATION_PAYLOAD_BYTES ? unopened : unread
+    const { state, lost } = kept.keep(now, payload)
+    for (let i = 0; i < lost; i++) this.core.drop('MESSAGE_UNOPENED')
+    if (kept !== unopened || state !== 'kept') return
     storage.whenDurable(() => this.core.say({ type: 'unopened', waiting: unopened.count }))
   }
 
@@ -117,8 +127,8 @@ export class Receiving {
   private retry(now: Millis, kept: Kept, entry: KeptPayload): boolean {
     const verdict = this.open(now, entry.payload)
     if (verdict === 'done') kept.remove(entry)
-    if (verdict === 'unknownSender' && kept === this.core.unopened) {
-      if (this.core.early.keep(now, entry.payload) !== 'full') kept.remove(entry)
+    if (verdict === 'unknownSender' && kept !== this.core.early) {
+      if (this.core.early.keep(now, entry.payload).state !== 'refused') kept.remove(entry)
     }
     return verdict === 'done'
   }

@@ -36,7 +36,7 @@ export class Restore {
 
   /** False for a damaged entry. */
   private read(key: string, value: Uint8Array): boolean {
-    const { options, groups, inbox, handedOn, ownCopies, unopened, early } = this.core
+    const { options, groups, inbox, handedOn, ownCopies, unopened, unread, early } = this.core
     switch (key) {
       case keys.version:
         return this.version(value)
@@ -61,6 +61,8 @@ export class Restore {
         return ownCopies.restore(key)
       case 'unopened':
         return unopened.restore(key, value)
+      case 'unread':
+        return unread.restore(key, value)
       case 'early':
         return early.restore(key, value)
       case 'sending':

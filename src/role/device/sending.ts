@@ -95,6 +95,14 @@ export class Sending {
     if (parcel.report === undefined) this.custody.abandon(parcel)
   }
 
+  /** It is to reach nobody any more, as far as that lies with this device. */
+  withdraw(parcel: Parcel): void {
+    const reference = parcel.waiter?.reference
+    parcel.waiter = undefined
+    this.custody.abandon(parcel)
+    if (reference !== undefined) this.core.replies.failed(reference, 'ABORTED', 'taken back before it had left')
+  }
+
   stop(now: Millis): void {
     this.custody.stop()
     for (const { sent } of this.underWay.values()) discard(sent.assembled.receipts)

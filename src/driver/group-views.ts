@@ -1,0 +1,61 @@
+/** A group's state as developers see it: ids in hex, times as dates, and devices found by whatever a person calls them. */
+import { type NodeId, toHex } from '../base/bytes.js'
+import { ProtocolError } from '../base/errors.js'
+import type { Crypto } from '../crypto/crypto.js'
+import { fingerprintOf } from '../group/fingerprint.js'
+import type { Group, PendingInvitation as Pending } from '../group/group.js'
+import { nodeIdOf, readIdentityKey } from '../group/identity.js'
+import { listDigest } from '../group/member-list.js'
+import { parseDeviceAddress } from '../wire/text.js'
+import type { MemberInfo, PendingInvitation } from './device-api.js'
+
+/** Eldest first, so that everybody comes after who invited it. */
+export function membersOf(group: Group, self: string): MemberInfo[] {
+  const members = [...group.list.members].map(([id, { record }]) => ({
+    id,
+    name: group.petnames.get(id),
+    role: record.role,
+    inviter: toHex(record.inviter),
+    since: new Date(record.since),
+    self: id === self,
+  }))
+  return members.sort((a, b) => a.since.getTime() - b.since.getTime())
+}
+
+export function fingerprint(crypto: Crypto, group: Group): string {
+  return fingerprintOf(listDigest(crypto, group.list))
+}
+
+/** Eldest first. */
+export function pendingOf(group: Group): PendingInvitation[] {
+  const pending = [...group.pending].map(([id, { record, expiresAt }]) => ({
+    id,
+    name: group.petnames.get(id),
+    invitedAt: new Date(record.since),
+    expiresAt: new Date(expiresAt),
+  }))
+  return pending.sort((a, b) => a.invitedAt.getTime() - b.invitedAt.getTime())
+}
+
+/** The invited device that an address, a local name or a hex id means. Throws `INVITATION_UNKNOWN`. */
+export function pendingDevice(crypto: Crypto, group: Group, device: string): NodeId {
+  const found = [...group.pending].find(([id]) => group.petnames.get(id) === device) ?? byId(crypto, group, device)
+  if (found !== undefined) return found[1].newcomer
+  throw new ProtocolError(
+    'INVITATION_UNKNOWN',
+    `no invitation of ${device} to ${group.name} awaits an answer; splitcast group invitations lists those that do`,
+  )
+}
+
+function byId(crypto: Crypto, group: Group, device: string): [string, Pending] | undefined {
+  const id = idOf(crypto, device)
+  const pending = group.pending.get(id)
+  return pending && [id, pending]
+}
+
+/** The hex id that an address stands for, or the text itself. */
+function idOf(crypto: Crypto, device: string): string {
+  if (!device.startsWith('cast1')) return device
+  const identityKey = readIdentityKey(crypto, parseDeviceAddress(device).identityKey)
+  return identityKey === undefined ? device : toHex(nodeIdOf(crypto, identityKey))
+}
