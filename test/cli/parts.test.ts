@@ -396,11 +396,11 @@ t.test('a list of members is a tree of who invited whom', async (t) => {
     member('e', 'f', null),
   ])
   t.strictSame(tree.split('\n'), [
-    `anna             ${id('a')}  2026-11-22  created the group`,
-    `  this device    ${id('b')}  2026-11-22`,
+    `anna           ${id('a')}  2026-11-22  created the group`,
+    `  this device  ${id('b')}  2026-11-22`,
     `    da\\u{1b}n  ${id('d')}  2026-11-22`,
-    `  cleo           ${id('c')}  2026-11-22`,
-    `-                ${id('e')}  2026-11-22  invited by ${id('f')}`,
+    `  cleo         ${id('c')}  2026-11-22`,
+    `-              ${id('e')}  2026-11-22  invited by ${id('f')}`,
   ])
   const digits = (i: number) => `${i}`.padStart(16, '0')
   const chain = Array.from({ length: 5000 }, (_, i) =>
