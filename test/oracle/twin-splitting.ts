@@ -149,11 +149,12 @@ export function createTwinSplitting(parts: Parts): Splitting {
           wiped = true
           wipe(request.requestKey, outer)
         },
-        split(from, count) {
+        split(from, count, roomBytes = 0) {
           if (wiped) throw new Error('keys were wiped')
           const valid = from >= 0 && count >= 0 && from + count <= copies
           if (!valid || count * sealedCopyBytes > 16 * 1024 * 1024) throw new Error('copies out of range')
-          return concat(...Array.from({ length: count }, (_, i) => sealCopy(from + i) as Uint8Array))
+          const room = new Uint8Array(roomBytes)
+          return concat(...Array.from({ length: count }, (_, i) => [room, sealCopy(from + i) as Uint8Array]).flat())
         },
       }
     },

@@ -28,7 +28,7 @@ import {
 } from './actors.js'
 import { groupEntries, type MadeGroup } from './groups.js'
 import { Peer } from './peer.js'
-import { type Conditions, calm, START, VirtualNetwork, type VirtualNode } from './virtual-network.js'
+import { type Conditions, calm, START, type Tap, VirtualNetwork, type VirtualNode } from './virtual-network.js'
 
 export { type Actor, crypto, type DeviceActor, type Read }
 
@@ -46,6 +46,10 @@ export interface WorldOptions extends Casting {
   readonly groups?: readonly MadeGroup[]
   /** When it begins. */
   readonly start?: Millis
+  /** Sees every datagram from the first on. */
+  readonly tap?: Tap
+  /** Does the jobs of all nodes, in place of what does them usually. */
+  readonly run?: VirtualNetwork['run']
 }
 
 type WithoutReference<T> = T extends unknown ? Omit<T, 'reference'> : never
@@ -66,6 +70,8 @@ export class World {
     const { seed, conditions = calm, start = START } = options
     this.options = options
     this.network = new VirtualNetwork(seed, conditions, start)
+    if (options.tap !== undefined) this.network.taps.push(options.tap)
+    if (options.run !== undefined) this.network.run = options.run
     const server = serverPerson(options)
     this.server = addServer(this.network, options, server)
     const contact = contactOf(server)

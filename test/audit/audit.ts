@@ -1,0 +1,27 @@
+/** All rows of the audit, in the order in which they are printed, at one of two extents. */
+import { crypto } from '../sim/world.js'
+import { distinguisherRows } from './distinguishers.js'
+import { knowledgeRows } from './knowledge-rows.js'
+import type { Row } from './row.js'
+
+/** `short` is what `npm test` runs; `full` is what `npm run audit` does. */
+export const extents = {
+  short: { worlds: 1, messages: 8, pairs: 768, brokenPairs: 96 },
+  full: { worlds: 5, messages: 24, pairs: 12_288, brokenPairs: 384 },
+} as const
+export type Extent = keyof typeof extents
+
+/** Rows of one part, made when they are asked for: a run takes minutes, and each part is printed as it is done. */
+export interface Part {
+  readonly name: Row['part']
+  readonly rows: () => Row[]
+}
+
+export function audit(seed: number, extent: Extent): Part[] {
+  const { worlds, messages, pairs, brokenPairs } = extents[extent]
+  const seeds = Array.from({ length: worlds }, (_, i) => seed + 10_000 * i)
+  return [
+    { name: 'knowledge', rows: () => knowledgeRows({ seeds, messages }) },
+    { name: 'distinguishers', rows: () => distinguisherRows(crypto, seed, { pairs, brokenPairs }) },
+  ]
+}
