@@ -42,6 +42,13 @@ export function upperTail(hits: number, trials: number, rate: number): number {
   if (hits <= 0) return 1
   if (rate <= 0) return 0
   if (rate >= 1) return 1
+  // Of the two tails the smaller one: far below the mean the terms of the other vanish.
+  return hits <= trials * rate ? 1 - tail(trials - hits + 1, trials, 1 - rate) : tail(hits, trials, rate)
+}
+
+/** Sums from `hits` upwards; for counts above the mean. */
+function tail(hits: number, trials: number, rate: number): number {
+  if (hits > trials) return 0
   let sum = 0
   let term = Math.exp(logChoose(trials, hits) + hits * Math.log(rate) + (trials - hits) * Math.log1p(-rate))
   for (let k = hits; k <= trials; k++) {
