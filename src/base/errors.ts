@@ -48,6 +48,7 @@ export const dropCodes = {
   FORWARD_SELF: 'a forward to the proxy itself',
   FORWARD_UNKNOWN: 'a forward to a next hop that the directory does not list',
   FORWARD_KIND: 'a forward of something that may not be forwarded',
+  FORWARD_RATE: 'a copy past the copies a second that its link may have passed on',
   FORWARD_FULL: 'no room to hold another message for a next hop',
   FORWARD_FAILED: 'a next hop that could not be reached',
   REQUEST_OPEN: 'a request that does not open',

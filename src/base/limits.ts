@@ -220,6 +220,11 @@ export const limits = {
   copyHoldMs: 20 * MINUTE_MS,
   /** A copy that CS has not answered by then is sent again. */
   copyAnswerMs: MINUTE_MS,
+  /** For which a proxy's own traffic is counted, before it is said to be low or not for as long. */
+  trafficPeriodMs: MINUTE_MS,
+  /** How long an extra proxy has to bring an answer, beyond its random wait, and how many are tried before a copy goes directly. */
+  extraHopAnswerMs: 4 * SECOND_MS,
+  extraHopTries: 2,
   /** Requests being unsealed at one time, and their bytes; past it the sender is told to try elsewhere. */
   openingRequests: 256,
   openingBytes: 64 * MIB,

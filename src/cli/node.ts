@@ -33,6 +33,7 @@ interface Options extends DataPassphraseOption {
   readonly proxy: (typeof proxyModes)[number]
   readonly meanWait?: number
   readonly meanForwardWait?: number
+  readonly extraHopBelow?: number
   readonly workers?: number
   readonly padding: PaddingMode
   readonly readyFile?: string
@@ -40,6 +41,7 @@ interface Options extends DataPassphraseOption {
 }
 
 const MAX_MEAN_WAIT_MS = 60_000
+const MAX_COPIES_PER_SECOND = 1_000_000
 /** How often a proxy looks whether the directory lists it by now. */
 const LISTED_POLL_MS = 50
 
@@ -64,6 +66,11 @@ export function addNode(program: Command): void {
       '--mean-forward-wait <ms>',
       'mean of the random wait of each request that this proxy passes on',
       wholeNumber('--mean-forward-wait', 0, MAX_MEAN_WAIT_MS),
+    )
+    .option(
+      '--extra-hop-below <rate>',
+      'copies a second below which the copies of this proxy go by another one as well, 0 for never (default: 20)',
+      wholeNumber('--extra-hop-below', 0, MAX_COPIES_PER_SECOND),
     )
     .option('--padding <mode>', `how sizes are hidden: ${paddingModes.join(', ')}`, oneOf(paddingModes), 'classes')
     .option('--ready-file <file>', 'write the ready line there as well', nonEmpty)
@@ -107,7 +114,8 @@ async function runNode(options: Options): Promise<void> {
   })
 }
 
-function checkOptions({ proxy, listen, advertise, meanWait, meanForwardWait, workers }: Options): void {
+function checkOptions(options: Options): void {
+  const { proxy, listen, advertise, meanWait, meanForwardWait, extraHopBelow, workers } = options
   if (proxy === 'on') {
     if (listen !== undefined) return
     throw new ProtocolError('USAGE', 'a proxy needs an address that others reach: add --listen HOST:PORT')
@@ -116,6 +124,7 @@ function checkOptions({ proxy, listen, advertise, meanWait, meanForwardWait, wor
     '--advertise': advertise,
     '--mean-wait': meanWait,
     '--mean-forward-wait': meanForwardWait,
+    '--extra-hop-below': extraHopBelow,
     '--workers': workers,
   }
   const option = Object.entries(given).find(([, value]) => value !== undefined)?.[0]
@@ -154,6 +163,7 @@ async function proxyOf(options: Options, opened: Opened, daemon: Daemon): Promis
     ...(options.advertise !== undefined && { advertise: options.advertise }),
     ...(options.meanWait !== undefined && { meanWaitMs: options.meanWait }),
     ...(options.meanForwardWait !== undefined && { meanForwardWaitMs: options.meanForwardWait }),
+    ...(options.extraHopBelow !== undefined && { extraHopBelow: options.extraHopBelow }),
     ...(options.workers !== undefined && { workers: options.workers }),
   })
   daemon.defer(() => proxy.close())

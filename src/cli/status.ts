@@ -61,11 +61,23 @@ function proxyRows(proxy: NonNullable<NodeStatus['proxy']>): string[][] {
       `${proxy.forwardedMessages} forwarded, ${proxy.splitRequests} split into ${counted(proxy.sentCopies, 'copy', 'copies')}`,
     ],
     ['', `${counted(proxy.waitingCopies, 'copy', 'copies')} waiting`],
+    ...mixingRows(proxy.mixing),
     ['from senders', linkText(proxy.links.senders)],
     ['from proxies', linkText(proxy.links.fromProxies)],
     ['to proxies', linkText(proxy.links.toProxies)],
     ['its server', linkText(proxy.links.server)],
     ['it dropped', dropText(proxy.drops)],
+  ]
+}
+
+function mixingRows(mixing: NonNullable<NodeStatus['proxy']>['mixing']): string[][] {
+  const { meanWaitMs, meanForwardWaitMs, extraHopBelow, copiesPerSecond, extraHop } = mixing
+  const { detouredCopies, unansweredDetours, passedCopies } = mixing
+  const below = extraHopBelow === 0 ? 'never' : `below ${counted(extraHopBelow, 'copy', 'copies')} a second`
+  return [
+    ['mixing', `copies wait ${meanWaitMs} ms on average, requests passed on ${meanForwardWaitMs} ms`],
+    ['', `extra hop ${below}: ${extraHop ? 'yes' : 'no'}, at ${copiesPerSecond.toFixed(1)} in the last minute`],
+    ['', `${detouredCopies} by an extra hop (${unansweredDetours} unanswered), ${passedCopies} passed on for others`],
   ]
 }
 

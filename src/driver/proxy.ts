@@ -15,6 +15,11 @@ import { startWorkers, threadCount } from './workers.js'
 
 /** Mean of the random wait of each copy at P2 (PROTOCOL.md section 5). */
 const DEFAULT_MEAN_WAIT_MS = 50
+/**
+ * Copies a second: at the default wait of 50 ms one other copy is waiting when one leaves, on average. Below that most leave
+ * alone, and who watches this proxy's links sees which they are.
+ */
+const DEFAULT_EXTRA_HOP_BELOW = 20
 
 export interface ProxyOptions {
   /** The server's network card. */
@@ -31,6 +36,11 @@ export interface ProxyOptions {
   readonly meanWaitMs?: number
   /** Mean of the random wait of each request on its way to the proxy that splits it, in milliseconds; default 0, none. */
   readonly meanForwardWaitMs?: number
+  /**
+   * Copies a second: while this proxy takes in fewer, each of its copies goes by another proxy, drawn at random; 0 for never.
+   * Default 20; 0 where `meanWaitMs` is 0, since what is not mixed here is not hidden by another hop.
+   */
+  readonly extraHopBelow?: number
   /** Worker threads for requests and copies, 0 for none; by default the cores less one, at least one. */
   readonly workers?: number
   readonly signal?: AbortSignal
@@ -72,6 +82,7 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
         server,
         advertised: [await advertisedAddress(options.advertise, at)],
         meanWaitMs: options.meanWaitMs ?? DEFAULT_MEAN_WAIT_MS,
+        extraHopBelow: options.extraHopBelow ?? (options.meanWaitMs === 0 ? 0 : DEFAULT_EXTRA_HOP_BELOW),
         meanForwardWaitMs: options.meanForwardWaitMs ?? 0,
         threads: workers.threads,
         ...(options.observe && { observe: options.observe }),

@@ -52,6 +52,13 @@ export function chooseProxies(random: RandomBytes, directory: VerifiedDirectory,
   return { ok: false, listed: listed.length, usable: usable.length }
 }
 
+/** The listed proxies apart from one of them in the network, and with an address family in common; none where it is not listed. */
+export function proxiesApart(directory: VerifiedDirectory, from: NodeId): ListedProxy[] {
+  const proxy = directory.proxies.get(toHex(from))
+  const { places } = groundOf(directory)
+  return proxy === undefined ? [] : partnersOf(proxy, [...places.keys()], places)
+}
+
 /** What tells the proxies of a directory apart: the networks or the hosts of each. */
 interface Ground {
   readonly apart: 'network' | 'address'

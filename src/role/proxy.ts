@@ -16,8 +16,25 @@ export interface ProxyOptions extends RoleContext {
   readonly meanWaitMs: number
   /** Mean of the random wait of each request that is passed on to the proxy it is for; default 0, which is none. */
   readonly meanForwardWaitMs?: number
+  /** Below so many copies a second of its own traffic, copies go by an extra proxy; default 0, never. */
+  readonly extraHopBelow?: number
   /** Jobs that are done at one time; default 1. */
   readonly threads?: number
+}
+
+/** How a proxy mixes. */
+export interface MixingStatus {
+  readonly meanWaitMs: number
+  readonly meanForwardWaitMs: number
+  /** Copies a second below which copies take an extra proxy; how many came in the last whole minute; and what follows for now. */
+  readonly extraHopBelow: number
+  readonly copiesPerSecond: number
+  readonly extraHop: boolean
+  /** Copies that were handed to an extra proxy; of those, the ones that it did not answer, which went again. */
+  readonly detouredCopies: number
+  readonly unansweredDetours: number
+  /** Copies of others that were passed on to the server. */
+  readonly passedCopies: number
 }
 
 export interface ProxyStatus {
@@ -29,6 +46,7 @@ export interface ProxyStatus {
   readonly waitingCopies: number
   readonly forwardedMessages: number
   readonly splitRequests: number
+  readonly mixing: MixingStatus
   readonly sentCopies: number
   /** Of those, the ones that CS has answered. */
   readonly answeredCopies: number

@@ -37,6 +37,8 @@ export interface Surroundings {
   readonly server: VirtualNode<Peer>
   readonly proxy: VirtualNode<ProxyRole>
   readonly next: VirtualNode<Peer>
+  /** Further listed proxies. */
+  readonly others: readonly OtherProxy[]
   readonly source: VirtualNode<Peer>
   readonly identities: Readonly<Record<'server' | 'proxy' | 'next', Identity>>
   readonly serverKeys: SealingKeys
@@ -55,7 +57,19 @@ export interface Surroundings {
   toProxy(message: Uint8Array): void
 }
 
+/** A listed proxy that does what the test says. */
+export interface OtherProxy {
+  readonly identity: Identity
+  readonly host: string
+  readonly node: VirtualNode<Peer>
+}
+
 export interface SurroundingsOptions {
+  /** Where further proxies listen. */
+  readonly others?: readonly string[]
+  /** Whether `next` is listed; it is by default. */
+  readonly listsNext?: boolean
+  readonly extraHopBelow?: number
   readonly meanWaitMs?: number
   readonly meanForwardWaitMs?: number
   readonly bounds?: Partial<ProxyLimits>
@@ -65,6 +79,9 @@ export interface SurroundingsOptions {
 export function surroundings({
   meanWaitMs = 20,
   meanForwardWaitMs = 0,
+  extraHopBelow = 0,
+  others: hosts = [],
+  listsNext = true,
   bounds = {},
 }: SurroundingsOptions = {}): Surroundings {
   const network = new VirtualNetwork(seed, calm)
@@ -77,6 +94,11 @@ export function surroundings({
 
   const server = network.add({ name: 'server', address: addresses.server, make: () => peerOf(identities.server) })
   const next = network.add({ name: 'next', address: addresses.next, make: () => peerOf(identities.next) })
+  const others = hosts.map((host) => {
+    const identity = newIdentity()
+    const node = network.add({ name: host, address: { host, port: 7009 }, make: () => peerOf(identity) })
+    return { identity, host, node }
+  })
   const source = network.add({ name: 'source', address: addresses.source, make: () => new Peer({}, crypto, random) })
 
   function announced(): ProxyEntry | undefined {
@@ -91,13 +113,24 @@ export function surroundings({
       sealingKeys: nextKeys.published(now),
       addresses: [addresses.next],
     })
+    const further = others.map(({ identity, host }) =>
+      signProxyEntry(crypto, identity, {
+        issuedAt: now,
+        sealingKeys: nextKeys.published(now),
+        addresses: [{ host, port: 7009 }],
+      }),
+    )
     const own = announced()
     return signDirectory(crypto, identities.server, {
       version: directoryVersion++,
       issuedAt: now,
       validUntil: now + limits.directoryLifeMs,
       sealingKeys: serverKeys.published(now),
-      proxies: own !== undefined && behaviour.listsProxy ? [nextEntry, own] : [nextEntry],
+      proxies: [
+        ...(listsNext ? [nextEntry] : []),
+        ...further,
+        ...(own !== undefined && behaviour.listsProxy ? [own] : []),
+      ],
     })
   }
 
@@ -126,6 +159,7 @@ export function surroundings({
           advertised: [addresses.proxy],
           meanWaitMs,
           meanForwardWaitMs,
+          extraHopBelow,
         },
         bounds,
       ),
@@ -154,6 +188,7 @@ export function surroundings({
     server,
     proxy,
     next,
+    others,
     source,
     identities,
     serverKeys,

@@ -27,6 +27,7 @@ const proxyRows: readonly Row[] = [
     formats: ['request', 'request link', 'request body', 'copy answer', 'copy answers'],
     may: { 'request link.source': ['proxy address'] },
   },
+  { part: 'P3', formats: ['copy link'], may: { 'copy link.source': ['proxy address'] } },
   { part: 'proxy', formats: ['directory reply'], may: {} },
 ]
 

@@ -44,6 +44,16 @@ const proxyStatus = z.object({
   forwardedMessages: count,
   splitRequests: count,
   sentCopies: count,
+  mixing: z.object({
+    meanWaitMs: count,
+    meanForwardWaitMs: count,
+    extraHopBelow: count,
+    copiesPerSecond: z.number().nonnegative(),
+    extraHop: z.boolean(),
+    detouredCopies: count,
+    unansweredDetours: count,
+    passedCopies: count,
+  }),
   links: z.object({
     senders: linkCounters,
     fromProxies: linkCounters,

@@ -74,7 +74,8 @@ export const rowRules: Readonly<Record<Row, RowRule>> = {
 const besides: Readonly<
   Record<Learnt['role'], { readonly formats: readonly string[]; readonly may: readonly TruthName[] }>
 > = {
-  proxy: { formats: DIRECTORY_FORMATS, may: ['id of a proxy', 'address of a proxy'] },
+  // As P3 it reads where a sealed copy came from, and by what its answer is known.
+  proxy: { formats: [...DIRECTORY_FORMATS, 'copy link'], may: ['id of a proxy', 'address of a proxy'] },
   server: {
     formats: [
       'device link',

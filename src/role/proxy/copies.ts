@@ -1,7 +1,8 @@
 /**
- * The copies of all requests on their way to CS: room is reserved for them before they are made, each waits its random
- * time, goes out as the link takes it, and is held until CS has answered it; without an answer, or when the link is lost,
- * it goes again, for as long as CS could accept it, which knows a repeat by its R_i (PROTOCOL.md sections 5 and 7).
+ * The copies of all requests on their way to CS, and those that others hand on: room is reserved for them before they are made,
+ * each waits its random time, goes out as the link takes it or by an extra proxy, and is held until CS has answered it; without
+ * an answer, or when the link is lost, it goes again, for as long as CS could accept it, which knows a repeat by its R_i
+ * (PROTOCOL.md sections 5 and 7).
  */
 import { limits } from '../../base/limits.js'
 import { exponentialMs, type RandomBytes, RandomNumbers } from '../../base/random.js'
@@ -9,19 +10,33 @@ import { earliest, type Millis } from '../../base/time.js'
 import type { LinkEndpoint, MessageNumber, SessionId } from '../../link/link.js'
 import { SEAL_BYTES } from '../../wire/content.js'
 import { encodeMessage } from '../../wire/message.js'
+import { type ExtraHops, writeReference } from './extra-hops.js'
+import type { OwnTraffic } from './own-traffic.js'
 import { Waiting } from './waiting.js'
 
 export interface CopiesOptions {
   readonly random: RandomBytes
   readonly endpoint: LinkEndpoint
   readonly meanWaitMs: number
+  /** Is told of copies as they come. */
+  readonly traffic?: OwnTraffic
+  /** The way by a P3. */
+  readonly extraHops?: ExtraHops<Copy>
 }
 
 /** Told what CS answers for a copy, by its place among those that were added with it. */
 export type OnToken = (place: number, token: Uint8Array) => void
 
+/** Where copies come from. */
+interface Origin {
+  /** Made here, of a request; those of others go no further way round. */
+  readonly ours: boolean
+  /** Where P1 is, as far as that is known. */
+  readonly p1Host: string | undefined
+}
+
 /** Copies that were made together and stand in one piece of memory, which is free once none of them is held. */
-interface Slab {
+interface Slab extends Origin {
   held: number
   /** The whole messages as they go to the link, each so long. */
   readonly memory: Uint8Array
@@ -36,7 +51,7 @@ interface Slab {
  * A copy on its way to CS. Used again for another once it is there, and made of numbers: it lives too long for a young
  * generation, and what old ones hold is dear to collect.
  */
-interface Copy {
+export interface Copy {
   slab: Slab
   place: number
   /** Stands in the message; `NO_REFERENCE` until it is sent first on a link. */
@@ -44,9 +59,10 @@ interface Copy {
   /** Of the link message that it was last sent in. */
   number: MessageNumber
   repeatAt: Millis
+  /** Times that it went by a P3. */
+  detours: number
 }
 
-const REFERENCE_AT = 1
 const NO_REFERENCE = -1
 /** Records of copies that are kept for the next ones. */
 const SPARE_COPIES = 8192
@@ -58,14 +74,18 @@ const copyHead = headOfCopy()
 export const COPY_HEAD_BYTES = copyHead.length
 const NO_SLAB: Slab = {
   ...{ held: 0, memory: new Uint8Array(0), messageBytes: 0, reservedBytes: 0, heldUntil: 0 },
-  onToken: () => undefined,
+  ...{ ours: false, p1Host: undefined, onToken: () => undefined },
 }
 
 export class Copies {
   readonly counts = { sent: 0, answered: 0, expired: 0 }
   private readonly options: CopiesOptions
   private readonly numbers: RandomNumbers
+  /** Each until its time. */
   private readonly waiting: Waiting<Copy>
+  /** Those whose time has come: one after the other is drawn, whichever message it is of. */
+  private readonly due: Copy[] = []
+  private drawn: Copy | undefined
   /** By reference, oldest first. */
   private readonly sent = new Map<number, Copy>()
   private readonly byNumber = new Map<MessageNumber, Copy>()
@@ -105,25 +125,29 @@ export class Copies {
    * behind `COPY_HEAD_BYTES`, and is kept: one piece for all, since one for each costs more than all else that is done to
    * a copy here. It stays until the last of them has gone, and its room is given back no sooner.
    */
-  add(now: Millis, spaced: Uint8Array, bytesEach: number, onToken: OnToken): void {
+  add(now: Millis, spaced: Uint8Array, bytesEach: number, onToken: OnToken, p1Host?: string): void {
     const messageBytes = COPY_HEAD_BYTES + bytesEach
     const count = spaced.length / messageBytes
-    const heldUntil = now + limits.copyHoldMs
-    const slab = { held: count, memory: spaced, messageBytes, reservedBytes: count * bytesEach, heldUntil, onToken }
-    for (let place = 0; place < count; place++) {
-      spaced.set(copyHead, place * messageBytes)
-      this.waiting.add(this.dueFrom(now), this.newCopy(slab, place))
-    }
+    for (let place = 0; place < count; place++) spaced.set(copyHead, place * messageBytes)
+    const origin = { ours: true, p1Host }
+    this.hold(now, { memory: spaced, messageBytes, held: count, reservedBytes: count * bytesEach, ...origin, onToken })
+  }
+
+  /** Takes a copy that somebody else made, for which room was reserved; its message is copied. */
+  pass(now: Millis, message: Uint8Array, onToken: (token: Uint8Array) => void): void {
+    const memory = message.slice()
+    const origin = { ours: false, p1Host: undefined }
+    const bytes = { messageBytes: memory.length, reservedBytes: memory.length }
+    this.hold(now, { memory, ...bytes, held: 1, ...origin, onToken: (_, token) => onToken(token) })
   }
 
   /** Sends what is due as far as the link to CS takes it. */
   send(now: Millis, session: SessionId): void {
-    for (;;) {
-      const due = this.waiting.nextDue()
-      const copy = this.waiting.peek()
-      if (copy === undefined || due === undefined || due > now) return
-      if (now > copy.slab.heldUntil) this.expire()
-      else if (!this.sendOne(now, session, copy)) return
+    this.collectDue(now)
+    for (let copy = this.draw(); copy !== undefined; copy = this.draw()) {
+      if (now > copy.slab.heldUntil) this.expire(copy)
+      else if (!this.sendRound(now, copy) && !this.sendOne(now, session, copy)) return
+      this.drawn = undefined
     }
   }
 
@@ -132,9 +156,15 @@ export class Copies {
     const copy = this.sent.get(reference)
     if (copy === undefined) return false
     this.take(reference, copy)
-    copy.slab.onToken(copy.place, token)
-    this.letGo(copy)
-    this.counts.answered++
+    this.done(copy, token)
+    return true
+  }
+
+  /** An answer that a P3 brings; false where it was given no such copy. */
+  answeredBy(proxy: string, reference: number, token: Uint8Array): boolean {
+    const copy = this.options.extraHops?.answered(proxy, reference)
+    if (copy === undefined) return false
+    this.done(copy, token)
     return true
   }
 
@@ -165,12 +195,40 @@ export class Copies {
     }
   }
 
+  /** Takes back what no P3 has brought an answer for. */
+  overdue(now: Millis): void {
+    for (const copy of this.options.extraHops?.overdue(now) ?? []) this.waiting.add(now, copy)
+  }
+
   /** A copy that is due counts only where the link to CS would take it: else the next acknowledgement is waited for. */
   deadline(session: SessionId | undefined): Millis | undefined {
     const [oldest] = this.sent.values()
-    const next = this.waiting.peek()
-    const sendable = session !== undefined && next !== undefined && this.roomFor(session, next)
-    return earliest(oldest?.repeatAt, sendable ? this.waiting.nextDue() : undefined)
+    const answers = earliest(oldest?.repeatAt, this.options.extraHops?.deadline())
+    const next = this.drawn ?? this.waiting.peek()
+    if (session === undefined || next === undefined || !this.roomFor(session, next)) return answers
+    return earliest(answers, this.drawn === undefined ? this.waiting.nextDue() : 0)
+  }
+
+  private hold(now: Millis, rest: Omit<Slab, 'heldUntil'>): void {
+    const slab = { ...rest, heldUntil: now + limits.copyHoldMs }
+    this.options.traffic?.count(now, slab.held)
+    for (let place = 0; place < slab.held; place++) this.waiting.add(this.dueFrom(now), this.newCopy(slab, place))
+  }
+
+  private collectDue(now: Millis): void {
+    while ((this.waiting.nextDue() ?? Number.POSITIVE_INFINITY) <= now) this.due.push(this.waiting.take() as Copy)
+  }
+
+  /** The next to leave: what leaves at one moment leaves in random order. One that the link has no room for stays the next. */
+  private draw(): Copy | undefined {
+    if (this.drawn !== undefined) return this.drawn
+    const last = this.due.pop()
+    if (last === undefined) return undefined
+    // Not quite uniform, by less than one part in 65,000 for as many copies as there may be.
+    const at = this.numbers.uint32() % (this.due.length + 1)
+    this.drawn = this.due[at] ?? last
+    if (at < this.due.length) this.due[at] = last
+    return this.drawn
   }
 
   private dueFrom(moment: Millis): Millis {
@@ -188,7 +246,6 @@ export class Copies {
     const { reference } = copy
     const number = this.options.endpoint.send(now, session, messageOf(copy))
     if (number === undefined) return false
-    this.waiting.take()
     copy.number = number
     copy.repeatAt = now + limits.copyAnswerMs
     this.sent.set(reference, copy)
@@ -197,10 +254,26 @@ export class Copies {
     return true
   }
 
-  private expire(): void {
-    const copy = this.waiting.take()
-    if (copy !== undefined) this.letGo(copy)
+  /** By a P3, where copies go by one; what was not answered twice goes directly. */
+  private sendRound(now: Millis, copy: Copy): boolean {
+    const { extraHops } = this.options
+    const { ours, p1Host } = copy.slab
+    if (extraHops === undefined || !ours || copy.detours >= limits.extraHopTries) return false
+    if (!extraHops.take(now, copy, messageOf(copy), p1Host)) return false
+    copy.detours++
+    this.counts.sent++
+    return true
+  }
+
+  private expire(copy: Copy): void {
+    this.letGo(copy)
     this.counts.expired++
+  }
+
+  private done(copy: Copy, token: Uint8Array): void {
+    copy.slab.onToken(copy.place, token)
+    this.letGo(copy)
+    this.counts.answered++
   }
 
   private take(reference: number, { number }: Copy): void {
@@ -219,10 +292,11 @@ export class Copies {
 
   private newCopy(slab: Slab, place: number): Copy {
     const copy = this.spare.pop()
-    if (copy === undefined) return { slab, place, reference: NO_REFERENCE, number: 0, repeatAt: 0 }
+    if (copy === undefined) return { slab, place, reference: NO_REFERENCE, number: 0, repeatAt: 0, detours: 0 }
     copy.slab = slab
     copy.place = place
     copy.reference = NO_REFERENCE
+    copy.detours = 0
     return copy
   }
 
@@ -230,9 +304,7 @@ export class Copies {
     let reference = this.numbers.uint32()
     while (this.sent.has(reference)) reference = this.numbers.uint32()
     copy.reference = reference
-    const { memory, messageBytes } = copy.slab
-    const at = copy.place * messageBytes + REFERENCE_AT
-    for (let i = 0; i < 4; i++) memory[at + i] = reference >>> (24 - 8 * i)
+    writeReference(messageOf(copy), reference)
   }
 }
 

@@ -1,7 +1,6 @@
 /**
  * The links to other proxies, opened when there is something to pass on, used for all of it and closed when idle, and the
- * messages held for them and for CS until the next hop has them (PROTOCOL.md section 9). Of where a message came
- * from nothing is kept.
+ * messages held for them until the next hop has them (PROTOCOL.md section 9). Of where a message came from nothing is kept.
  */
 
 import { key, toHex } from '../../base/bytes.js'
@@ -22,8 +21,7 @@ export interface NextHopEvent {
 
 /** A message that waits before anything is done about it: its random time, or until a busy hop may have room. */
 interface Delayed {
-  /** `undefined` for CS. */
-  readonly proxy: ListedProxy | undefined
+  readonly proxy: ListedProxy
   readonly message: Uint8Array
   /** Where that is decided already. */
   readonly heldUntil: Millis | undefined
@@ -35,14 +33,12 @@ interface Held {
 }
 
 type HopState =
-  /** Its session is somebody else's to open, and is not there. */
-  | { readonly phase: 'absent' }
   | { readonly phase: 'waiting'; readonly until: Millis }
   | { readonly phase: 'linked'; readonly session: SessionId }
 
 interface Hop {
   readonly name: string
-  proxy: ListedProxy | undefined
+  proxy: ListedProxy
   state: HopState
   attempts: number
   idleAt: Millis
@@ -55,7 +51,6 @@ const FIRST_WAIT_MS = 500
 const LAST_WAIT_MS = 8_000
 /** Mean time after which a message is offered again to a next hop that was busy. */
 const BUSY_WAIT_MS = 5_000
-const SERVER = 'server'
 
 export class NextHops {
   readonly counts = { passedOn: 0, failed: 0 }
@@ -88,33 +83,22 @@ export class NextHops {
 
   /** Takes a message for a listed proxy; false where there is no room for it. */
   forwardToProxy(now: Millis, proxy: ListedProxy, message: Uint8Array): boolean {
-    if (this.meanWaitMs === 0) {
-      const hop = this.hopTo(now, proxy)
-      return hop !== undefined && this.reserve(message) && this.hold(now, hop, message.slice(), limits.forwardHoldMs)
-    }
+    if (this.meanWaitMs === 0) return this.forwardAtOnce(now, proxy, message.slice())
     if (!this.reserve(message)) return false
     const delayed = { proxy, message: message.slice(), heldUntil: undefined }
     this.delayed.add(now + exponentialMs(this.numbers, this.meanWaitMs), delayed)
     return true
   }
 
-  /** Takes a message for CS, to be sent as soon as there is a link to it. */
-  forwardToServer(now: Millis, message: Uint8Array): boolean {
-    return this.reserve(message) && this.hold(now, this.serverHop(now), message.slice(), limits.copyHoldMs)
-  }
-
-  /** The link to CS is there. */
-  serverReady(now: Millis, session: SessionId): void {
-    const hop = this.serverHop(now)
-    hop.state = { phase: 'linked', session }
-    this.bySession.set(session, hop)
-    this.flush(now, hop)
+  /** The same for what has had its wait; keeps the bytes. */
+  forwardAtOnce(now: Millis, proxy: ListedProxy, message: Uint8Array): boolean {
+    const hop = this.hopTo(now, proxy)
+    return hop !== undefined && this.reserve(message) && this.hold(now, hop, message, limits.forwardHoldMs)
   }
 
   /** Hex id of the proxy that the session leads to, where it is one of these links. */
   proxyAt(session: SessionId): string | undefined {
-    const hop = this.bySession.get(session)
-    return hop?.name === SERVER ? undefined : hop?.name
+    return this.bySession.get(session)?.name
   }
 
   /** A next hop says that it had no room for a message: it is offered again later. False where none is known by that number. */
@@ -151,7 +135,7 @@ export class NextHops {
     let next = earliest(this.delayed.nextDue(), this.retained.deadline())
     for (const hop of this.hops.values()) {
       next = earliest(next, oldestOf(hop)?.heldUntil)
-      if (hop.name !== SERVER && isIdle(hop)) next = earliest(next, hop.idleAt)
+      if (isIdle(hop)) next = earliest(next, hop.idleAt)
       if (hop.state.phase === 'waiting' && hop.unsent.length > 0) next = earliest(next, hop.state.until)
     }
     return next
@@ -161,15 +145,11 @@ export class NextHops {
     return this.events.shift()
   }
 
-  private serverHop(now: Millis): Hop {
-    return this.hops.get(SERVER) ?? this.newHop(now, SERVER, { phase: 'absent' })
-  }
-
-  private newHop(now: Millis, name: string, state: HopState): Hop {
+  private newHop(now: Millis, name: string, proxy: ListedProxy): Hop {
     const hop: Hop = {
       name,
-      proxy: undefined,
-      state,
+      proxy,
+      state: { phase: 'waiting', until: now },
       attempts: 0,
       idleAt: now + limits.nextHopIdleMs,
       unsent: [],
@@ -180,17 +160,16 @@ export class NextHops {
   }
 
   /** Where all places are taken, an idle link makes room. */
-  private addHop(now: Millis, name: string): Hop | undefined {
+  private addHop(now: Millis, name: string, proxy: ListedProxy): Hop | undefined {
     if (this.hops.size >= limits.nextHops) {
-      const idle = [...this.hops.values()].find((hop) => hop.name !== SERVER && isIdle(hop))
+      const idle = [...this.hops.values()].find(isIdle)
       if (idle === undefined) return undefined
       this.remove(now, idle)
     }
-    return this.newHop(now, name, { phase: 'waiting', until: now })
+    return this.newHop(now, name, proxy)
   }
 
   private remove(now: Millis, hop: Hop): void {
-    if (hop.name === SERVER) return
     if (hop.state.phase === 'linked') {
       this.bySession.delete(hop.state.session)
       this.endpoint.close(now, hop.state.session, 'idle')
@@ -200,7 +179,7 @@ export class NextHops {
 
   private hopTo(now: Millis, proxy: ListedProxy): Hop | undefined {
     const name = toHex(proxy.id)
-    const hop = this.hops.get(name) ?? this.addHop(now, name)
+    const hop = this.hops.get(name) ?? this.addHop(now, name, proxy)
     if (hop !== undefined) hop.proxy = proxy
     return hop
   }
@@ -224,7 +203,7 @@ export class NextHops {
   private releaseDue(now: Millis): void {
     while ((this.delayed.nextDue() ?? Number.POSITIVE_INFINITY) <= now) {
       const { proxy, message, heldUntil } = this.delayed.take() as Delayed
-      const hop = proxy === undefined ? this.serverHop(now) : this.hopTo(now, proxy)
+      const hop = this.hopTo(now, proxy)
       if (hop === undefined) this.failed(message)
       else this.hold(now, hop, message, heldUntil === undefined ? limits.forwardHoldMs : heldUntil - now)
     }
@@ -247,7 +226,7 @@ export class NextHops {
 
   private connect(now: Millis, hop: Hop): void {
     const { proxy, state } = hop
-    if (proxy === undefined || state.phase !== 'waiting' || now < state.until) return
+    if (state.phase !== 'waiting' || now < state.until) return
     const addresses = fromTurn(proxy.addresses, hop.attempts++)
     const session = this.endpoint.connect(now, key(proxy.linkKey), addresses)
     hop.state = { phase: 'linked', session }
@@ -273,7 +252,7 @@ export class NextHops {
     hop.unsent = [...hop.sent.values(), ...hop.unsent]
     hop.sent.clear()
     hop.idleAt = now
-    hop.state = hop.name === SERVER ? { phase: 'absent' } : { phase: 'waiting', until: now + this.waitMs(hop) }
+    hop.state = { phase: 'waiting', until: now + this.waitMs(hop) }
   }
 
   private waitMs(hop: Hop): number {

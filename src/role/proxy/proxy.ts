@@ -8,6 +8,7 @@ import type { DropCode } from '../../base/errors.js'
 import { limits, type ProxyLimits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
 import { nodeIdOf } from '../../group/identity.js'
+import { receiptBytes } from '../../group/sizes.js'
 import { createEndpoint } from '../../link/endpoint.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
 import { encodeMessage, type Message, type MessageOf, messageKinds, parseMessage } from '../../wire/message.js'
@@ -18,10 +19,10 @@ import type { Reference, RoleInput, RoleOutput, Write } from '../role.js'
 import { createServerLink } from '../server-link/create.js'
 import type { ServerLink, ServerLinkEvent } from '../server-link.js'
 import { Work } from '../work.js'
-import { Copies } from './copies.js'
 import { ReceiptGathering } from './gathering.js'
 import { LinkRates } from './link-rates.js'
 import { Listing } from './listing.js'
+import { Mixing } from './mixing.js'
 import { NextHops } from './next-hops.js'
 import { RequestReplays } from './replays.js'
 import { Requests } from './requests.js'
@@ -44,7 +45,13 @@ export function createProxy(
 
 const DIRECTORY_KEY = 'directory'
 const NO_ACCESS_CODE = new Uint8Array(2)
-const TOLD: ReadonlySet<DropCode> = new Set(['REQUEST_FULL', 'REQUEST_RATE', 'FORWARD_FULL', 'JOB_FAILED'])
+const TOLD: ReadonlySet<DropCode> = new Set([
+  'REQUEST_FULL',
+  'REQUEST_RATE',
+  'FORWARD_FULL',
+  'FORWARD_RATE',
+  'JOB_FAILED',
+])
 
 /** A message as it came, and on what. */
 interface Incoming {
@@ -61,7 +68,7 @@ class ProxyMachine implements ProxyRole {
   private readonly serverLink: ServerLink
   private readonly listing: Listing
   private readonly replays: RequestReplays
-  private readonly copies: Copies
+  private readonly mixing: Mixing
   private readonly nextHops: NextHops
   private readonly requests: Requests
   /** As P2. */
@@ -75,13 +82,15 @@ class ProxyMachine implements ProxyRole {
   private restoredDirectory: Uint8Array | undefined
   private references = 0
   private stopped = false
+  private now: Millis = 0
 
   constructor(options: ProxyOptions, bounds: ProxyLimits, makeEndpoint: MakeEndpoint) {
     const { crypto, random, self, server } = options
     const { linkSecret } = self.identity
     this.options = options
     this.selfId = toHex(self.id)
-    this.serverId = toHex(nodeIdOf(crypto, server.identityKey))
+    const serverId = nodeIdOf(crypto, server.identityKey)
+    this.serverId = toHex(serverId)
     this.endpoint = makeEndpoint({ linkSecret }, crypto, random)
     this.totals = new LinkTotals(this.endpoint)
     this.serverLink = createServerLink({
@@ -94,10 +103,17 @@ class ProxyMachine implements ProxyRole {
     })
     this.listing = new Listing(options, (writes) => this.persist(writes))
     this.replays = new RequestReplays(crypto)
-    this.copies = new Copies({ random, endpoint: this.endpoint, meanWaitMs: options.meanWaitMs })
     this.nextHops = new NextHops(this.endpoint, random, options.meanForwardWaitMs)
     this.tickets = new Tickets(random, bounds)
     this.copyRates = new LinkRates(bounds.linkCopiesPerSecond, bounds.linkCopiesBurst)
+    this.mixing = new Mixing(options, {
+      endpoint: this.endpoint,
+      server: serverId,
+      nextHops: this.nextHops,
+      tickets: this.tickets,
+      rates: this.copyRates,
+      directory: () => this.serverLink.directory,
+    })
     this.askRates = new LinkRates(bounds.linkAsksPerSecond, bounds.linkAsksBurst)
     this.gathering = new ReceiptGathering({
       random,
@@ -113,7 +129,8 @@ class ProxyMachine implements ProxyRole {
       bounds,
       work: this.work,
       replays: this.replays,
-      copies: this.copies,
+      copies: this.mixing.copies,
+      peerHost: (session) => this.endpoint.peer(session)?.address.host,
       keys: (now) => this.listing.keys(now),
       persist: (writes) => this.persist(writes),
       drop: (code) => this.drop(code),
@@ -127,6 +144,7 @@ class ProxyMachine implements ProxyRole {
   }
 
   start(now: Millis): void {
+    this.now = now
     this.upkeep(now)
     if (this.restoredDirectory !== undefined) this.serverLink.restoreDirectory(now, this.restoredDirectory)
     if (this.serverLink.directory !== undefined) this.listing.learnServerKeys(now, this.serverLink.directory)
@@ -135,6 +153,7 @@ class ProxyMachine implements ProxyRole {
   }
 
   handle(now: Millis, input: RoleInput | JobInput): void {
+    this.now = now
     if (input.type === 'done') this.work.done(now, input)
     if (this.stopped) return
     switch (input.type) {
@@ -170,7 +189,7 @@ class ProxyMachine implements ProxyRole {
       this.endpoint.deadline(),
       this.serverLink.deadline(),
       this.nextHops.deadline(),
-      this.copies.deadline(this.serverLink.session),
+      this.mixing.copies.deadline(this.serverLink.session),
       this.gathering.deadline(),
       this.tickets.deadline(),
       this.replays.nextExpiry(),
@@ -181,16 +200,18 @@ class ProxyMachine implements ProxyRole {
 
   status(): ProxyStatus {
     const { directory, session } = this.serverLink
+    const { held, counts } = this.mixing.copies
     return {
       id: this.options.self.id,
       connected: session !== undefined,
       listed: this.listed(),
       directory,
-      waitingCopies: this.copies.held,
+      waitingCopies: held,
       forwardedMessages: this.nextHops.counts.passedOn,
       splitRequests: this.requests.accepted,
-      sentCopies: this.copies.counts.sent,
-      answeredCopies: this.copies.counts.answered,
+      sentCopies: counts.sent,
+      answeredCopies: counts.answered,
+      mixing: this.mixing.status(this.now),
       links: {
         senders: this.totals.of('senders'),
         fromProxies: this.totals.of('fromProxies'),
@@ -204,7 +225,7 @@ class ProxyMachine implements ProxyRole {
   private stop(now: Millis): void {
     this.stopped = true
     this.requests.stop()
-    const detail = { copies: this.copies.held, messages: this.nextHops.held }
+    const detail = { copies: this.mixing.copies.held, messages: this.nextHops.held }
     if (detail.copies + detail.messages > 0) this.notice('warn', 'copies discarded', detail)
     for (const session of this.totals.sessions()) this.endpoint.close(now, session, 'goingAway')
     for (let output = this.endpoint.poll(); output !== undefined; output = this.endpoint.poll()) {
@@ -216,7 +237,7 @@ class ProxyMachine implements ProxyRole {
     this.endpoint.timeout(now)
     this.serverLink.timeout(now)
     this.nextHops.timeout(now)
-    this.copies.timeout(now)
+    this.mixing.timeout(now)
     this.gathering.timeout(now)
     this.tickets.timeout(now)
     this.upkeep(now)
@@ -229,6 +250,7 @@ class ProxyMachine implements ProxyRole {
 
   /** Lets every part see what the others caused, until nothing moves any more. */
   private settle(now: Millis): void {
+    const { copies, passing } = this.mixing
     for (;;) {
       const linkOutput = this.endpoint.poll()
       if (linkOutput !== undefined) {
@@ -240,9 +262,10 @@ class ProxyMachine implements ProxyRole {
         this.serverEvent(now, event)
         continue
       }
-      const sentBefore = this.copies.counts.sent
-      if (this.serverLink.session !== undefined) this.copies.send(now, this.serverLink.session)
-      if (this.copies.counts.sent === sentBefore) break
+      passing.flush(now)
+      const sentBefore = copies.counts.sent
+      if (this.serverLink.session !== undefined) copies.send(now, this.serverLink.session)
+      if (copies.counts.sent === sentBefore) break
     }
     for (let event = this.nextHops.poll(); event !== undefined; event = this.nextHops.poll()) {
       this.outputs.push(event)
@@ -271,7 +294,7 @@ class ProxyMachine implements ProxyRole {
         this.totals.closed(output)
         this.copyRates.forget(output.session)
         this.askRates.forget(output.session)
-        if (this.serverLink.owns(output.session)) this.copies.lost(now)
+        if (this.serverLink.owns(output.session)) this.mixing.copies.lost(now)
         break
       case 'delivered':
         break
@@ -288,7 +311,7 @@ class ProxyMachine implements ProxyRole {
   private received(now: Millis, incoming: Incoming, bytes: Uint8Array): void {
     const parsed = parseMessage(bytes, this.options.observe)
     if (!parsed.ok) this.drop(parsed.code)
-    else if (this.serverLink.owns(incoming.session)) this.fromServer(now, incoming.session, parsed.value)
+    else if (this.serverLink.owns(incoming.session)) this.fromServer(now, parsed.value)
     else {
       const second = this.nextHops.proxyAt(incoming.session)
       if (second === undefined) this.fromStranger(now, incoming, parsed.value)
@@ -296,20 +319,21 @@ class ProxyMachine implements ProxyRole {
     }
   }
 
-  private fromServer(now: Millis, session: SessionId, message: Message): void {
+  private fromServer(now: Millis, message: Message): void {
     if (this.serverLink.message(now, message)) return
     if (message.kind === 'copyAnswers') {
-      for (const { reference, token } of message.value.answers) this.copies.answered(reference, token)
+      for (const { reference, token } of message.value.answers) this.mixing.copies.answered(reference, token)
     } else if (message.kind === 'busy') {
-      const { message: number } = message.value
-      if (this.copies.refused(now, number) || this.nextHops.refused(now, session, number)) return
-      this.notice('warn', 'server busy')
+      if (!this.mixing.copies.refused(now, message.value.message)) this.notice('warn', 'server busy')
     } else this.drop('ROLE_UNEXPECTED')
   }
 
   private fromNextHop(now: Millis, session: SessionId, second: string, message: Message): void {
     if (message.kind === 'receipts') {
       if (!this.tickets.keep(second, message.value.ticket, message.value.tokens)) this.drop('RECEIPT_UNEXPECTED')
+    } else if (message.kind === 'copyAnswers') {
+      // What comes too late was sent again by another way.
+      for (const { reference, token } of message.value.answers) this.mixing.copies.answeredBy(second, reference, token)
     } else if (message.kind === 'busy') {
       if (!this.nextHops.refused(now, session, message.value.message)) this.notice('warn', 'next hop busy')
     } else this.drop('ROLE_UNEXPECTED')
@@ -317,8 +341,7 @@ class ProxyMachine implements ProxyRole {
 
   private fromStranger(now: Millis, incoming: Incoming, message: Message): void {
     if (message.kind === 'forward') {
-      this.observeSource('forward link', incoming)
-      this.refuse(now, incoming, this.forward(now, message.value))
+      this.refuse(now, incoming, this.forward(now, incoming, message.value))
     } else if (message.kind === 'request') {
       // Only proxies bring requests; until the first one, nothing tells them from senders.
       this.totals.assign(incoming.session, 'fromProxies')
@@ -339,19 +362,22 @@ class ProxyMachine implements ProxyRole {
   }
 
   /** Of what lies inside, the kind is read and the bytes by which its receipts are known: it is passed on as it came. */
-  private forward(now: Millis, { nextHop, message }: MessageOf<'forward'>['value']): DropCode | undefined {
+  private forward(
+    now: Millis,
+    incoming: Incoming,
+    { nextHop, message }: MessageOf<'forward'>['value'],
+  ): DropCode | undefined {
     const id = toHex(nextHop)
+    this.observeSource(id === this.serverId ? 'copy link' : 'forward link', incoming)
     if (id === this.selfId) return 'FORWARD_SELF'
-    if (id === this.serverId) {
-      if (message[0] !== messageKinds.copy) return 'FORWARD_KIND'
-      return this.nextHops.forwardToServer(now, message) ? undefined : 'FORWARD_FULL'
-    }
+    if (id === this.serverId) return this.mixing.passing.take(now, incoming.session, message)
     const proxy = this.serverLink.directory?.proxies.get(id)
     if (proxy === undefined) return 'FORWARD_UNKNOWN'
     if (message[0] !== messageKinds.request) return 'FORWARD_KIND'
     if (!this.nextHops.forwardToProxy(now, proxy, message)) return 'FORWARD_FULL'
-    this.options.observe?.('forward link', 'ticket', ticketOf(message))
-    this.tickets.expect(now, id, message)
+    const ticket = ticketOf(message)
+    this.options.observe?.('forward link', 'ticket', ticket)
+    this.tickets.expect(now, id, ticket, receiptBytes(message.length))
     return undefined
   }
 
@@ -371,7 +397,6 @@ class ProxyMachine implements ProxyRole {
   private serverEvent(now: Millis, event: ServerLinkEvent): void {
     switch (event.type) {
       case 'ready':
-        this.nextHops.serverReady(now, event.session)
         this.announce(now)
         this.notice('info', 'server connected')
         return

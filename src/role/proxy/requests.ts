@@ -25,6 +25,8 @@ export interface RequestsOptions extends RoleContext {
   readonly replays: RequestReplays
   readonly copies: Copies
   readonly gathering: ReceiptGathering
+  /** Where the other end of a link is. */
+  readonly peerHost: (session: SessionId) => string | undefined
   /** Copies a second. */
   readonly rates: LinkRates
   readonly keys: (now: Millis) => OpeningKeys
@@ -63,8 +65,10 @@ export class Requests {
     this.splitter = new Splitter({
       work,
       slicesAhead: SLICES_A_THREAD * threads,
-      made: (now, spaced, bytesEach, tokens, from) =>
-        copies.add(now, spaced, bytesEach, (place, token) => gathering.answered(tokens, from + place, token)),
+      made: (now, spaced, bytesEach, tokens, from) => {
+        const onToken = (place: number, token: Uint8Array) => gathering.answered(tokens, from + place, token)
+        copies.add(now, spaced, bytesEach, onToken, options.peerHost(tokens.session))
+      },
       failed: (count, bytesEach, code) => {
         copies.release(count, bytesEach)
         if (code !== undefined) drop(code)

@@ -7,7 +7,6 @@
 import { toHex } from '../../base/bytes.js'
 import type { RandomBytes } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
-import { receiptBytes } from '../../group/sizes.js'
 import { TICKET_BYTES } from '../../wire/message.js'
 
 export interface TicketBounds {
@@ -17,7 +16,7 @@ export interface TicketBounds {
 }
 
 interface Ticket {
-  /** Hex id of the P2 that the request went to: nobody else may answer for it. */
+  /** Who the message went to, the hex id of P2 or a name for CS: nobody else may answer for it. */
   readonly second: string
   readonly tokenBytes: number
   tokens: Uint8Array | undefined
@@ -30,6 +29,11 @@ const EPHEMERAL_AT = 1
 /** By what the receipts of a request are known: 16 bytes of the link message. */
 export function ticketOf(request: Uint8Array): Uint8Array {
   return request.subarray(EPHEMERAL_AT, EPHEMERAL_AT + TICKET_BYTES)
+}
+
+/** The same for a sealed copy that was sent directly. A copy of the bytes. */
+export function ticketOfCopy(sealed: Uint8Array): Uint8Array {
+  return sealed.slice(0, TICKET_BYTES)
 }
 
 export class Tickets {
@@ -48,13 +52,13 @@ export class Tickets {
     return this.tickets.size
   }
 
-  /** Makes ready for the tokens of a request that goes to the proxy `second`; one that is known stays as it is. */
-  expect(now: Millis, second: string, request: Uint8Array): void {
-    const name = toHex(ticketOf(request))
+  /** Makes ready for so many bytes of tokens from where a message goes; a ticket that is known stays as it is. */
+  expect(now: Millis, second: string, ticket: Uint8Array, tokenBytes: number): void {
+    const name = toHex(ticket)
     if (this.tickets.has(name)) return
     if (this.tickets.size >= this.bounds.tickets) this.forgetOldest()
     const until = now + this.bounds.ticketLifeMs
-    this.tickets.set(name, { second, tokenBytes: receiptBytes(request.length), tokens: undefined, until })
+    this.tickets.set(name, { second, tokenBytes, tokens: undefined, until })
   }
 
   /** Keeps what P2 hands back, the latest; false for what is not expected from it. */
