@@ -3,6 +3,7 @@ import { cpus } from 'node:os'
 import { ProtocolError } from '../src/base/errors.js'
 import { loadCrypto } from '../src/driver/crypto.js'
 import { goodput } from './goodput.js'
+import { directory } from './directory.js'
 import { jobs } from './jobs.js'
 import { latency } from './latency.js'
 import { link } from './link.js'
@@ -25,6 +26,7 @@ const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<Bench
   link,
   goodput,
   jobs,
+  directory,
   throughput,
   latency,
   memory,

@@ -41,6 +41,8 @@ export const dropCodes = {
   DIRECTORY_EXPIRED: 'a directory out of date',
   DIRECTORY_ROLLBACK: 'a directory older than the one held',
   DIRECTORY_AGAIN: 'a directory asked for again at once',
+  DIRECTORY_DELTA: 'a difference to another directory than the one held',
+  DIRECTORY_FULL: 'a proxy for which the directory has no room',
   PROXY_ENTRY: 'a proxy entry that is not signed by its proxy',
   PROXY_NOT_ADMITTED: 'a proxy that this server does not admit',
   IDENTITY_TAKEN: 'an id bound to another key',

@@ -237,6 +237,10 @@ export const limits = {
   devices: 1_048_576,
   /** Proxies in a directory. */
   proxies: 4096,
+  /** Bytes of all its entries: it is one link message, with room for its own fields. */
+  directoryEntriesBytes: MIB - KIB,
+  /** Entries that are gone from it and remembered, so that who holds an earlier one can be told the difference. */
+  proxiesGone: 4096,
   /** A device's mailbox. */
   mailboxCopies: 10_000,
   mailboxBytes: 64 * MIB,
@@ -340,6 +344,8 @@ export type ServerLimits = {
   readonly [Bound in
     | 'devices'
     | 'proxies'
+    | 'directoryEntriesBytes'
+    | 'proxiesGone'
     | 'mailboxCopies'
     | 'mailboxBytes'
     | 'mailboxLifeMs'

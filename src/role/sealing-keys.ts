@@ -1,9 +1,11 @@
 /**
  * The keys that are sealed to for one UTC day each, which a proxy and CS hold: made a day ahead, kept a day after, then wiped,
- * so that a seed seized later opens nothing recorded earlier (PROTOCOL.md section 9.4). Whoever publishes them first
- * makes what `advance` returned durable: a copy sealed to a key that a crash took away opens for nobody.
+ * so that a seed seized later opens nothing recorded earlier (PROTOCOL.md section 9.4). They change an hour into the day: until
+ * then a clock may be slow, and its owner in want of yesterday's. Whoever publishes them first makes what `advance` returned
+ * durable: a copy sealed to a key that a crash took away opens for nobody.
  */
 import { type Point, type Scalar, scalar, wipe } from '../base/bytes.js'
+import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import { type Millis, startOfDay, utcDay } from '../base/time.js'
 import type { Group255 } from '../crypto/crypto.js'
@@ -23,13 +25,13 @@ export interface SealingSecret extends PublishedKey {
 export interface SealingKeys {
   /** Takes back what `advance` wrote; entries of other owners and malformed ones are ignored. */
   restore(key: string, value: Uint8Array): void
-  /** Makes the pairs of today and tomorrow where they are missing and forgets those older than yesterday. Returns what changed. */
+  /** Makes the pairs to be published where they are missing and forgets those older than the day before. Returns what changed. */
   advance(now: Millis): Write[]
-  /** Of today and tomorrow, as far as `advance` made them. */
+  /** Of the day it was an hour ago and the next, as far as `advance` made them. */
   published(now: Millis): PublishedKey[]
   /** In the order in which to try them: today, yesterday, tomorrow. */
   secrets(now: Millis): SealingSecret[]
-  /** When `advance` is next due: the start of tomorrow. */
+  /** When `advance` is next due: an hour after the start of a day. */
   nextChange(now: Millis): Millis
 }
 
@@ -37,6 +39,11 @@ const PREFIX = 'sealing/'
 const SECRET_BYTES = 32
 /** A clock set back over midnight must not cost the pair that was published for what is then the day after tomorrow. */
 const DAYS_AHEAD = 2
+
+/** The first of the two days whose keys are published. */
+function firstDay(now: Millis): number {
+  return utcDay(now - limits.clockSkewMs)
+}
 
 export function createSealingKeys(crypto: Group255, random: RandomBytes): SealingKeys {
   const pairs = new Map<number, SealingSecret>()
@@ -71,15 +78,15 @@ export function createSealingKeys(crypto: Group255, random: RandomBytes): Sealin
     },
 
     advance(now) {
-      const today = utcDay(now)
-      const missing = [today, today + 1].filter((day) => !pairs.has(day))
-      const outdated = [...pairs.values()].filter(({ day }) => day < today - 1 || day > today + DAYS_AHEAD)
+      const first = firstDay(now)
+      const missing = [first, first + 1].filter((day) => !pairs.has(day))
+      const outdated = [...pairs.values()].filter(({ day }) => day < first - 1 || day > first + DAYS_AHEAD)
       return [...missing.map(make), ...outdated.map(forget)]
     },
 
     published(now) {
-      const today = utcDay(now)
-      return ofDays(today, today + 1).map(({ day, key }) => ({ day, key }))
+      const first = firstDay(now)
+      return ofDays(first, first + 1).map(({ day, key }) => ({ day, key }))
     },
 
     secrets(now) {
@@ -87,6 +94,6 @@ export function createSealingKeys(crypto: Group255, random: RandomBytes): Sealin
       return ofDays(today, today - 1, today + 1)
     },
 
-    nextChange: (now) => startOfDay(utcDay(now) + 1),
+    nextChange: (now) => startOfDay(firstDay(now) + 1) + limits.clockSkewMs,
   }
 }

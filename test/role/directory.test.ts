@@ -18,7 +18,9 @@ import {
   verifyDirectory,
   verifyProxyEntry,
 } from '../../src/role/directory.js'
+import { type DirectoryDelta, mergeDelta } from '../../src/role/directory-delta.js'
 import { createSealingKeys } from '../../src/role/sealing-keys.js'
+import { History } from '../../src/role/server/history.js'
 import type { VerifiedDirectory } from '../../src/role/server-link.js'
 import { directory as directoryFormat, proxyEntry as entryFormat } from '../../src/wire/directory.js'
 import { seed, seeded } from '../base/seeded.js'
@@ -205,6 +207,120 @@ t.test('a directory', (t) => {
   t.end()
 })
 
+t.test('a difference', (t) => {
+  const identities = [1, 2, 3, 4].map(() => crypto.identity(random(32)))
+  const entries = identities.map((identity) => proxy(identity))
+  const idOf = (entry: ProxyEntry) => nodeIdOf(crypto, entry.identityKey)
+  const named = (some: readonly ProxyEntry[]) => new Map(some.map((entry) => [toHex(idOf(entry)), entry]))
+  const hold = (version: number, some: readonly ProxyEntry[]) => {
+    const result = verifyDirectory(crypto, server.identityKey, sign({ version, proxies: some }), now, 0)
+    if (!result.ok) throw new Error(result.code)
+    return result.directory
+  }
+  const [one, two, three, four] = entries as [ProxyEntry, ProxyEntry, ProxyEntry, ProxyEntry]
+  const renewed = proxy(identities[1])
+  /** As the server makes it. */
+  function delta(fromVersion: number, version: number, some: readonly ProxyEntry[], history: History): DirectoryDelta {
+    const encoded = sign({ version, proxies: some })
+    const parsed = directoryFormat.parse(encoded)
+    const change = history.since(fromVersion)
+    if (!parsed.ok || change === undefined) throw new Error('a known version')
+    return { fromVersion, ...parsed.value, ...change }
+  }
+
+  t.test('leads from the directory held to the one that was signed', (t) => {
+    const history = new History(10)
+    history.note(0, 5, named([one, two, three]))
+    history.note(5, 6, named([one, renewed, four]))
+    const made = delta(5, 6, [one, renewed, four], history)
+    t.same(
+      made.removed.map(({ id }) => id),
+      [idOf(three)],
+    )
+    t.same(new Set(made.added), new Set([renewed, four]))
+    const held = hold(5, [one, two, three])
+    const merged = mergeDelta(crypto, held, made)
+    t.same(merged, sign({ version: 6, proxies: [one, renewed, four] }))
+    t.equal(mergeDelta(crypto, hold(4, [one, two, three]), made), undefined, 'made for another one')
+    for (const wrong of [
+      { ...made, added: [renewed] },
+      { ...made, removed: [] },
+      { ...made, version: 7 },
+      { ...made, added: [four, two] },
+      { ...made, validUntil: made.validUntil + 1 },
+    ]) {
+      t.equal(verdict(mergeDelta(crypto, held, wrong) ?? new Uint8Array(0)), 'DIRECTORY_SIGNATURE')
+    }
+    t.same(mergeDelta(crypto, held, { ...made, removed: [...made.removed, ...made.removed] }), merged)
+    t.end()
+  })
+
+  t.test('counts signatures of no more than what it brings', (t) => {
+    const history = new History(10)
+    history.note(0, 5, named([one, two, three]))
+    history.note(5, 6, named([one, renewed, three]))
+    const held = hold(5, [one, two, three])
+    const merged = mergeDelta(crypto, held, delta(5, 6, [one, renewed, three], history))
+    let verified = 0
+    const counting = {
+      ...crypto,
+      verify: (...some: Parameters<typeof crypto.verify>) => {
+        verified++
+        return crypto.verify(...some)
+      },
+    }
+    t.ok(verifyDirectory(counting, server.identityKey, merged ?? new Uint8Array(0), now, 5, held).ok)
+    t.equal(verified, 2, 'the directory and one entry')
+    t.end()
+  })
+
+  t.test('over several versions names each entry once, as it is at last', (t) => {
+    const history = new History(10)
+    history.note(4, 5, named([one, two]))
+    history.note(5, 6, named([one]))
+    history.note(6, 7, named([one, renewed, three]))
+    history.note(7, 8, named([one, renewed]))
+    t.same(history.since(5)?.added, [renewed])
+    t.same(history.since(6)?.added, [renewed])
+    t.same(history.since(7)?.added, [])
+    t.same(history.since(7)?.removed, [{ id: idOf(three) }])
+    t.same(history.since(8), { removed: [], added: [] })
+    t.equal(history.since(3), undefined)
+    t.end()
+  })
+
+  t.test('goes back as far as those that are gone are remembered', (t) => {
+    const history = new History(2)
+    history.note(0, 5, named([one, two, three, four]))
+    history.note(5, 6, named([one, two, three]))
+    history.note(6, 7, named([one, two]))
+    t.equal(history.since(5)?.removed.length, 2)
+    history.note(7, 8, named([one]))
+    t.equal(history.since(5), undefined)
+    t.same(
+      history.since(6)?.removed.map(({ id }) => id),
+      [idOf(three), idOf(two)],
+    )
+    t.end()
+  })
+
+  t.test('leads to no more proxies than a directory may list', (t) => {
+    const held = hold(5, [one, two, three])
+    const base = { fromVersion: 5, version: 6, issuedAt: now, validUntil: now, sealingKeys: serverKeys, removed: [] }
+    const many = Array.from({ length: limits.proxies - 2 }, (_, i) => {
+      const identityKey = one.identityKey.slice()
+      new DataView(identityKey.buffer).setUint32(0, i)
+      return { ...one, identityKey: identityKey as typeof one.identityKey }
+    })
+    const signature = one.signature
+    t.ok(mergeDelta(crypto, held, { ...base, added: many.slice(1), signature }))
+    t.equal(mergeDelta(crypto, held, { ...base, added: many, signature }), undefined)
+    t.end()
+  })
+
+  t.end()
+})
+
 t.test('addresses are numeric, in their one text', (t) => {
   for (const [host, text] of [
     ['127.0.0.1', '127.0.0.1'],
@@ -230,11 +346,19 @@ t.test('sealing keys', (t) => {
       [`sealing/${today}`, `sealing/${today + 1}`],
     )
     t.same(keys.advance(now), [], 'nothing changes within the day')
-    t.equal(keys.nextChange(now), startOfDay(today + 1))
+    t.equal(keys.nextChange(now), startOfDay(today + 1) + limits.clockSkewMs)
     const [oldest] = keys.secrets(now)
     t.same(oldest?.key, oldest && crypto.publicPoint(oldest.secret))
 
-    const [nextDay, dayAfter] = [startOfDay(today + 1), startOfDay(today + 2)]
+    const [nextDay, dayAfter] = [today + 1, today + 2].map((day) => startOfDay(day) + limits.clockSkewMs) as [
+      number,
+      number,
+    ]
+    t.same(keys.advance(nextDay - 1), [], 'a slow clock may still want yesterday’s')
+    t.same(
+      keys.published(nextDay - 1).map(({ day }) => day),
+      [today, today + 1],
+    )
     t.same(
       keys.advance(nextDay).map(({ key, value }) => [key, value === undefined]),
       [[`sealing/${today + 2}`, false]],
@@ -276,7 +400,7 @@ t.test('sealing keys', (t) => {
 
   t.test('outlive a clock set back over midnight', (t) => {
     const keys = createSealingKeys(crypto, random)
-    const midnight = startOfDay(today + 1)
+    const midnight = startOfDay(today + 1) + limits.clockSkewMs
     keys.advance(midnight)
     const published = keys.published(midnight)
     keys.advance(midnight - 1)
@@ -287,7 +411,7 @@ t.test('sealing keys', (t) => {
 
   t.test('of a clock that was far ahead are forgotten', (t) => {
     const keys = createSealingKeys(crypto, random)
-    keys.advance(startOfDay(today + 300))
+    keys.advance(startOfDay(today + 300) + limits.clockSkewMs)
     const changes = keys.advance(now).map(({ key, value }) => [key, value === undefined])
     t.same(changes.slice(2), [
       [`sealing/${today + 300}`, true],

@@ -10,11 +10,13 @@ import type { Identity, Verdict } from '../../src/crypto/crypto.js'
 import { loadCrypto } from '../../src/driver/crypto.js'
 import { nodeIdOf } from '../../src/group/identity.js'
 import type { PeerAddress, SessionId } from '../../src/link/link.js'
-import { type DirectoryResult, type ProxyEntry, signProxyEntry, verifyDirectory } from '../../src/role/directory.js'
+import { type ProxyEntry, signProxyEntry, verifyDirectory } from '../../src/role/directory.js'
+import { mergeDelta } from '../../src/role/directory-delta.js'
 import { createSealingKeys } from '../../src/role/sealing-keys.js'
 import { createServer } from '../../src/role/server/server.js'
 import type { Server } from '../../src/role/server.js'
 import type { VerifiedDirectory } from '../../src/role/server-link.js'
+import { directory as directoryFormat } from '../../src/wire/directory.js'
 import { encodeMessage, type MessageKind, type MessageOf, type RoleName, roles } from '../../src/wire/message.js'
 import { seed, seeded } from '../base/seeded.js'
 import { Peer } from '../sim/peer.js'
@@ -190,28 +192,40 @@ export class Client {
 
   learn(version = 0): void {
     this.send('directoryRequest', { version })
-    this.world.until(() => this.peer.of('directoryReply').length > 0, 'a directory')
+    this.world.until(() => this.directories > 0, 'a directory')
   }
 
-  /** The directory last received. */
+  /** How many directories came, whole or as differences. */
+  get directories(): number {
+    return this.peer.of('directoryReply').length + this.peer.of('directoryDelta').length
+  }
+
+  /** What came of the directories received; it must hold now. */
   directory(): VerifiedDirectory {
-    const verified = this.lastDirectory()
+    let held: VerifiedDirectory | undefined
+    for (const { message } of this.peer.received) {
+      if (message.kind === 'directoryReply') held = this.verified(message.value.directory)
+      else if (message.kind === 'directoryDelta')
+        held = this.verified(present(mergeDelta(crypto, present(held), message.value)))
+    }
+    return this.verified(present(held).encoded, this.world.network.now)
+  }
+
+  private verified(encoded: Uint8Array, now?: number): VerifiedDirectory {
+    const parsed = directoryFormat.parse(encoded)
+    const at = now ?? (parsed.ok ? parsed.value.issuedAt : 0)
+    const verified = verifyDirectory(crypto, serverIdentity.identityKey, encoded, at, 0)
     if (!verified.ok) throw new Error(`a directory that does not verify: ${verified.code}`)
     return verified.directory
   }
 
-  private lastDirectory(): DirectoryResult {
-    const { directory } = present(this.peer.of('directoryReply').at(-1))
-    return verifyDirectory(crypto, serverIdentity.identityKey, directory, this.world.network.now, 0)
-  }
-
-  entry(identity = this.identity, now = this.world.network.now): ProxyEntry {
+  entry({ identity = this.identity, now = this.world.network.now, port = this.node.address.port } = {}): ProxyEntry {
     const keys = createSealingKeys(crypto, random)
     keys.advance(now)
     return signProxyEntry(crypto, identity, {
       issuedAt: now,
       sealingKeys: keys.published(now),
-      addresses: [this.node.address],
+      addresses: [{ ...this.node.address, port }],
     })
   }
 

@@ -15,6 +15,7 @@ import type { Machine, RoleInput, RoleOutput } from '../../src/role/role.js'
 import { createSealingKeys } from '../../src/role/sealing-keys.js'
 import { createServerLink } from '../../src/role/server-link/create.js'
 import type { ServerLink, ServerLinkEvent } from '../../src/role/server-link.js'
+import { directory as directoryFormat } from '../../src/wire/directory.js'
 import { encodeMessage, parseMessage } from '../../src/wire/message.js'
 import { seed } from '../base/seeded.js'
 import { Peer } from '../sim/peer.js'
@@ -125,12 +126,23 @@ function surroundings({ addresses = [SERVER] as readonly PeerAddress[] } = {}) {
     })
   }
 
-  function push(encoded: Uint8Array): void {
+  function say(message: Uint8Array): void {
     const { session } = server.machine.received.at(-1) ?? {}
     if (session === undefined) throw new Error('nobody is connected')
-    server.machine.endpoint.send(network.now, session, encodeMessage('directoryReply', { directory: encoded }))
+    server.machine.endpoint.send(network.now, session, message)
     network.input(server, { type: 'timeout' })
     network.runFor(100)
+  }
+
+  function push(encoded: Uint8Array): void {
+    say(encodeMessage('directoryReply', { directory: encoded }))
+  }
+
+  /** Nothing is listed, so the difference is in the fields alone. */
+  function pushDelta(fromVersion: number, encoded: Uint8Array): void {
+    const parsed = directoryFormat.parse(encoded)
+    if (!parsed.ok) throw new Error(parsed.code)
+    say(encodeMessage('directoryDelta', { fromVersion, ...parsed.value, removed: [], added: [] }))
   }
 
   function join(restored?: Uint8Array) {
@@ -138,7 +150,7 @@ function surroundings({ addresses = [SERVER] as readonly PeerAddress[] } = {}) {
     return network.add({ name: 'client', address: CLIENT, make })
   }
 
-  return { network, identity, server, attempts, directory, push, join }
+  return { network, identity, server, attempts, directory, push, pushDelta, join }
 }
 
 t.test('proves its identity for this one link, asks for the directory, then is ready', (t) => {
@@ -188,6 +200,35 @@ t.test('keeps the newest directory that is good', (t) => {
   t.equal(held(), 7, 'which is still held')
   push(directory(7))
   t.strictSame(client.machine.takeEvents(), [], 'the same once more is no news')
+  t.end()
+})
+
+t.test('takes differences to the directory it holds, and asks for the whole where one comes to nothing', (t) => {
+  const { network, server, join, directory, push, pushDelta } = surroundings()
+  const client = join()
+  const held = () => client.machine.link.directory?.version
+  const asked = () => server.machine.of('directoryRequest').map(({ version }) => version)
+  network.runFor(1_000)
+  push(directory(5))
+  pushDelta(5, directory(6))
+  t.equal(held(), 6)
+  t.strictSame(client.machine.link.directory?.encoded, directory(6, client.machine.link.directory?.issuedAt))
+  pushDelta(5, directory(6))
+  t.strictSame(client.machine.takeEvents(), ['ready', 'directory', 'directory'], 'the same once more is no news')
+  t.strictSame(asked(), [0])
+  pushDelta(4, directory(7))
+  t.strictSame(client.machine.takeEvents(), ['DIRECTORY_DELTA'])
+  t.equal(held(), 6)
+  t.strictSame(asked(), [0, 0])
+  network.runFor(6_000)
+  t.strictSame(asked(), [0, 0, 0], 'again while the whole has not come')
+  push(directory(7))
+  const forged = directory(8)
+  forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1
+  pushDelta(7, forged)
+  pushDelta(7, directory(8, network.now - 2 * limits.directoryLifeMs))
+  t.strictSame(client.machine.takeEvents(), ['directory', 'DIRECTORY_SIGNATURE', 'DIRECTORY_EXPIRED'])
+  t.equal(held(), 7)
   t.end()
 })
 

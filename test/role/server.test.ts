@@ -9,6 +9,7 @@ import { limits } from '../../src/base/limits.js'
 import { slotWindow, startOfDay, startOfWindow, utcDay } from '../../src/base/time.js'
 import { signProxyEntry } from '../../src/role/directory.js'
 import { deviceRecord } from '../../src/role/server/records.js'
+import { proxyEntry } from '../../src/wire/directory.js'
 import { seed } from '../base/seeded.js'
 import { rough } from '../sim/virtual-network.js'
 import {
@@ -260,11 +261,11 @@ t.test('proxies', (t) => {
       addresses: [proxy.node.address],
     })
     const entries = {
-      "another proxy's": proxy.entry(another),
+      "another proxy's": proxy.entry({ identity: another }),
       altered: { ...entry, addresses },
-      'without a key of today': proxy.entry(proxy.identity, now + 2 * 24 * 60 * MINUTE_MS),
-      'dated ahead': proxy.entry(proxy.identity, now + limits.clockSkewMs + MINUTE_MS),
-      'older than the one listed': proxy.entry(proxy.identity, now - MINUTE_MS),
+      'without a key of today': proxy.entry({ now: now + 2 * 24 * 60 * MINUTE_MS }),
+      'dated ahead': proxy.entry({ now: now + limits.clockSkewMs + MINUTE_MS }),
+      'older than the one listed': proxy.entry({ now: now - MINUTE_MS }),
       'with a key that does not decode': undecodable,
       'with two keys of a day': { ...entry, sealingKeys: [present(today), { ...present(tomorrow), day: utcDay(now) }] },
     }
@@ -284,13 +285,23 @@ t.test('proxies', (t) => {
     const second = world.proxy()
     t.same(
       world.drops(() => second.announce()),
-      { PROXY_ENTRY: 1 },
+      { DIRECTORY_FULL: 1 },
     )
     t.same(
       world.drops(() => first.announce()),
       {},
       'who is listed may announce anew',
     )
+    const entryBytes = proxyEntry.encode(first.entry()).length
+    const exact = new World({ bounds: { directoryEntriesBytes: 2 * entryBytes } })
+    exact.listedProxy()
+    exact.listedProxy()
+    const third = exact.proxy()
+    t.same(
+      exact.drops(() => third.announce()),
+      { DIRECTORY_FULL: 1 },
+    )
+    t.equal(third.directory().proxies.size, 2)
     t.end()
   })
 
@@ -386,20 +397,20 @@ t.test('the directory', (t) => {
     world.network.runFor(1_000)
     t.same(device.peer.of('directoryReply'), [])
     world.network.runFor(3_000)
-    t.equal(device.peer.of('directoryReply').length, 1, 'it comes as soon as it is')
+    t.equal(device.directories, 1, 'it comes as soon as it is')
     t.end()
   })
 
   t.test('is not sent again to who holds it', (t) => {
     const { world, device } = network()
     device.learn()
-    const held = device.peer.of('directoryReply').length
+    const held = device.directories
     device.send('directoryRequest', { version: device.directory().version })
     world.network.runFor(1_000)
-    t.equal(device.peer.of('directoryReply').length, held)
+    t.equal(device.directories, held)
     device.send('directoryRequest', { version: device.directory().version + 1 })
     world.network.runFor(1_000)
-    t.equal(device.peer.of('directoryReply').length, held + 1, 'who holds a version of another store learns of it')
+    t.equal(device.directories, held + 1, 'who holds a version of another store learns of it')
     t.end()
   })
 
@@ -407,16 +418,16 @@ t.test('the directory', (t) => {
     const { world, device } = network()
     device.learn()
     world.network.runFor(1_000)
-    const held = device.peer.of('directoryReply').length
+    const held = device.directories
     const drops = world.drops(() => {
       for (let i = 0; i < 50; i++) device.send('directoryRequest', { version: 0 })
     }, 400)
     t.same(drops, { DIRECTORY_AGAIN: 49 })
-    t.equal(device.peer.of('directoryReply').length, held + 1)
+    t.equal(device.directories, held + 1)
     world.network.runFor(500)
     device.send('directoryRequest', { version: 0 })
     world.network.runFor(500)
-    t.equal(device.peer.of('directoryReply').length, held + 2)
+    t.equal(device.directories, held + 2)
     t.end()
   })
 
@@ -425,11 +436,11 @@ t.test('the directory', (t) => {
     const device = world.device()
     device.learn()
     const proxies = [1, 2, 3, 4].map(() => world.proxy())
-    const before = device.peer.of('directoryReply').length
+    const before = device.directories
     for (const proxy of proxies) proxy.announce()
     world.network.runFor(2_000)
     t.equal(device.directory().proxies.size, 4)
-    t.equal(device.peer.of('directoryReply').length, before + 1)
+    t.equal(device.directories, before + 1)
     t.end()
   })
 
@@ -437,19 +448,89 @@ t.test('the directory', (t) => {
     const { world, proxy, device } = network()
     device.learn()
     world.network.runFor(60_000)
-    const before = device.peer.of('directoryReply').length
+    const before = device.directories
     for (let i = 0; i < 100; i++) {
-      proxy.announce()
+      proxy.announce(proxy.entry({ port: 7001 + (i % 2) }))
       world.network.runFor(600)
     }
-    const sent = device.peer.of('directoryReply').length - before
+    const sent = device.directories - before
     t.ok(sent >= 8 + 10 && sent <= 8 + 60 / 5 + 1, `${sent} directories in a minute`)
     world.network.runFor(6_000)
     t.equal(device.directory().proxies.get(proxy.hex)?.sealingKeys.size, 2, 'the last change comes out all the same')
     t.end()
   })
 
-  t.test('is signed anew before half its life is over, and names the keys of a new day at its start', (t) => {
+  t.test('comes as the difference to who holds an earlier one, by itself and when asked', (t) => {
+    const { world, device } = network()
+    device.learn()
+    const { version } = device.directory()
+    const whole = () => device.peer.of('directoryReply').length
+    const before = whole()
+    const second = world.listedProxy()
+    world.network.runFor(1_000)
+    t.equal(whole(), before)
+    const [delta] = device.peer.of('directoryDelta').slice(-1)
+    t.match(delta, { fromVersion: version, added: [{ identityKey: second.identity.identityKey }], removed: [] })
+    t.equal(device.directory().proxies.size, 2)
+    second.leave('goodbye')
+    world.network.runFor(1_000)
+    t.match(device.peer.of('directoryDelta').at(-1), { added: [], removed: [{ id: second.id }] })
+    device.send('directoryRequest', { version })
+    world.network.runFor(1_000)
+    t.match(device.peer.of('directoryDelta').at(-1), { fromVersion: version, added: [], removed: [{ id: second.id }] })
+    t.equal(whole(), before)
+    device.send('directoryRequest', { version: version - 1_000_000 })
+    world.network.runFor(1_000)
+    t.equal(whole(), before + 1, 'who holds one that nobody remembers gets the whole')
+    t.end()
+  })
+
+  t.test('comes as the difference after a restart, too, where nothing else happened', (t) => {
+    const { world, proxy, device } = network()
+    device.learn()
+    world.network.runFor(1_000)
+    const { version } = device.directory()
+    world.reboot()
+    device.enter('device')
+    device.send('directoryRequest', { version })
+    world.network.runFor(500)
+    t.match(device.peer.of('directoryDelta').at(-1), { fromVersion: version, added: [], removed: [] })
+    t.same([...device.directory().proxies.keys()], [proxy.hex])
+    t.end()
+  })
+
+  t.test('of a slow reader does not pile up', (t) => {
+    const { world, device } = network()
+    device.learn()
+    world.network.runFor(1_000)
+    const before = device.directories
+    device.node.up = false
+    for (let i = 0; i < 5; i++) {
+      world.listedProxy()
+      world.network.runFor(1_000)
+    }
+    device.node.up = true
+    world.network.runFor(10_000)
+    t.equal(device.directory().proxies.size, 6)
+    t.equal(device.directories, before + 2, 'the first of them, and what came since')
+    t.end()
+  })
+
+  t.test('waits for renewed entries, which nobody needs yet, until there are several', (t) => {
+    const { world, proxy, device } = network()
+    device.learn()
+    world.network.runFor(1_000)
+    const before = device.directories
+    world.network.runFor(1_000)
+    proxy.announce()
+    world.network.runFor(20_000)
+    t.equal(device.directories, before)
+    world.network.runFor(12_000)
+    t.equal(device.directories, before + 1)
+    t.end()
+  })
+
+  t.test('is signed anew before half its life is over, and names the keys of a new day after its first hour', (t) => {
     const { world, proxy, device } = network()
     device.learn()
     const { issuedAt } = device.directory()
@@ -457,7 +538,7 @@ t.test('the directory', (t) => {
     const keyOfTomorrow = device.directory().serverSealingKeys.get(tomorrow)
     world.network.runFor(limits.directoryLifeMs / 2 + 1_000)
     t.ok(device.directory().issuedAt > issuedAt)
-    world.network.runFor(startOfDay(tomorrow) + 1_000 - world.network.now)
+    world.network.runFor(startOfDay(tomorrow) + limits.clockSkewMs + 1_000 - world.network.now)
     const days = device.directory().serverSealingKeys
     t.same([...days.keys()], [tomorrow, tomorrow + 1])
     t.same(days.get(tomorrow), keyOfTomorrow, 'as published the day before')

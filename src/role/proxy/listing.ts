@@ -3,27 +3,35 @@
  * entry by which CS lists it, and C by day, under which requests come.
  */
 import type { Point } from '../../base/bytes.js'
+import { randomBelow } from '../../base/random.js'
 import { type Millis, utcDay } from '../../base/time.js'
-import { signProxyEntry } from '../directory.js'
+import { type ProxyEntry, signProxyEntry } from '../directory.js'
 import type { ProxyOptions } from '../proxy.js'
 import type { Reference, Write } from '../role.js'
 import { createSealingKeys, type SealingKeys } from '../sealing-keys.js'
 import type { VerifiedDirectory } from '../server-link.js'
 
+const KEYS_SPREAD_MS = 10 * 60_000
+
 export class Listing {
   private readonly options: ProxyOptions
   private readonly persist: (writes: readonly Write[]) => Reference
   private readonly sealingKeys: SealingKeys
+  /** Proxies change their keys over some minutes, not all in the same moment: each change is one of the directory. */
+  private readonly spreadMs: number
   /** C by UTC day: yesterday's stands in no directory any more, and requests under it may still be on their way. */
   private readonly serverKeys = new Map<number, Point>()
   /** The write that published sealing keys wait for. */
   private keysWrite: Reference | undefined
   private keysAt: Millis | undefined
+  /** As last signed, with the days of its keys: the same once more is no change to anybody's directory. */
+  private signed: { readonly days: string; readonly entry: ProxyEntry } | undefined
 
   constructor(options: ProxyOptions, persist: (writes: readonly Write[]) => Reference) {
     this.options = options
     this.persist = persist
     this.sealingKeys = createSealingKeys(options.crypto, options.random)
+    this.spreadMs = randomBelow(options.random, KEYS_SPREAD_MS)
   }
 
   restore(key: string, value: Uint8Array): void {
@@ -47,8 +55,8 @@ export class Listing {
   /** Makes the keys of a new day and forgets those out of date. */
   upkeep(now: Millis): void {
     if (this.keysAt !== undefined && now < this.keysAt) return
-    const changed = this.sealingKeys.advance(now)
-    this.keysAt = this.sealingKeys.nextChange(now)
+    const changed = this.sealingKeys.advance(now - this.spreadMs)
+    this.keysAt = this.sealingKeys.nextChange(now - this.spreadMs) + this.spreadMs
     if (changed.length > 0) this.keysWrite = this.persist(changed)
   }
 
@@ -60,10 +68,15 @@ export class Listing {
   }
 
   /** The signed entry, with keys that are on disk, else `undefined`: what is sealed to a lost key opens for nobody. */
-  entry(now: Millis): ReturnType<typeof signProxyEntry> | undefined {
+  entry(now: Millis): ProxyEntry | undefined {
     if (this.keysWrite !== undefined) return undefined
     const { crypto, self, advertised } = this.options
-    const sealingKeys = this.sealingKeys.published(now)
-    return signProxyEntry(crypto, self.identity, { issuedAt: now, sealingKeys, addresses: advertised })
+    const sealingKeys = this.sealingKeys.published(now - this.spreadMs)
+    const days = sealingKeys.map(({ day }) => day).join()
+    if (this.signed?.days !== days) {
+      const entry = signProxyEntry(crypto, self.identity, { issuedAt: now, sealingKeys, addresses: advertised })
+      this.signed = { days, entry }
+    }
+    return this.signed.entry
   }
 }

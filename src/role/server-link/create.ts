@@ -14,7 +14,8 @@ import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../l
 import { directory as directoryFormat } from '../../wire/directory.js'
 import { encodeMessage, type Message, type RoleName, roles } from '../../wire/message.js'
 import { fromTurn } from '../addresses.js'
-import { verifyDirectory } from '../directory.js'
+import { type DirectoryResult, verifyDirectory } from '../directory.js'
+import { type DirectoryDelta, mergeDelta } from '../directory-delta.js'
 import type { RoleContext, Self, ServerContact } from '../role.js'
 import type { ServerLink, ServerLinkEvent, VerifiedDirectory } from '../server-link.js'
 
@@ -44,6 +45,7 @@ const ASK_AGAIN_MS = 5_000
 const RENEW_AGAIN_MS = 60_000
 /** Part of a directory's life after which a newer one is asked for. */
 const RENEW_AFTER = 3 / 4
+const NO_BASE: DirectoryResult = { ok: false, code: 'DIRECTORY_DELTA' }
 
 type State =
   | { readonly phase: 'idle' }
@@ -62,6 +64,8 @@ class Connector implements ServerLink {
   private heldVersion = 0
   private askAt: Millis | undefined
   private readonly asked = new Set<MessageNumber>()
+  /** A difference came to nothing: from now on the whole directory is asked for, until it is there. */
+  private wantsWhole = false
   private failures = 0
   private attempts = 0
 
@@ -118,19 +122,9 @@ class Connector implements ServerLink {
 
   message(now: Millis, message: Message): boolean {
     this.failures = 0
-    if (message.kind !== 'directoryReply') return false
-    const verified = this.verify(now, message.value.directory)
-    if (!verified.ok) {
-      this.events.push({ type: 'drop', code: verified.code })
-      return true
-    }
-    const { directory } = verified
-    const newer = directory.version > this.heldVersion || this.held === undefined
-    if (newer) {
-      this.hold(directory)
-      this.events.push({ type: 'directory', directory })
-    }
-    this.askAt = Math.max(renewalDue(directory), now + RENEW_AGAIN_MS)
+    if (message.kind === 'directoryReply') this.whole(now, message.value.directory)
+    else if (message.kind === 'directoryDelta') this.delta(now, message.value)
+    else return false
     return true
   }
 
@@ -156,6 +150,36 @@ class Connector implements ServerLink {
   private verify(now: Millis, encoded: Uint8Array) {
     const { context, server } = this.options
     return verifyDirectory(context.crypto, server.identityKey, encoded, now, this.heldVersion, this.held)
+  }
+
+  private whole(now: Millis, encoded: Uint8Array): void {
+    const verified = this.verify(now, encoded)
+    if (verified.ok) this.take(now, verified.directory)
+    else this.events.push({ type: 'drop', code: verified.code })
+  }
+
+  /** Whatever is wrong with it, the whole directory sets it right. */
+  private delta(now: Millis, delta: DirectoryDelta): void {
+    if (this.held !== undefined && delta.version <= this.held.version) return
+    const merged = this.held && mergeDelta(this.options.context.crypto, this.held, delta)
+    const verified = merged === undefined ? NO_BASE : this.verify(now, merged)
+    if (verified.ok) {
+      this.take(now, verified.directory)
+      return
+    }
+    this.events.push({ type: 'drop', code: verified.code })
+    this.wantsWhole = true
+    if (this.state.phase === 'ready') this.ask(now, this.state.session)
+  }
+
+  private take(now: Millis, directory: VerifiedDirectory): void {
+    const newer = directory.version > this.heldVersion || this.held === undefined
+    this.wantsWhole = false
+    if (newer) {
+      this.hold(directory)
+      this.events.push({ type: 'directory', directory })
+    }
+    this.askAt = Math.max(renewalDue(directory), now + RENEW_AGAIN_MS)
   }
 
   private hold(directory: VerifiedDirectory): void {
@@ -199,10 +223,11 @@ class Connector implements ServerLink {
 
   /** The request follows the proof at once: it saves a round trip, and CS answers it only once it knows who asks. */
   private ask(now: Millis, session: SessionId): void {
-    const request = encodeMessage('directoryRequest', { version: this.heldVersion })
+    const base = this.wantsWhole ? undefined : this.held
+    const request = encodeMessage('directoryRequest', { version: base?.version ?? 0 })
     const number = this.options.endpoint.send(now, session, request, 'receipt')
     if (number !== undefined) this.asked.add(number)
-    this.askAt = now + (this.held === undefined ? ASK_AGAIN_MS : RENEW_AGAIN_MS)
+    this.askAt = now + (base === undefined ? ASK_AGAIN_MS : RENEW_AGAIN_MS)
   }
 
   private delivered(now: Millis, session: SessionId, number: MessageNumber): boolean {

@@ -3,7 +3,8 @@
  * Entries outlive a restart for longer than the links do, so that a server coming back does not empty everybody's directory.
  */
 import { equal, fromHex, type NodeId, nodeId } from '../../base/bytes.js'
-import { limits } from '../../base/limits.js'
+import type { DropCode } from '../../base/errors.js'
+import { limits, type ServerLimits } from '../../base/limits.js'
 import { type Millis, utcDay } from '../../base/time.js'
 import type { Group255, Signing } from '../../crypto/crypto.js'
 import { Queue } from '../../link/queue.js'
@@ -21,19 +22,17 @@ interface Listed {
 
 /** How long a proxy stays listed without a link: long enough to reconnect, short enough to matter to who picks it. */
 const GRACE_MS = 30_000
-/** All entries together: a directory is one link message, with room for its own fields. */
-const ENTRIES_BYTES = limits.messageBytes - 1024
 
 export class Proxies {
   private readonly crypto: Signing & Group255
-  private readonly most: number
+  private readonly bounds: Pick<ServerLimits, 'proxies' | 'directoryEntriesBytes'>
   private readonly listed = new Map<string, Listed>()
   private listedBytes = 0
   private readonly lost = new Queue<{ readonly id: string; readonly lostAt: Millis }>()
 
-  constructor(crypto: Signing & Group255, most: number) {
+  constructor(crypto: Signing & Group255, bounds: Pick<ServerLimits, 'proxies' | 'directoryEntriesBytes'>) {
     this.crypto = crypto
-    this.most = most
+    this.bounds = bounds
   }
 
   restore(key: string, value: Uint8Array): void {
@@ -53,28 +52,30 @@ export class Proxies {
     return refused.map((id) => this.remove(id))
   }
 
-  /** Whether an entry announced by the holder of its key may be listed. */
-  accepts(now: Millis, id: string, entry: ProxyEntry): boolean {
+  /** Why an entry announced by the holder of its key may not be listed; `undefined` where it may. */
+  refusal(now: Millis, id: string, entry: ProxyEntry): DropCode | undefined {
     const held = this.listed.get(id)
-    const moreBytes = proxyEntry.encode(entry).length - (held?.encoded.length ?? 0)
-    const roomFor =
-      (held !== undefined || this.listed.size < this.most) && this.listedBytes + moreBytes <= ENTRIES_BYTES
     const timely = entry.issuedAt <= now + limits.clockSkewMs && entry.issuedAt >= (held?.entry.issuedAt ?? 0)
-    return roomFor && timely && hasKeyOf(entry, now) && verifyProxyEntry(this.crypto, entry)
+    if (!timely || !hasKeyOf(entry, now) || !verifyProxyEntry(this.crypto, entry)) return 'PROXY_ENTRY'
+    const moreBytes = proxyEntry.encode(entry).length - (held?.encoded.length ?? 0)
+    const oneTooMany = held === undefined && this.listed.size >= this.bounds.proxies
+    const tooLong = this.listedBytes + moreBytes > this.bounds.directoryEntriesBytes
+    return oneTooMany || tooLong ? 'DIRECTORY_FULL' : undefined
   }
 
-  /** Lists an accepted entry; returns what changed, nothing where it is listed already. */
-  list(id: string, entry: ProxyEntry): Write[] {
+  /** Lists an entry that nothing speaks against; returns what changed, nothing where it is listed already. */
+  list(now: Millis, id: string, entry: ProxyEntry): { readonly writes: Write[]; readonly renewal: boolean } {
     const encoded = proxyEntry.encode(entry)
     const held = this.listed.get(id)
     if (held !== undefined && equal(held.encoded, encoded)) {
       held.lostAt = undefined
-      return []
+      return { writes: [], renewal: true }
     }
     // Parsed again from bytes of its own: what was announced borrows from the message it came in.
     const parsed = proxyEntry.parse(encoded)
     if (parsed.ok) this.put(id, { entry: parsed.value, encoded, lostAt: undefined })
-    return [{ key: storeKeys.proxy(id), value: encoded }]
+    const renewal = held !== undefined && hasKeyOf(held.entry, now) && sameAddresses(held.entry, entry)
+    return { writes: [{ key: storeKeys.proxy(id), value: encoded }], renewal }
   }
 
   /** The link is lost; the entry stays for the grace, so nothing changes yet. */
@@ -106,9 +107,10 @@ export class Proxies {
     return writes
   }
 
-  /** The entries to be listed now: whoever has no key for today cannot be used. */
-  entries(now: Millis): ProxyEntry[] {
-    return [...this.listed.values()].map(({ entry }) => entry).filter((entry) => hasKeyOf(entry, now))
+  /** The entries to be listed now, by hex id: whoever has no key for today cannot be used. */
+  entries(now: Millis): Map<string, ProxyEntry> {
+    const usable = [...this.listed].filter(([, { entry }]) => hasKeyOf(entry, now))
+    return new Map(usable.map(([id, { entry }]) => [id, entry]))
   }
 
   /** Those listed, grace included. */
@@ -135,4 +137,14 @@ export class Proxies {
 
 function hasKeyOf(entry: ProxyEntry, now: Millis): boolean {
   return entry.sealingKeys.some(({ day }) => day === utcDay(now))
+}
+
+function sameAddresses(a: ProxyEntry, b: ProxyEntry): boolean {
+  return (
+    a.addresses.length === b.addresses.length &&
+    a.addresses.every(({ host, port }, i) => {
+      const other = b.addresses[i]
+      return other !== undefined && other.port === port && equal(other.host, host)
+    })
+  )
 }

@@ -63,7 +63,7 @@ class ServerMachine implements Server {
     this.devices = new Devices(bounds.devices)
     this.mailboxes = new Mailboxes(bounds)
     this.admission = new Admission(options, this.sessions, this.devices)
-    this.proxies = new Proxies(crypto, bounds.proxies)
+    this.proxies = new Proxies(crypto, bounds)
     this.slots = new SlotRecord(crypto, bounds.slotReplays)
     const { effects, work, endpoint, sealingKeys, devices, slots, mailboxes } = this
     this.deliveries = new Deliveries(bounds, endpoint, effects, mailboxes)
@@ -86,7 +86,7 @@ class ServerMachine implements Server {
       effects,
       sealingKeys,
       proxies: (now) => this.proxies.entries(now),
-      readers: () => this.sessions.provenSessions(),
+      mostGone: bounds.proxiesGone,
     })
   }
 
@@ -220,7 +220,7 @@ class ServerMachine implements Server {
         if (!this.stopped) this.received(now, output)
         return
       case 'delivered':
-        this.delivered(now, output.session)
+        this.delivered(now, output.session, output.number)
         return
       case 'closed':
         this.closed(now, output)
@@ -239,7 +239,8 @@ class ServerMachine implements Server {
     this.totals.assign(session, 'others')
   }
 
-  private delivered(now: Millis, session: SessionId): void {
+  private delivered(now: Millis, session: SessionId, number: MessageNumber): void {
+    this.publication.delivered(now, session, number)
     const from = this.sessions.get(session)
     if (from?.phase === 'proven' && from.role === 'device') this.deliveries.resume(now, from.id)
   }
@@ -289,10 +290,12 @@ class ServerMachine implements Server {
     if (message.kind === 'copy') return this.intake.take(now, from, number, message.value)
     if (message.kind !== 'proxyAnnouncement') return 'ROLE_UNEXPECTED'
     const { entry } = message.value
-    if (!equal(entry.identityKey, from.identityKey) || !this.proxies.accepts(now, from.id, entry)) return 'PROXY_ENTRY'
-    const changes = this.proxies.list(from.id, entry)
-    this.effects.write(now, ...changes)
-    if (changes.length > 0) this.publication.changed(now)
+    if (!equal(entry.identityKey, from.identityKey)) return 'PROXY_ENTRY'
+    const refusal = this.proxies.refusal(now, from.id, entry)
+    if (refusal !== undefined) return refusal
+    const { writes, renewal } = this.proxies.list(now, from.id, entry)
+    this.effects.write(now, ...writes)
+    if (writes.length > 0) this.publication.changed(now, renewal)
     return undefined
   }
 

@@ -71,10 +71,6 @@ export class Sessions {
     return this.byId.values()
   }
 
-  *provenSessions(): Generator<SessionId> {
-    for (const { session } of this.byId.values()) yield session
-  }
-
   /** When the next stranger's time is up. */
   deadline(): Millis | undefined {
     return this.nextStranger()?.until
