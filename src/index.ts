@@ -4,6 +4,8 @@
  */
 export type { ErrorCode } from './base/errors.js'
 export { ProtocolError } from './base/errors.js'
+export type { BackupOptions, BackupPiece, Restored } from './driver/backup.js'
+export { restoreBackup } from './driver/backup.js'
 export { openDevice } from './driver/device.js'
 export type {
   Declined,

@@ -124,6 +124,7 @@ export type ErrorCode =
   | 'DATA_KIND'
   | 'DATA_LOCKED'
   | 'DATA_NOT_PRIVATE'
+  | 'DATA_EXISTS'
   | 'PORT_IN_USE'
   | 'ADDRESS_UNAVAILABLE'
   | 'DNS_FAILED'

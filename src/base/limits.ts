@@ -275,6 +275,9 @@ export const limits = {
   /** Outcomes of messages kept for programs that read them slowly. */
   outcomes: 1024,
 
+  /** Bytes of one entry of a store in a backup: more than any entry has. */
+  backupRecordBytes: 8 * MIB,
+
   // Local control
   /** Bytes of one command to a running node. */
   controlRequestBytes: 4 * MIB,

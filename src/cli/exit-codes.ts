@@ -63,6 +63,7 @@ export const exitOf: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
   DATA_KIND: 'refused',
   DATA_LOCKED: 'refused',
   DATA_NOT_PRIVATE: 'refused',
+  DATA_EXISTS: 'refused',
   CONTROL_REFUSED: 'refused',
   DIRECTORY_MISSING: 'failure',
   PROXIES_TOO_FEW: 'failure',

@@ -1,5 +1,6 @@
 /** All commands together, and what they have in common: help, and errors in one line that ends with a code. */
 import { Command } from 'commander'
+import { addBackup } from './backup.js'
 import { demoCommand } from './demo/command.js'
 import { addDoctor } from './doctor.js'
 import { exitCodes, exitMeanings } from './exit-codes.js'
@@ -9,6 +10,7 @@ import { addListen } from './listen.js'
 import { addNode } from './node.js'
 import { addPassphrase } from './passphrase-command.js'
 import { addRepair } from './repair.js'
+import { addRestore } from './restore.js'
 import { addSend } from './send.js'
 import { addServer } from './server.js'
 import { addStatus } from './status.js'
@@ -33,6 +35,8 @@ export function buildProgram(): Command {
   addListen(program)
   addPassphrase(program)
   addDoctor(program)
+  addBackup(program)
+  addRestore(program)
   addRepair(program)
   program.addCommand(demoCommand().copyInheritedSettings(program))
   program.addHelpText('after', () => `\nExit codes:\n${exitCodeLines()}\n\nEvery command has a --help with an example.`)

@@ -6,6 +6,7 @@ import type { PaddingMode } from '../group/group.js'
 import type { PeerAddress } from '../link/link.js'
 import type { DeviceStatus, UploadReport } from '../role/device.js'
 import type { FieldObserver } from '../wire/codec.js'
+import type { BackupOptions, BackupPiece } from './backup.js'
 import type { ReceivedMessage } from './inbox.js'
 import type { Log } from './log.js'
 import type { SendOutcome } from './outcomes.js'
@@ -169,6 +170,8 @@ export interface Device extends AsyncDisposable {
   /** Resolves when the server link is up and a directory is there. */
   ready(options?: { readonly signal?: AbortSignal }): Promise<void>
   status(): DeviceInfo
+  /** The bytes of a backup of all that it has, as it is now: see docs/OPERATING.md, "Backup and restore". */
+  backup(options: BackupOptions): AsyncIterableIterator<BackupPiece>
   /** Resolves when the device has stopped; rejects when its store failed. */
   readonly ended: Promise<void>
   close(): Promise<void>

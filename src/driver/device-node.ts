@@ -43,6 +43,7 @@ export class DeviceNode implements Device {
   private readonly changes = new Signals()
   private readonly results = new Outcomes()
   private running!: Running<DeviceInput>
+  backup!: Device['backup']
 
   constructor(crypto: Crypto, machine: DeviceMachine, address: string, localAddress: PeerAddress) {
     this.crypto = crypto
@@ -52,8 +53,9 @@ export class DeviceNode implements Device {
     this.id = toHex(machine.status().id)
   }
 
-  attach(running: Running<DeviceInput>): void {
+  attach(running: Running<DeviceInput>, backup: Device['backup']): void {
     this.running = running
+    this.backup = backup
     const release = () => {
       this.commands.failAll()
       this.inbox.close()

@@ -4,6 +4,7 @@ import { nodeIdOf } from '../group/identity.js'
 import { createDevice } from '../role/device/device.js'
 import type { DeviceInput, Device as DeviceMachine, DeviceOutput } from '../role/device.js'
 import { formatDeviceAddress } from '../wire/text.js'
+import { backupOf } from './backup.js'
 import { loadCrypto } from './crypto.js'
 import { type DataDirectory, openDataDirectory, passphraseOf } from './data-directory.js'
 import type { Device, DeviceOptions } from './device-api.js'
@@ -28,7 +29,7 @@ export async function openDeviceNode(options: DeviceOptions): Promise<DeviceNode
   const proxyIdentity = crypto.identity(directory.identity.proxySeed)
   const address = deviceAddressOf(directory, identity.identityKey)
   let node: DeviceNode | undefined
-  const { running } = await startNode<DeviceInput, DeviceOutput, DeviceMachine>({
+  const { running, store } = await startNode<DeviceInput, DeviceOutput, DeviceMachine>({
     directory,
     store: 'store',
     listen: options.listen,
@@ -52,7 +53,7 @@ export async function openDeviceNode(options: DeviceOptions): Promise<DeviceNode
   })
   // startNode calls `machine` before it returns.
   const opened = node as unknown as DeviceNode
-  opened.attach(running)
+  opened.attach(running, (options) => backupOf(directory, store, options))
   return opened
 }
 

@@ -9,6 +9,7 @@ import type { Server, ServerStatus } from '../role/server.js'
 import type { FieldObserver } from '../wire/codec.js'
 import type { NetworkAddress } from '../wire/directory.js'
 import { formatNetworkCard, parseEndpoint } from '../wire/text.js'
+import { type BackupOptions, type BackupPiece, backupOf } from './backup.js'
 import { loadCrypto } from './crypto.js'
 import { openDataDirectory, passphraseOf } from './data-directory.js'
 import { replaceFile } from './files.js'
@@ -41,6 +42,8 @@ export interface ServerNode extends AsyncDisposable {
   readonly card: string
   readonly address: PeerAddress
   status(): ServerStatus & { readonly drops: Readonly<Record<string, number>> }
+  /** The bytes of a backup: see docs/OPERATING.md, "Backup and restore". */
+  backup(options: BackupOptions): AsyncIterableIterator<BackupPiece>
   /** Resolves when the server has stopped; rejects when its store failed. */
   readonly ended: Promise<void>
   close(): Promise<void>
@@ -57,7 +60,7 @@ export async function openServer(options: ServerOptions): Promise<ServerNode> {
   const identity = crypto.identity(directory.identity.seed)
   let card = ''
   const workers = await startWorkers(threads, crypto, log)
-  const { address, machine, running } = await startNode<never, never, Server>({
+  const { address, machine, running, store } = await startNode<never, never, Server>({
     listen: options.listen,
     signal: options.signal,
     directory,
@@ -83,6 +86,7 @@ export async function openServer(options: ServerOptions): Promise<ServerNode> {
     card,
     address,
     status: () => ({ ...machine.status(), drops: running.drops() }),
+    backup: (options) => backupOf(directory, store, options),
     ended: running.ended,
     close,
     [Symbol.asyncDispose]: close,

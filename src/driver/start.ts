@@ -34,6 +34,7 @@ export interface Started<Input, M> {
   readonly address: PeerAddress
   readonly machine: M
   readonly running: Running<Input>
+  readonly store: HeldStore
 }
 
 export async function startNode<
@@ -60,7 +61,7 @@ export async function startNode<
       ...(onOutput && { onOutput }),
     })
     stopOnAbort(signal, running)
-    return { address: socket.address, machine, running }
+    return { address: socket.address, machine, running, store }
   } catch (error) {
     await socket?.close()
     await store?.close()

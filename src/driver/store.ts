@@ -21,6 +21,8 @@ export interface Store {
 
 /** A store that this process holds, to be changed as a whole. */
 export interface HeldStore extends Store {
+  /** About the bytes of all entries on the disk, as far as they stand in tables. */
+  approximateBytes(): Promise<number>
   /** From now on entries stand in this form; those that stand in others are brought into it, and wiped where they stood. */
   reform(format: EntryFormat): Promise<void>
   /** Whether the end of the log could not be read: what a power cut leaves of a write that nobody was answered for. */
@@ -110,13 +112,19 @@ function openError(error: Error & { cause?: NodeJS.ErrnoException }, directory: 
 /** What LevelDB says of bytes that it cannot read. */
 function readError(directory: string, error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException
-  return code === 'LEVEL_CORRUPTION' ? damaged(directory, message) : error
+  if (code === 'LEVEL_CORRUPTION') return damaged(directory, message)
+  if (code === 'LEVEL_DATABASE_NOT_OPEN' || code === 'LEVEL_ITERATOR_NOT_OPEN') return stopped()
+  return error
+}
+
+function stopped(): ProtocolError {
+  return new ProtocolError('CLOSED', 'the node has stopped')
 }
 
 function damaged(directory: string, how: string): ProtocolError {
   return new ProtocolError(
     'DATA_DAMAGED',
-    `the store in ${directory} is damaged: ${how}; put a backup in its place, or go on with what is left (splitcast repair)`,
+    `the store in ${directory} is damaged: ${how}; restore a backup (splitcast restore), or go on with what is left (splitcast repair)`,
   )
 }
 
@@ -180,6 +188,10 @@ class BatchingStore implements HeldStore {
     } finally {
       await snapshot.close()
     }
+  }
+
+  approximateBytes(): Promise<number> {
+    return this.level.approximateSize(this.format.from, this.format.to)
   }
 
   write(writes: readonly Write[]): Promise<void> {

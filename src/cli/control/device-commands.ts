@@ -10,7 +10,7 @@ import type { ProxyNode } from '../../driver/proxy.js'
 import type { CallReply, Received, StreamItem } from './protocol.js'
 import type { Handlers } from './server.js'
 import { nodeStatus } from './status.js'
-import { stopStream } from './stop.js'
+import { backupItems, stopStream } from './stop.js'
 
 /** `stop` is called when a command asks for the process to end. */
 export function deviceHandlers(device: Device, proxy: ProxyNode | undefined, stop: () => void): Handlers {
@@ -64,6 +64,7 @@ export function deviceHandlers(device: Device, proxy: ProxyNode | undefined, sto
     streams: {
       invitations: (_, signal) => invitations(device, signal),
       messages: ({ group }, signal) => messages(device, group, listeners, signal),
+      backup: ({ passphrase }) => backupItems(device.backup({ passphrase: passphrase ?? undefined })),
       stop: (_, signal) => stopStream(stop, signal),
     },
   }

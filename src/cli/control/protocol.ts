@@ -207,6 +207,11 @@ export const streams = {
     request: z.object({ group: name.optional() }),
     item: z.union([z.object({ stream: z.uuid() }), z.object({ sequence: count, message: received })]),
   },
+  /** The bytes of a backup, piece by piece; not encrypted where there is no passphrase. */
+  backup: {
+    request: z.object({ passphrase: passphrase.nullable() }),
+    item: z.object({ dataBase64: base64, doneBytes: count, totalBytes: count }),
+  },
   /** Stops the node; the stream ends when its process does. */
   stop: { request: z.object({}), item: z.object({ pid: count }) },
 } as const

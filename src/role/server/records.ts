@@ -40,6 +40,11 @@ const patterns = {
   mail: new RegExp(`^mail/(${ID})/(\\d{${NUMBER_DIGITS}})$`),
 } as const
 
+/** Whether what stands under the key lives for a day or so and is wiped then, so that no copy of it may be kept for longer. */
+export function isForTheDay(key: string): boolean {
+  return key === storeKeys.slotSecret || /^(slot|sealing)\//.test(key)
+}
+
 /** The parts of a store key of this kind, or `undefined` where it is of another. */
 export function keyParts(kind: keyof typeof patterns, key: string): [first: string, second: string] | undefined {
   const match = patterns[kind].exec(key)
