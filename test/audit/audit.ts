@@ -1,5 +1,10 @@
 /** All rows of the audit, in the order in which they are printed, at one of two extents. */
+
+import { seeded } from '../base/seeded.js'
 import { crypto } from '../sim/world.js'
+import { attackRow } from './attack.js'
+import { attacksAlone } from './attacks-alone.js'
+import { attacksOnNetworks } from './attacks-network.js'
 import { distinguisherRows } from './distinguishers.js'
 import { knowledgeRows } from './knowledge-rows.js'
 import type { Row } from './row.js'
@@ -23,5 +28,9 @@ export function audit(seed: number, extent: Extent): Part[] {
   return [
     { name: 'knowledge', rows: () => knowledgeRows({ seeds, messages }) },
     { name: 'distinguishers', rows: () => distinguisherRows(crypto, seed, { pairs, brokenPairs }) },
+    {
+      name: 'attacks',
+      rows: () => [...attacksAlone(crypto, () => seeded(seed)), ...attacksOnNetworks(seed)].map(attackRow),
+    },
   ]
 }
