@@ -91,8 +91,10 @@ export class Recovery {
     const limited = 2 * this.inFlightBytes >= this.congestion.windowBytes
     const acknowledged = this.takeAcknowledged(ranges, largest)
     const newest = acknowledged.at(-1)
-    if (newest?.number === largest) this.onRoundTrip(now - newest.sentAt, delayMs)
     const late = this.takeLate(now, ranges)
+    // A probe may come too early for a path that has become longer: unless its answer is measured, so does every later one.
+    const measured = newest?.number === largest ? newest : late.find(({ number }) => number === largest)
+    if (measured !== undefined) this.onRoundTrip(now - measured.sentAt, delayMs)
     this.largestAcknowledged = Math.max(this.largestAcknowledged, largest)
     const silentSince = this.acknowledgedSentAt
     const lost = this.detectLost(now, nextNumber)

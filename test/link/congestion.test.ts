@@ -82,6 +82,19 @@ t.test('a path that becomes longer or slower is learnt anew', (t) => {
   t.end()
 })
 
+t.test('a path that becomes longer while nothing is sent is not probed for ever', (t) => {
+  const pair = connectedPair(4)
+  const { network, client, clientSession } = pair
+  network.run(1000)
+  network.conditions = { ...PATH, delayMs: 60 }
+  network.run(30_000)
+  const { datagrams } = client.endpoint.counters(clientSession).sent
+  network.run(60_000)
+  const more = client.endpoint.counters(clientSession).sent.datagrams - datagrams
+  t.ok(more <= 12, `${more} datagrams in a minute`)
+  t.end()
+})
+
 t.test('the other controller goes by losses', (t) => {
   const clean = goodput(connectedPair(3, {}, PATH, 'newReno'), 6, 60_000) / 1250
   const lossy = goodput(connectedPair(3, {}, { ...PATH, loss: 0.05 }, 'newReno'), 1, 240_000) / 1250

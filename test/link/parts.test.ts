@@ -241,6 +241,18 @@ t.test('recovery', (t) => {
     t.end()
   })
 
+  t.test('learns a round trip longer than its probe timeout from the late answer to a probe', (t) => {
+    const recovery = sending(1)
+    recovery.onAck(10, [{ low: 0, high: 0 }], 0, 1)
+    recovery.onSent(packet(1, 1000))
+    const probeAt = recovery.deadline() as number
+    t.strictSame(numbers(recovery.onTimeout(probeAt, 2).packets), [1])
+    t.ok(probeAt < 1100)
+    recovery.onAck(1100, [{ low: 0, high: 1 }], 0, 2)
+    t.ok(recovery.probeTimeoutMs() > 100, `${recovery.probeTimeoutMs()} ms`)
+    t.end()
+  })
+
   t.test('fills the window and no more, but for a first packet', (t) => {
     const recovery = sending(15)
     t.ok(recovery.hasRoom(0))

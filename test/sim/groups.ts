@@ -29,7 +29,8 @@ export function groupEntries(
   members: readonly DevicePerson[],
 ): ReadonlyMap<string, Uint8Array> {
   const [creator, ...others] = members as [DevicePerson, ...DevicePerson[]]
-  const madeAt = now - AGE_MS
+  // One creator's groups are told apart by when they were made.
+  const madeAt = now - AGE_MS - randomBelow(random, AGE_MS)
   const group = createGroup(crypto, random, { ...signer(creator), name, now: madeAt })
   const records = others.map((member, index): MemberRecord => {
     const inviter = members[randomBelow(random, index + 1)] as DevicePerson

@@ -66,7 +66,7 @@ export class VirtualNetwork {
   readonly nodes: VirtualNode[] = []
   readonly taps: Tap[] = []
   readonly watchers: ((event: NetworkEvent) => void)[] = []
-  readonly counts: DatagramCounts
+  readonly counts = noDatagrams()
   private readonly weather: Weather
   private readonly events = new Events()
   private readonly byAddress = new Map<string, VirtualNode>()
@@ -77,8 +77,6 @@ export class VirtualNetwork {
     this.weather = new Weather(seeded(seed))
     this.conditions = conditions
     this.now = start
-    const lost = Object.fromEntries(lossReasons.map((reason) => [reason, 0])) as Record<LossReason, number>
-    this.counts = { sent: 0, doubled: 0, corrupted: 0, delivered: 0, underWay: 0, lost }
   }
 
   /** Adds a node and starts its machine. */
@@ -348,6 +346,11 @@ export class VirtualNetwork {
     this.counts.lost[reason]++
     this.tell({ type: 'lost', from, to, bytes, reason })
   }
+}
+
+export function noDatagrams(): DatagramCounts {
+  const lost = Object.fromEntries(lossReasons.map((reason) => [reason, 0])) as Record<LossReason, number>
+  return { sent: 0, doubled: 0, corrupted: 0, delivered: 0, underWay: 0, lost }
 }
 
 /** An address as a map key and for people. */

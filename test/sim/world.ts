@@ -61,7 +61,7 @@ export class World {
   readonly devices: DeviceActor[] = []
   /** Told of whatever a device says to its user, before anything is done about it. */
   readonly watchers: ((actor: DeviceActor, output: DeviceOutput) => void)[] = []
-  private readonly options: WorldOptions
+  readonly options: WorldOptions
   private reference = 0
   /** The run in which each message was last handed on. */
   private readonly handedOn = new Map<string, number>()
@@ -98,6 +98,11 @@ export class World {
 
   get now(): Millis {
     return this.network.now
+  }
+
+  /** What the next command will be answered under. */
+  get nextReference(): number {
+    return this.reference
   }
 
   device(index: number): DeviceActor {

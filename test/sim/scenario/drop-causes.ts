@@ -1,0 +1,70 @@
+/**
+ * What may explain that something from the network was dropped, code by code: a drop that nothing in its scenario explains is a fault
+ * of somebody. A code that is not here is never explained.
+ */
+import type { DropCode } from '../../../src/base/errors.js'
+import type { Cause } from './scenario.js'
+
+export const dropCauses: Readonly<Partial<Record<DropCode, readonly Cause[]>>> = {
+  // Whoever lies on the way changes bits: datagrams, or messages where a proxy does it.
+  WIRE_EMPTY: ['corruption', 'liar'],
+  WIRE_VERSION: ['corruption', 'liar'],
+  WIRE_KIND: ['corruption', 'liar'],
+  WIRE_CRITICAL: ['liar'],
+  WIRE_TRUNCATED: ['corruption', 'liar'],
+  WIRE_TRAILING: ['corruption', 'liar'],
+  WIRE_VALUE: ['corruption', 'liar'],
+  WIRE_LIMIT: ['corruption', 'liar'],
+  // A session that one end has given up or lost, or an index with a flipped bit.
+  LINK_UNKNOWN_SESSION: ['always'],
+  LINK_MAC: ['corruption'],
+  LINK_HANDSHAKE: ['corruption'],
+  // A handshake answered twice, as it was sent or arrived twice.
+  LINK_UNEXPECTED: ['loss', 'doubling', 'reordering', 'absence', 'corruption'],
+  LINK_AUTHENTICATION: ['corruption', 'loss', 'absence', 'reordering'],
+  LINK_REPLAY: ['doubling'],
+  LINK_REKEY: ['loss', 'absence'],
+  LINK_IDENTITY: ['corruption'],
+  ROLE_UNEXPECTED: ['liar'],
+  DIRECTORY_AGAIN: ['loss', 'absence', 'reordering'],
+  // Two directories on one link overtake each other.
+  DIRECTORY_ROLLBACK: ['loss', 'absence', 'reordering'],
+  DIRECTORY_EXPIRED: ['wrongClock'],
+  PROXY_ENTRY: ['wrongClock'],
+  FORWARD_SELF: ['liar'],
+  FORWARD_UNKNOWN: ['liar', 'absence', 'loss'],
+  FORWARD_KIND: ['liar'],
+  FORWARD_FAILED: ['loss', 'absence', 'corruption', 'liar'],
+  REQUEST_OPEN: ['wrongClock', 'wiping', 'liar'],
+  REQUEST_REPLAY: ['liar', 'loss', 'absence'],
+  REQUEST_COUNT: ['liar'],
+  REQUEST_POINT: ['liar'],
+  REQUEST_FULL: ['smallRooms'],
+  // Asked for again, and answered after the first answer was enough.
+  RECEIPT_UNEXPECTED: ['loss', 'absence', 'reordering', 'liar', 'smallRooms'],
+  RECEIPT_RATE: ['liar'],
+  COPY_OPEN: ['liar', 'wrongClock'],
+  COPY_REPLAY: ['loss', 'absence', 'liar'],
+  COPY_RECIPIENT: ['liar', 'wrongClock'],
+  COPY_FULL: ['smallRooms'],
+  MAILBOX_FULL: ['smallRooms'],
+  MESSAGE_UNOPENED: ['liar'],
+  MESSAGE_CONTENT: ['liar'],
+  MESSAGE_SENDER: ['joining'],
+  MESSAGE_SIGNATURE: ['liar'],
+  // Sent again, as there was no proof; delivered again, as the confirmation was lost.
+  MESSAGE_REPLAY: ['loss', 'absence', 'corruption', 'liar', 'reordering', 'doubling', 'smallRooms', 'wrongClock'],
+  MESSAGE_AGE: ['wrongClock'],
+  // The copy that a sender addresses to itself.
+  MESSAGE_OWN_COPY: ['always'],
+  INBOX_FULL: ['smallRooms'],
+  CONFIRMATION_UNKNOWN: ['joining'],
+}
+
+/** The drops of a run that nothing in its scenario explains. */
+export function unexplained(drops: ReadonlyMap<string, number>, causes: ReadonlySet<Cause>): string[] {
+  return [...drops.keys()].filter((code) => {
+    const may = dropCauses[code as DropCode] ?? []
+    return !may.some((cause) => causes.has(cause))
+  })
+}

@@ -1,0 +1,127 @@
+/**
+ * What was sent, what senders were told of it, and what was handed on: by these it is judged whether a message was lost, came twice
+ * or came from nobody.
+ */
+import { type MessageId, toHex } from '../../../src/base/bytes.js'
+import type { Millis } from '../../../src/base/time.js'
+import type { InboxMessage, Outcome } from '../../../src/role/device.js'
+import type { DeviceActor } from '../world.js'
+
+export interface Sent {
+  readonly from: DeviceActor
+  readonly group: string
+  readonly body: Uint8Array
+  readonly at: Millis
+  /** Hex ids. */
+  readonly recipients: ReadonlySet<string>
+  readonly reference: number
+  /** Of its sender when it was sent. */
+  readonly run: number
+  messageId: string | undefined
+  outcome: Outcome | undefined
+}
+
+interface HandedOn {
+  readonly at: Millis
+  readonly message: InboxMessage
+  times: number
+}
+
+export class Ledger {
+  readonly sent: Sent[] = []
+  readonly problems: string[] = []
+  /** Milliseconds from the command to the application, one for each copy. */
+  readonly latenciesMs: number[] = []
+  deliveredBytes = 0
+  /** By body: it is long enough to be told from any other. */
+  private readonly byBody = new Map<string, Sent>()
+  private readonly byMessage = new Map<string, Sent>()
+  /** Hex message id to the recipients that its sender believes have it. */
+  private readonly believed = new Map<string, { readonly outcome: Outcome; readonly from: DeviceActor }>()
+  /** By device and message. */
+  private readonly handedOn = new Map<string, HandedOn>()
+  /** Places in inboxes that were seen: after a restart what was not acknowledged is handed out again. */
+  private readonly seen = new Set<string>()
+
+  add(sent: Sent): void {
+    this.sent.push(sent)
+    this.byBody.set(toHex(sent.body), sent)
+  }
+
+  taken(sent: Sent, messageId: MessageId): void {
+    sent.messageId = toHex(messageId)
+    this.byMessage.set(sent.messageId, sent)
+  }
+
+  told(from: DeviceActor, outcome: Outcome, over: boolean): void {
+    const id = toHex(outcome.messageId)
+    this.believed.set(id, { outcome, from })
+    const sent = this.byMessage.get(id)
+    if (over && sent !== undefined) sent.outcome = outcome
+  }
+
+  message(now: Millis, to: DeviceActor, message: InboxMessage): void {
+    const place = `${to.name} ${message.sequence}`
+    if (this.seen.has(place)) return
+    this.seen.add(place)
+    const id = toHex(message.messageId)
+    const sent = this.byBody.get(toHex(message.body))
+    if (sent === undefined || toHex(sent.from.self.id) !== toHex(message.sender) || sent.group !== message.group) {
+      this.problems.push(`${to.name} was handed what nobody sent, in the name of ${toHex(message.sender)}`)
+      return
+    }
+    if (!sent.recipients.has(toHex(to.self.id))) this.problems.push(`${to.name} was handed what was not for it`)
+    if (!this.byMessage.has(id)) this.byMessage.set(id, sent)
+    const key = `${to.name} ${toHex(message.body)}`
+    const before = this.handedOn.get(key)
+    if (before !== undefined) {
+      before.times++
+      this.problems.push(`${to.name} was handed ${id} of ${sent.from.name} ${before.times} times`)
+      return
+    }
+    this.handedOn.set(key, { at: now, message, times: 1 })
+    this.latenciesMs.push(now - sent.at)
+    this.deliveredBytes += message.body.length
+  }
+
+  get delivered(): number {
+    return this.handedOn.size
+  }
+
+  /** Copies that a sender believes stored and that nobody has been handed; of devices that are still there. */
+  missing(devices: readonly DeviceActor[], everybody: number): string[] {
+    const missing: string[] = []
+    for (const [id, { outcome, from }] of this.believed) {
+      if (outcome.stored === 0) continue
+      const sent = this.byMessage.get(id)
+      if (sent === undefined) {
+        // Its sender did not live to hear its id, and nobody else has seen it.
+        if (devices.length === everybody) missing.push(`${id} of ${from.name} at all`)
+        continue
+      }
+      const unproven = new Set(outcome.unproven.map((each) => toHex(each.id)))
+      for (const device of devices) {
+        const name = toHex(device.self.id)
+        if (!sent.recipients.has(name) || unproven.has(name)) continue
+        if (!this.handedOn.has(`${device.name} ${toHex(sent.body)}`))
+          missing.push(`${id} of ${from.name} at ${device.name}`)
+      }
+    }
+    return missing
+  }
+
+  /** Copies that senders believe stored. */
+  get believedCopies(): number {
+    let copies = 0
+    for (const { outcome } of this.believed.values()) copies += outcome.stored
+    return copies
+  }
+
+  /** Recipients that are not proven to have a message at its end. */
+  get unproven(): { readonly sent: Sent; readonly names: string[] }[] {
+    return this.sent.flatMap((sent) => {
+      const names = sent.outcome?.unproven.map(({ id, reason }) => `${toHex(id)} (${reason})`) ?? []
+      return names.length > 0 ? [{ sent, names }] : []
+    })
+  }
+}
