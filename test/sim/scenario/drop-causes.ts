@@ -29,6 +29,9 @@ export const dropCauses: Readonly<Partial<Record<DropCode, readonly Cause[]>>> =
   DIRECTORY_AGAIN: ['loss', 'absence', 'reordering'],
   // Two directories on one link overtake each other.
   DIRECTORY_ROLLBACK: ['loss', 'absence', 'reordering'],
+  // Differences to a version that a server which has begun anew had given out otherwise: the whole is asked for then.
+  DIRECTORY_SIGNATURE: ['absence'],
+  DIRECTORY_DELTA: ['absence', 'loss', 'reordering'],
   DIRECTORY_EXPIRED: ['wrongClock'],
   PROXY_ENTRY: ['wrongClock'],
   FORWARD_SELF: ['liar'],

@@ -239,7 +239,7 @@ function leaving(draw: Draw, plan: Plan): void {
 }
 
 function everything(draw: Draw, plan: Plan): void {
-  const others = families.filter(({ change }) => change !== everything)
+  const others = families.filter(({ change }) => change !== everything && change !== smallRooms)
   for (const { change } of draw.some(others, draw.whole(2, 4))) change(draw, plan)
 }
 

@@ -27,6 +27,13 @@ interface HandedOn {
   times: number
 }
 
+interface Belief {
+  readonly outcome: Outcome
+  readonly from: DeviceActor
+  /** Whether that was the last word; only what a user sent has one. */
+  readonly over: boolean
+}
+
 export class Ledger {
   readonly sent: Sent[] = []
   readonly problems: string[] = []
@@ -37,7 +44,7 @@ export class Ledger {
   private readonly byBody = new Map<string, Sent>()
   private readonly byMessage = new Map<string, Sent>()
   /** Hex message id to the recipients that its sender believes have it. */
-  private readonly believed = new Map<string, { readonly outcome: Outcome; readonly from: DeviceActor }>()
+  private readonly believed = new Map<string, Belief>()
   /** By device and message. */
   private readonly handedOn = new Map<string, HandedOn>()
   /** Places in inboxes that were seen: after a restart what was not acknowledged is handed out again. */
@@ -55,7 +62,7 @@ export class Ledger {
 
   told(from: DeviceActor, outcome: Outcome, over: boolean): void {
     const id = toHex(outcome.messageId)
-    this.believed.set(id, { outcome, from })
+    this.believed.set(id, { outcome, from, over: over || this.believed.get(id)?.over === true })
     const sent = this.byMessage.get(id)
     if (over && sent !== undefined) sent.outcome = outcome
   }
@@ -91,12 +98,12 @@ export class Ledger {
   /** Copies that a sender believes stored and that nobody has been handed; of devices that are still there. */
   missing(devices: readonly DeviceActor[], everybody: number): string[] {
     const missing: string[] = []
-    for (const [id, { outcome, from }] of this.believed) {
+    for (const [id, { outcome, from, over }] of this.believed) {
       if (outcome.stored === 0) continue
       const sent = this.byMessage.get(id)
       if (sent === undefined) {
-        // Its sender did not live to hear its id, and nobody else has seen it.
-        if (devices.length === everybody) missing.push(`${id} of ${from.name} at all`)
+        // Its sender did not live to hear its id, and nobody else has seen it; or it is what a group says to itself.
+        if (over && devices.length === everybody) missing.push(`${id} of ${from.name} at all`)
         continue
       }
       const unproven = new Set(outcome.unproven.map((each) => toHex(each.id)))
