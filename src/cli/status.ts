@@ -44,6 +44,7 @@ function nodeRows(status: NodeStatus): string[][] {
     ['to server', linkText(status.links.server)],
     ['to proxies', linkText(status.links.proxies)],
     ['dropped', dropText(status.drops)],
+    ['not sent', dropText(status.sendErrors)],
     ['core', status.core],
     ...(proxy === null ? [] : proxyRows(proxy)),
   ]
@@ -67,6 +68,7 @@ function proxyRows(proxy: NonNullable<NodeStatus['proxy']>): string[][] {
     ['to proxies', linkText(proxy.links.toProxies)],
     ['its server', linkText(proxy.links.server)],
     ['it dropped', dropText(proxy.drops)],
+    ['not sent', dropText(proxy.sendErrors)],
   ]
 }
 
@@ -92,6 +94,7 @@ function serverRows(status: ServerStatus): string[][] {
     ['devices', linkText(status.links.devices)],
     ['others', linkText(status.links.others)],
     ['dropped', dropText(status.drops)],
+    ['not sent', dropText(status.sendErrors)],
     ['core', status.core],
   ]
 }

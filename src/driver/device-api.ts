@@ -140,6 +140,8 @@ export interface DeviceInfo {
   readonly links: DeviceStatus['links']
   /** What was dropped, by code: see docs/OPERATING.md. */
   readonly drops: Readonly<Record<string, number>>
+  /** Datagrams that the system did not send, by its code: `EPERM`, `ENETUNREACH`, ... */
+  readonly sendErrors: Readonly<Record<string, number>>
 }
 
 export interface Device extends AsyncDisposable {

@@ -131,6 +131,7 @@ export class DeviceNode implements Device {
         listDigest: toHex(listDigest(this.crypto, list)),
       })),
       drops: this.running.drops(),
+      sendErrors: this.running.sendErrors(),
     }
   }
 

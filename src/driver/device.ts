@@ -12,6 +12,7 @@ import { DeviceNode } from './device-node.js'
 import { createLog } from './log.js'
 import { resolveCard } from './network.js'
 import { systemRandom } from './random.js'
+import { followServer } from './server-names.js'
 import { startNode } from './start.js'
 
 /** Opens a device. Errors have a `code`: see docs/OPERATING.md. */
@@ -54,6 +55,11 @@ export async function openDeviceNode(options: DeviceOptions): Promise<DeviceNode
   // startNode calls `machine` before it returns.
   const opened = node as unknown as DeviceNode
   opened.attach(running, (options) => backupOf(directory, store, options))
+  followServer({
+    ...{ card: options.network, addresses: server.addresses, ended: running.ended, log },
+    connected: () => opened.status().connected,
+    moved: (addresses) => running.handle({ type: 'serverMoved', addresses }),
+  })
   return opened
 }
 

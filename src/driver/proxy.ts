@@ -4,12 +4,15 @@ import { nodeIdOf } from '../group/identity.js'
 import type { PeerAddress } from '../link/link.js'
 import { createProxy } from '../role/proxy/proxy.js'
 import type { Proxy as ProxyMachine, ProxyStatus } from '../role/proxy.js'
+import type { ServerMoved } from '../role/role.js'
 import type { FieldObserver } from '../wire/codec.js'
 import { loadCrypto } from './crypto.js'
 import { openDataDirectory, passphraseOf } from './data-directory.js'
+import type { DeviceInfo } from './device-api.js'
 import { createLog, type Log } from './log.js'
 import { resolveCard, resolveEndpoint } from './network.js'
 import { systemRandom } from './random.js'
+import { followServer } from './server-names.js'
 import { startNode } from './start.js'
 import { startWorkers, threadCount } from './workers.js'
 
@@ -50,7 +53,7 @@ export interface ProxyOptions {
 
 export interface ProxyNode extends AsyncDisposable {
   readonly address: PeerAddress
-  status(): ProxyStatus & { readonly drops: Readonly<Record<string, number>> }
+  status(): ProxyStatus & Pick<DeviceInfo, 'drops' | 'sendErrors'>
   /** Resolves when the proxy has stopped; rejects when its store failed. */
   readonly ended: Promise<void>
   close(): Promise<void>
@@ -67,7 +70,7 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
   const directory = await openDataDirectory(options.data, 'node', passphraseOf(options))
   const identity = crypto.identity(directory.identity.proxySeed)
   const workers = await startWorkers(threads, crypto, log)
-  const { address, machine, running } = await startNode<never, never, ProxyMachine>({
+  const { address, machine, running } = await startNode<ServerMoved, never, ProxyMachine>({
     listen: options.listen,
     signal: options.signal,
     directory,
@@ -88,10 +91,15 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
         ...(options.observe && { observe: options.observe }),
       }),
   })
+  followServer({
+    ...{ card: options.network, addresses: server.addresses, ended: running.ended, log },
+    connected: () => machine.status().connected,
+    moved: (addresses) => running.handle({ type: 'serverMoved', addresses }),
+  })
   const close = () => running.stop()
   return {
     address,
-    status: () => ({ ...machine.status(), drops: running.drops() }),
+    status: () => ({ ...machine.status(), drops: running.drops(), sendErrors: running.sendErrors() }),
     ended: running.ended,
     close,
     [Symbol.asyncDispose]: close,

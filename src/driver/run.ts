@@ -23,6 +23,8 @@ export interface Running<Input> {
   handle(input: Input | RoleInput): void
   /** Drops so far, by code. */
   drops(): Readonly<Record<string, number>>
+  /** Datagrams that the system did not send, and errors of the socket, by the system's code. */
+  sendErrors(): Readonly<Record<string, number>>
   /** Says goodbye, lets what is under way reach disk and wire, and frees socket and store. */
   stop(): Promise<void>
   /** Resolves when stopped; rejects when the store failed, after which the machine has been stopped too. */
@@ -109,6 +111,10 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
 
   drops(): Readonly<Record<string, number>> {
     return this.dropCounts
+  }
+
+  sendErrors(): Readonly<Record<string, number>> {
+    return this.options.socket.sendErrorCodes()
   }
 
   async stop(): Promise<void> {

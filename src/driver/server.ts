@@ -12,6 +12,7 @@ import { formatNetworkCard, parseEndpoint } from '../wire/text.js'
 import { type BackupOptions, type BackupPiece, backupOf } from './backup.js'
 import { loadCrypto } from './crypto.js'
 import { openDataDirectory, passphraseOf } from './data-directory.js'
+import type { DeviceInfo } from './device-api.js'
 import { replaceFile } from './files.js'
 import { createLog, type Log } from './log.js'
 import { resolveEndpoint } from './network.js'
@@ -41,7 +42,7 @@ export interface ServerNode extends AsyncDisposable {
   /** What nodes need to join, one line to paste. */
   readonly card: string
   readonly address: PeerAddress
-  status(): ServerStatus & { readonly drops: Readonly<Record<string, number>> }
+  status(): ServerStatus & Pick<DeviceInfo, 'drops' | 'sendErrors'>
   /** The bytes of a backup: see docs/OPERATING.md, "Backup and restore". */
   backup(options: BackupOptions): AsyncIterableIterator<BackupPiece>
   /** Resolves when the server has stopped; rejects when its store failed. */
@@ -85,7 +86,7 @@ export async function openServer(options: ServerOptions): Promise<ServerNode> {
   return {
     card,
     address,
-    status: () => ({ ...machine.status(), drops: running.drops() }),
+    status: () => ({ ...machine.status(), drops: running.drops(), sendErrors: running.sendErrors() }),
     backup: (options) => backupOf(directory, store, options),
     ended: running.ended,
     close,

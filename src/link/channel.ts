@@ -29,6 +29,8 @@ import type { Source } from './sources.js'
 
 /** Probe timeouts in a row after which large packets are no longer sent. */
 const SILENT_PROBES = 2
+/** RFC 9002 section 6.2.4: two at a time, since each further timeout that one loss brings about is twice as long. */
+const PACKETS_PER_PROBE = 2
 const ACKS_PER_WINDOW = 8
 const MOST_PACKETS_PER_ACK = 16
 
@@ -280,7 +282,7 @@ export class Channel {
     this.liveness.onBroken(now)
     if (this.recovery.unanswered >= SILENT_PROBES) this.mtu.onSilence(now)
     if (this.initiated && this.recovery.unanswered === limits.rebindAfterProbes) this.sink.unanswered()
-    this.outbound.probes = Math.max(1, packets.length)
+    this.outbound.probes = PACKETS_PER_PROBE
     if (packets.every((packet) => packet.chunks.length + packet.control.length === 0)) this.packer.pingDue = true
   }
 

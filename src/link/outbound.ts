@@ -112,7 +112,7 @@ export class Outbound {
     this.parts.path.onSent(bytes.length)
     if (ackLargest !== undefined) this.parts.acks.onSent()
     if (purpose !== 'ackOnly') {
-      if (this.probes > 0) this.probes--
+      if (this.probes > 0) this.afterProbe()
       this.parts.recovery.onSent(
         sentPacket(number, now, bytes.length, chunks, control, ackLargest, purpose === 'mtuProbe'),
       )
@@ -122,6 +122,12 @@ export class Outbound {
       for (const [index, chunk] of chunks.entries()) charge(chunk, index === 0 ? PACKET_OVERHEAD_BYTES : 0)
     }
     return { bytes, purpose }
+  }
+
+  /** Where nothing else is left to send, a ping is the next probe: its acknowledgement tells what became of the one before. */
+  private afterProbe(): void {
+    this.probes--
+    if (this.probes > 0 && !this.parts.packer.pending()) this.parts.packer.pingDue = true
   }
 
   /** The last datagram of a session: with what is still owed, so that the peer knows what was delivered. */

@@ -8,7 +8,16 @@ import type { Millis } from '../base/time.js'
 import type { Group, PaddingMode } from '../group/group.js'
 import type { LinkCounters } from '../link/link.js'
 import type { deviceAddress } from '../wire/directory.js'
-import type { Machine, Reference, RoleContext, RoleInput, RoleOutput, Self, ServerContact } from './role.js'
+import type {
+  Machine,
+  Reference,
+  RoleContext,
+  RoleInput,
+  RoleOutput,
+  Self,
+  ServerContact,
+  ServerMoved,
+} from './role.js'
 import type { VerifiedDirectory } from './server-link.js'
 
 type ValueOf<F> = F extends { encode(value: infer T): Uint8Array } ? T : never
@@ -59,6 +68,7 @@ export type DeviceCommand =
 
 export type DeviceInput =
   | RoleInput
+  | ServerMoved
   | DeviceCommand
   | { readonly type: 'derived'; readonly reference: Reference; readonly derived: Uint8Array }
 

@@ -4,7 +4,7 @@
 import type { NodeId } from '../base/bytes.js'
 import type { LinkCounters, PeerAddress } from '../link/link.js'
 import type { JobInput, JobOutput } from './jobs.js'
-import type { Machine, RoleContext, RoleInput, RoleOutput, Self, ServerContact } from './role.js'
+import type { Machine, RoleContext, RoleInput, RoleOutput, Self, ServerContact, ServerMoved } from './role.js'
 import type { VerifiedDirectory } from './server-link.js'
 
 export interface ProxyOptions extends RoleContext {
@@ -61,6 +61,6 @@ export interface ProxyStatus {
   }
 }
 
-export interface Proxy extends Machine<RoleInput | JobInput, RoleOutput | JobOutput> {
+export interface Proxy extends Machine<RoleInput | ServerMoved | JobInput, RoleOutput | JobOutput> {
   status(): ProxyStatus
 }

@@ -45,6 +45,12 @@ export type RoleInput =
   /** Says goodbye to peers; the driver drains, then ends. */
   | { readonly type: 'stop' }
 
+/** What devices and proxies are told besides: the names on the server's card lead to these addresses now. */
+export interface ServerMoved {
+  readonly type: 'serverMoved'
+  readonly addresses: readonly PeerAddress[]
+}
+
 /** Outputs that every role makes. */
 export type RoleOutput =
   | { readonly type: 'transmit'; readonly to: PeerAddress; readonly bytes: Uint8Array }

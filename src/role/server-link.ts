@@ -48,6 +48,8 @@ export interface ServerLink {
   /** A directory kept from an earlier run; ignored where it no longer verifies. */
   restoreDirectory(now: Millis, encoded: Uint8Array): void
   start(now: Millis): void
+  /** The server is found at these addresses from now on; a link that there is stays. */
+  moved(now: Millis, addresses: readonly PeerAddress[]): void
   /** Offers an output of the endpoint; true where it concerned this link (and was not a received message). */
   linkOutput(now: Millis, output: LinkOutput): boolean
   /** Offers a message received on `session`; true where it was a directory, which this link takes. */

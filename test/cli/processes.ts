@@ -25,6 +25,8 @@ export interface Result {
 export interface RunOptions {
   readonly input?: string | Uint8Array
   readonly env?: NodeJS.ProcessEnv
+  /** The network namespace to run in. */
+  readonly namespace?: string
 }
 
 /** A directory of the test's own, short enough for a socket in it. */
@@ -56,8 +58,10 @@ export interface Started {
 }
 
 /** Starts the command and lets it run. */
-export function start(args: readonly string[], { input = '', env = {} }: RunOptions = {}): Started {
-  const child = spawn(process.execPath, [main, ...args], {
+export function start(args: readonly string[], { input = '', env = {}, namespace }: RunOptions = {}): Started {
+  const inside = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace]
+  const [program, ...words] = [...inside, process.execPath, main, ...args] as [string, ...string[]]
+  const child = spawn(program, words, {
     env: { ...cleanEnvironment(), ...env },
     timeout: TIMEOUT_MS,
     killSignal: 'SIGKILL',

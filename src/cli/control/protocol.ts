@@ -28,6 +28,8 @@ const linkCounters = z.object({
   sentRetransmitted: traffic,
 })
 const drops = z.record(z.string(), count)
+/** By the code of the system. */
+const sendErrors = z.record(z.string(), count)
 
 const directory = z.object({
   version: count,
@@ -61,6 +63,7 @@ const proxyStatus = z.object({
     server: linkCounters,
   }),
   drops,
+  sendErrors,
 })
 
 /** The build of the core that runs: `fused` or `integer`. */
@@ -82,6 +85,7 @@ const nodeStatus = z.object({
   unproven: count,
   links: z.object({ server: linkCounters, proxies: linkCounters }),
   drops,
+  sendErrors,
   proxy: proxyStatus.nullable(),
 })
 
@@ -101,6 +105,7 @@ const serverStatus = z.object({
   deliveredCopies: count,
   links: z.object({ proxies: linkCounters, devices: linkCounters, others: linkCounters }),
   drops,
+  sendErrors,
 })
 
 const status = z.discriminatedUnion('kind', [nodeStatus, serverStatus])

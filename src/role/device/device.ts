@@ -108,6 +108,9 @@ class DeviceMachine implements DeviceRole {
       case 'stop':
         this.stop(now)
         break
+      case 'serverMoved':
+        this.serverLink.moved(now, input.addresses)
+        break
       case 'derived':
         this.commands.derived(now, input.reference, input.derived)
         break

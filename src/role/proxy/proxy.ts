@@ -15,7 +15,7 @@ import { encodeMessage, type Message, type MessageOf, messageKinds, parseMessage
 import type { JobInput, JobOutput } from '../jobs.js'
 import { LinkTotals } from '../link-totals.js'
 import type { ProxyOptions, Proxy as ProxyRole, ProxyStatus } from '../proxy.js'
-import type { Reference, RoleInput, RoleOutput, Write } from '../role.js'
+import type { Reference, RoleInput, RoleOutput, ServerMoved, Write } from '../role.js'
 import { createServerLink } from '../server-link/create.js'
 import type { ServerLink, ServerLinkEvent } from '../server-link.js'
 import { Work } from '../work.js'
@@ -152,7 +152,7 @@ class ProxyMachine implements ProxyRole {
     this.settle(now)
   }
 
-  handle(now: Millis, input: RoleInput | JobInput): void {
+  handle(now: Millis, input: RoleInput | ServerMoved | JobInput): void {
     this.now = now
     if (input.type === 'done') this.work.done(now, input)
     if (this.stopped) return
@@ -166,6 +166,9 @@ class ProxyMachine implements ProxyRole {
         break
       case 'persisted':
         this.persisted(now, input.reference)
+        break
+      case 'serverMoved':
+        this.serverLink.moved(now, input.addresses)
         break
       case 'loaded':
       case 'done':

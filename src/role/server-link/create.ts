@@ -10,7 +10,7 @@ import { ProtocolError } from '../../base/errors.js'
 import { labels } from '../../base/labels.js'
 import { randomBelow } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
-import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
+import type { LinkEndpoint, LinkOutput, MessageNumber, PeerAddress, SessionId } from '../../link/link.js'
 import { directory as directoryFormat } from '../../wire/directory.js'
 import { encodeMessage, type Message, type RoleName, roles } from '../../wire/message.js'
 import { fromTurn } from '../addresses.js'
@@ -57,6 +57,7 @@ type State =
 class Connector implements ServerLink {
   private readonly options: ServerLinkOptions
   private readonly linkKey: Key
+  private addresses: readonly PeerAddress[]
   private readonly events: ServerLinkEvent[] = []
   private state: State = { phase: 'idle' }
   private held: VerifiedDirectory | undefined
@@ -77,6 +78,7 @@ class Connector implements ServerLink {
     }
     this.options = options
     this.linkKey = linkKey
+    this.addresses = options.server.addresses
   }
 
   get session(): SessionId | undefined {
@@ -99,6 +101,14 @@ class Connector implements ServerLink {
 
   start(now: Millis): void {
     this.connect(now)
+  }
+
+  moved(now: Millis, addresses: readonly PeerAddress[]): void {
+    if (addresses.length === 0) return
+    this.addresses = addresses
+    this.attempts = 0
+    this.failures = 0
+    if (this.state.phase === 'waiting') this.connect(now)
   }
 
   linkOutput(now: Millis, output: LinkOutput): boolean {
@@ -192,7 +202,7 @@ class Connector implements ServerLink {
   }
 
   private connect(now: Millis): void {
-    const addresses = fromTurn(this.options.server.addresses, this.attempts++)
+    const addresses = fromTurn(this.addresses, this.attempts++)
     this.state = { phase: 'connecting', session: this.options.endpoint.connect(now, this.linkKey, addresses) }
   }
 
