@@ -154,6 +154,9 @@ export const limits = {
   /** Messages of a device that are not proven stored. */
   outgoingMessages: 4096,
   outgoingBytes: 256 * MIB,
+  /** Messages of cover traffic held at one time, and those really sent that it takes its sizes from. */
+  coverMessages: 16,
+  coverShapes: 32,
   /** Points of own copies on their way back. */
   ownCopies: 16_384,
   /** Requests under way to first proxies at one time, and sessions with first proxies, idle ones included. */

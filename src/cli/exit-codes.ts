@@ -52,6 +52,7 @@ export const exitOf: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
   MEMBER_EXISTS: 'refused',
   MEMBER_SELF: 'refused',
   MEMBERS_FULL: 'refused',
+  MEMBER_UNKNOWN: 'refused',
   INVITATION_NONE: 'refused',
   INVITATION_EXPIRED: 'refused',
   INVITATION_UNKNOWN: 'refused',

@@ -5,6 +5,7 @@ import type { Device } from '../driver/device-api.js'
 import { replaceFile } from '../driver/files.js'
 import type { LogLevel } from '../driver/log.js'
 import type { ProxyNode } from '../driver/proxy.js'
+import type { DecoyMode } from '../group/decoys.js'
 import type { PaddingMode } from '../group/group.js'
 import { formatEndpoint, parseEndpoint } from '../wire/text.js'
 import { controlPath } from './control/path.js'
@@ -14,6 +15,7 @@ import { networkCard, networkFile } from './network-card.js'
 import {
   dataOf,
   dataOption,
+  decoyModes,
   listenAddress,
   logLevels,
   nonEmpty,
@@ -21,6 +23,7 @@ import {
   paddingModes,
   proxyModes,
   reachableAddress,
+  secondsToMs,
   wholeNumber,
   workersOption,
 } from './options.js'
@@ -36,6 +39,8 @@ interface Options extends DataPassphraseOption {
   readonly extraHopBelow?: number
   readonly workers?: number
   readonly padding: PaddingMode
+  readonly decoys: DecoyMode
+  readonly cover?: number
   readonly readyFile?: string
   readonly logLevel: LogLevel
 }
@@ -73,6 +78,17 @@ export function addNode(program: Command): void {
       wholeNumber('--extra-hop-below', 0, MAX_COPIES_PER_SECOND),
     )
     .option('--padding <mode>', `how sizes are hidden: ${paddingModes.join(', ')}`, oneOf(paddingModes), 'classes')
+    .option(
+      '--decoys <mode>',
+      `how the number of slots is rounded up, so that no proxy counts members: ${decoyModes.join(', ')}`,
+      oneOf(decoyModes),
+      'none',
+    )
+    .option(
+      '--cover <seconds>',
+      'send messages to nobody, so long apart on average, that look like real ones (default: none)',
+      secondsToMs,
+    )
     .option('--ready-file <file>', 'write the ready line there as well', nonEmpty)
     .option('--log-level <level>', `one of ${logLevels.join(', ')}`, oneOf(logLevels), 'warn')
     .addHelpText(
@@ -146,6 +162,8 @@ async function deviceOf(options: Options, opened: Opened, daemon: Daemon): Promi
   const device = await openDevice({
     ...opened,
     padding: options.padding,
+    decoys: options.decoys,
+    ...(options.cover !== undefined && { coverMeanMs: options.cover }),
     log: createLog(options.logLevel),
     ...(listen !== undefined && { listen }),
   })

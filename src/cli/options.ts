@@ -7,6 +7,7 @@ import { ProtocolError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import { defaultDataPath } from '../driver/data-directory.js'
 import type { LogLevel } from '../driver/log.js'
+import type { DecoyMode } from '../group/decoys.js'
 import type { PaddingMode } from '../group/group.js'
 import { formatEndpoint, parseEndpoint } from '../wire/text.js'
 
@@ -26,6 +27,7 @@ export function dataOf(options: { readonly data?: string }): string {
 }
 
 export const paddingModes: readonly PaddingMode[] = ['none', 'classes', 'cell']
+export const decoyModes: readonly DecoyMode[] = ['none', 'power']
 export const proxyModes = ['on', 'off', 'auto'] as const
 export const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 

@@ -3,10 +3,11 @@ import type { Command } from 'commander'
 import { utf8 } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
+import type { DecoyMode } from '../group/decoys.js'
 import type { PaddingMode } from '../group/group.js'
 import type { SendReply } from './control/protocol.js'
 import { readInput, STDIN } from './input.js'
-import { dataOption, nonEmpty, oneOf, paddingModes, secondsToMs } from './options.js'
+import { dataOption, decoyModes, nonEmpty, oneOf, paddingModes, secondsToMs } from './options.js'
 import { counted, print, printable, printJson } from './output.js'
 import { withNode } from './run-client.js'
 import { patienceOf } from './shutdown.js'
@@ -15,6 +16,9 @@ interface Options {
   readonly data?: string
   readonly file?: string
   readonly padding?: PaddingMode
+  readonly decoys?: DecoyMode
+  readonly direct?: boolean
+  readonly to?: string
   readonly timeout?: number
   readonly wait: boolean
   readonly json?: boolean
@@ -31,6 +35,16 @@ export function addSend(program: Command): void {
       `how sizes are hidden: ${paddingModes.join(', ')} (default: as the node was started)`,
       oneOf(paddingModes),
     )
+    .option(
+      '--decoys <mode>',
+      `how the number of slots is rounded up: ${decoyModes.join(', ')} (default: as the node was started)`,
+      oneOf(decoyModes),
+    )
+    .option(
+      '--direct',
+      'to one member, by one proxy: faster, but that proxy and the server together learn who sends to whom',
+    )
+    .option('--to <member>', 'with --direct: the local name, id or address of the member', nonEmpty)
     .option('--no-wait', 'end once a first proxy holds the message; the node sees to the rest')
     .option('--timeout <seconds>', 'stop waiting after this long; what was sent is not unsent', secondsToMs)
     .option('--json', 'print what it cost and what became of it as one JSON object')
@@ -44,23 +58,36 @@ name it.
 Examples:
   splitcast send friends 'hello, all'
   splitcast send friends --file photo.jpg --json
-  splitcast send friends 'no hurry' --no-wait`,
+  splitcast send friends 'no hurry' --no-wait
+  splitcast send friends 'only you' --direct --to bob`,
     )
     .action(send)
 }
 
 async function send(group: string, text: string | undefined, options: Options): Promise<void> {
+  checkDirect(options)
   const body = await bodyFrom(text, options.file)
   const request = {
     group,
     bodyBase64: Buffer.from(body).toString('base64'),
     ...(options.padding !== undefined && { padding: options.padding }),
+    ...(options.decoys !== undefined && { decoys: options.decoys }),
+    ...(options.to !== undefined && { direct: { to: options.to } }),
     wait: options.wait,
   }
   const report = await withNode(options, (node) => node.call('send', request), patienceOf(options.timeout))
   if (options.json) await printJson(report)
   else await print(reportText(report))
   if (report.outcome !== null && report.outcome.unproven.length > 0) throw unprovenError(report.outcome)
+}
+
+function checkDirect({ direct, to, decoys }: Options): void {
+  if (direct && to === undefined)
+    throw new ProtocolError('USAGE', '--direct is to one member: name it with --to MEMBER')
+  if (!direct && to !== undefined) {
+    throw new ProtocolError('USAGE', '--to names the one member of a direct message: add --direct, or leave it out')
+  }
+  if (direct && decoys === 'power') throw new ProtocolError('USAGE', 'a direct message has no slots for --decoys')
 }
 
 /** Names those that are not proven to have a message. */
@@ -96,10 +123,16 @@ function tooLarge(): ProtocolError {
   return new ProtocolError('BODY_TOO_LARGE', `a message has at most ${limits.bodyBytes} bytes; send it in parts`)
 }
 
+function sentText({ messageId, recipients, decoys }: SendReply): string {
+  if (recipients === 1) return `sent ${messageId} directly to 1 recipient`
+  const besides = decoys === 0 ? '' : `, and ${counted(decoys, 'decoy')}`
+  return `sent ${messageId} to ${recipients} recipients, this device among them${besides}`
+}
+
 function reportText(report: SendReply): string {
   const overheadBytes = report.uploadBytes - report.bodyBytes
   return [
-    `sent ${report.messageId} to ${report.recipients} recipients, this device among them`,
+    sentText(report),
     `uploaded ${report.uploadBytes} bytes in ${counted(report.datagrams, 'datagram')}: body ${report.bodyBytes}, overhead ${overheadBytes}`,
     `overhead: fixed ${report.fixedBytes}, slots ${10 * report.slots}, padding ${report.paddingBytes}, further datagrams ${report.furtherDatagramBytes}`,
     ...(report.outcome === null

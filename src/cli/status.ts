@@ -41,6 +41,7 @@ function nodeRows(status: NodeStatus): string[][] {
       'waiting',
       `${status.unopened} unopened, ${status.inbox} in the inbox, ${status.outgoing} to send, ${status.unproven} to be proven stored`,
     ],
+    ...(status.cover === null ? [] : [['cover', coverText(status.cover)]]),
     ['to server', linkText(status.links.server)],
     ['to proxies', linkText(status.links.proxies)],
     ['dropped', dropText(status.drops)],
@@ -48,6 +49,10 @@ function nodeRows(status: NodeStatus): string[][] {
     ['core', status.core],
     ...(proxy === null ? [] : proxyRows(proxy)),
   ]
+}
+
+function coverText({ meanMs, made, skipped }: NonNullable<NodeStatus['cover']>): string {
+  return `${counted(made, 'message')} to nobody, one in ${meanMs / 1000} s on average, ${skipped} left out`
 }
 
 function proxyRows(proxy: NonNullable<NodeStatus['proxy']>): string[][] {

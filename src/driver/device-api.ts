@@ -2,9 +2,10 @@
  * A device as developers embed it: groups, invitations and messages as promises and async iterables. Errors have a `code`;
  * docs/OPERATING.md lists them.
  */
+import type { DecoyMode } from '../group/decoys.js'
 import type { PaddingMode } from '../group/group.js'
 import type { PeerAddress } from '../link/link.js'
-import type { DeviceStatus, UploadReport } from '../role/device.js'
+import type { CoverStatus, DeviceStatus, UploadReport } from '../role/device.js'
 import type { FieldObserver } from '../wire/codec.js'
 import type { BackupOptions, BackupPiece } from './backup.js'
 import type { ReceivedMessage } from './inbox.js'
@@ -22,6 +23,13 @@ export interface DeviceOptions {
   readonly listen?: string
   /** How sizes are hidden; default `classes`. */
   readonly padding?: PaddingMode
+  /** How the number of slots of each message is rounded up, so that a proxy counts no members; default `none`. */
+  readonly decoys?: DecoyMode
+  /**
+   * Mean time in milliseconds between two messages of cover traffic, to nobody and like any other to proxies and observers;
+   * default none.
+   */
+  readonly coverMeanMs?: number
   /** Closes the device when aborted. */
   readonly signal?: AbortSignal
   readonly log?: Log
@@ -62,6 +70,12 @@ export interface SendOptions {
   /** Stops waiting; what a first proxy has is seen through all the same. */
   readonly signal?: AbortSignal
   readonly padding?: PaddingMode
+  readonly decoys?: DecoyMode
+  /**
+   * To one member alone, given by local name, hex id or address, and by one proxy alone: faster, but that proxy and the server together
+   * then know who sends to whom. Throws `MEMBER_UNKNOWN`, `MEMBER_SELF`.
+   */
+  readonly direct?: { readonly to: string }
   /** Whether to wait for proof, which is the default, or only until a first proxy holds the message. */
   readonly wait?: boolean
   /** Told while it is waited for, whenever more recipients are proven to have the message. */
@@ -137,6 +151,8 @@ export interface DeviceInfo {
   /** Messages that no first proxy has; and those that one has, and that not all recipients are proven to have. */
   readonly outgoingMessages: number
   readonly unprovenMessages: number
+  /** Of cover traffic, where there is any. */
+  readonly cover: CoverStatus | undefined
   readonly links: DeviceStatus['links']
   /** What was dropped, by code: see docs/OPERATING.md. */
   readonly drops: Readonly<Record<string, number>>

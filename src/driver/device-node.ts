@@ -23,7 +23,7 @@ import type {
   SendOptions,
   SendReport,
 } from './device-api.js'
-import { fingerprint, membersOf, pendingDevice, pendingOf } from './group-views.js'
+import { fingerprint, memberNamed, membersOf, pendingDevice, pendingOf } from './group-views.js'
 import { Inbox, type ReceivedMessage } from './inbox.js'
 import { Outcomes, outcomeOf, type SendOutcome } from './outcomes.js'
 import type { Running } from './run.js'
@@ -236,10 +236,15 @@ export class DeviceNode implements Device {
   private async send(
     group: string,
     body: Uint8Array,
-    { signal, padding, wait = true, onProgress }: SendOptions = {},
+    { signal, padding, decoys, direct, wait = true, onProgress }: SendOptions = {},
   ): Promise<SendReport> {
     const until = wait ? 'over' : 'taken'
-    const command = { type: 'send', group, body, until, ...(padding !== undefined && { padding }) } as const
+    const command = {
+      ...({ type: 'send', group, body, until } as const),
+      ...(padding !== undefined && { padding }),
+      ...(decoys !== undefined && { decoys }),
+      ...(direct !== undefined && { direct: { to: memberNamed(this.crypto, this.stateOf(group), direct.to) } }),
+    }
     const progress = onProgress && ((outcome: Outcome) => onProgress(outcomeOf(outcome)))
     const { report, outcome } = await this.commands.issue('sent', command, signal, progress)
     return { ...report, outcome: outcome && outcomeOf(outcome) }

@@ -45,6 +45,8 @@ export async function openDeviceNode(options: DeviceOptions): Promise<DeviceNode
         server,
         ownProxy: nodeIdOf(crypto, proxyIdentity.identityKey),
         padding: options.padding ?? 'classes',
+        decoys: options.decoys ?? 'none',
+        coverMeanMs: options.coverMeanMs ?? 0,
         ...(options.observe && { observe: options.observe }),
       })
       node = new DeviceNode(crypto, machine, address, at)

@@ -47,6 +47,17 @@ export function pendingDevice(crypto: Crypto, group: Group, device: string): Nod
   )
 }
 
+/** The member that an address, a local name or a hex id means. Throws `MEMBER_UNKNOWN`. */
+export function memberNamed(crypto: Crypto, group: Group, member: string): NodeId {
+  const named = [...group.petnames].find(([id, name]) => name === member && group.list.members.has(id))?.[0]
+  const found = group.list.members.get(named ?? idOf(crypto, member))
+  if (found !== undefined) return found.id
+  throw new ProtocolError(
+    'MEMBER_UNKNOWN',
+    `${member} is no member of ${group.name}; splitcast group members lists names and ids`,
+  )
+}
+
 function byId(crypto: Crypto, group: Group, device: string): [string, Pending] | undefined {
   const id = idOf(crypto, device)
   const pending = group.pending.get(id)

@@ -10,6 +10,7 @@ import {
   CONTENT_OVERHEAD_BYTES,
   FORWARD_OVERHEAD_BYTES,
   FORWARDED_COPY_OVERHEAD_BYTES,
+  OPENED_COPY_OVERHEAD_BYTES,
   PAYLOAD_OVERHEAD_BYTES,
   REQUEST_OVERHEAD_BYTES,
 } from './sizes.js'
@@ -44,6 +45,31 @@ export const INVITATION_PAYLOAD_BYTES = (() => {
   const paddings = (['none', 'classes', 'cell'] as const).map((mode) => contentPadding(mode, bodyBytes))
   return PAYLOAD_OVERHEAD_BYTES + CONTENT_OVERHEAD_BYTES + bodyBytes + Math.max(...paddings)
 })()
+
+/**
+ * Zero bytes to append to a content of which so many copies are made: as `contentPadding` says, or where such copies would be more
+ * than a request may ask for, up to a rounded size, or none.
+ */
+export function paddingThatFits(mode: PaddingMode, bodyBytes: number, copies: number): number {
+  const contentBytes = CONTENT_OVERHEAD_BYTES + bodyBytes
+  const requestBytes = limits.messageBytes - FORWARD_OVERHEAD_BYTES - REQUEST_OVERHEAD_BYTES - copies * SLOT_BYTES
+  const most = Math.min(requestBytes, Math.floor(limits.splitTotalBytes / copies) - OPENED_COPY_OVERHEAD_BYTES)
+  const wanted = contentPadding(mode, bodyBytes)
+  if (wanted === 0 || contentBytes + wanted <= most) return wanted
+  const rounded = padme(contentBytes)
+  return rounded <= most ? rounded - contentBytes : 0
+}
+
+/**
+ * Zero bytes to append to a content whose copy the sender makes itself: its forward then fills as many datagrams as a request
+ * would, so that who watches the sender's link sees no other sizes.
+ */
+export function directPadding(mode: PaddingMode, bodyBytes: number): number {
+  if (mode === 'none') return 0
+  const forwardBytes = FORWARDED_COPY_OVERHEAD_BYTES + CONTENT_OVERHEAD_BYTES + bodyBytes
+  const roomBytes = messageRoomBytes(padme(datagramsOf(forwardBytes)))
+  return Math.max(0, Math.min(roomBytes, limits.messageBytes) - forwardBytes)
+}
 
 /**
  * Zero bytes to append to a request whose message has `requestMessageBytes` without them: its forward then fills whole

@@ -16,6 +16,8 @@ import { requestPadding } from './padding.js'
 import { FORWARD_OVERHEAD_BYTES, OPENED_COPY_OVERHEAD_BYTES, REQUEST_OVERHEAD_BYTES } from './sizes.js'
 
 const NOTHING = new Uint8Array()
+/** What a decoy's slot holds. */
+const DECOY = new Uint8Array(SLOT_BYTES)
 const WINDOW_BYTES = 4
 /** 64 bytes each for r and h. */
 const SLOT_ENTROPY_BYTES = 128
@@ -23,6 +25,8 @@ const SLOT_ENTROPY_BYTES = 128
 export interface Recipient {
   readonly id: NodeId
   readonly accessCode: Uint8Array
+  /** Its slot holds zeros, which CS answers as stored and stores nowhere. */
+  readonly decoy?: boolean
 }
 
 export interface RequestToAssemble {
@@ -48,13 +52,15 @@ export interface ReceiptCheck {
   /** 32 bytes a copy, in slot order. */
   readonly receiptKeys: Uint8Array
   readonly recipients: readonly Recipient[]
+  /** By which P1 is asked for its answers, where that is not the beginning of R. */
+  readonly ticket?: Uint8Array
 }
 
 export interface AssembledRequest {
-  /** The link message of kind request, to be put into a forward. */
+  /** The link message of kind request, or copy, to be put into a forward. */
   readonly message: Uint8Array
-  /** E_i of the sender's own copy, 32 bytes. */
-  readonly ownPoint: Uint8Array
+  /** E_i of the sender's own copy, 32 bytes, where there is one. */
+  readonly ownPoint: Uint8Array | undefined
   readonly slots: number
   readonly contentBytes: number
   readonly requestPaddingBytes: number
@@ -112,7 +118,7 @@ function slotPlan(plan: RequestToAssemble, recipients: readonly Recipient[], ent
     groupKey,
     window,
     copyBytes: OPENED_COPY_OVERHEAD_BYTES + content.length,
-    recipients: concat(...recipients.map((each) => recipientFormat.encode(each))),
+    recipients: concat(...recipients.map((each) => (each.decoy ? DECOY : recipientFormat.encode(each)))),
     entropy,
   }
 }

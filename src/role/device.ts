@@ -5,6 +5,7 @@
 import type { GroupId, MessageId, NodeId } from '../base/bytes.js'
 import type { ErrorCode } from '../base/errors.js'
 import type { Millis } from '../base/time.js'
+import type { DecoyMode } from '../group/decoys.js'
 import type { Group, PaddingMode } from '../group/group.js'
 import type { LinkCounters } from '../link/link.js'
 import type { deviceAddress } from '../wire/directory.js'
@@ -31,6 +32,10 @@ export interface DeviceOptions extends RoleContext {
   /** The id of the proxy that runs beside this device, if any: never chosen as P1 or P2. */
   readonly ownProxy?: NodeId
   readonly padding: PaddingMode
+  /** How the number of slots is rounded up; default none. */
+  readonly decoys?: DecoyMode
+  /** Mean time between two messages to nobody; default 0, none are sent. */
+  readonly coverMeanMs?: number
   /** Receipts are first asked for after once to twice this time; by default as limits.ts says. */
   readonly receiptWaitMs?: number
 }
@@ -58,6 +63,9 @@ export type DeviceCommand =
       readonly group: string
       readonly body: Uint8Array
       readonly padding?: PaddingMode
+      readonly decoys?: DecoyMode
+      /** By a first proxy alone, to this member alone. */
+      readonly direct?: { readonly to: NodeId }
       /** When it is answered: once a first proxy has the message, the default, or once all is proven or given up. */
       readonly until?: 'taken' | 'over'
     }
@@ -75,8 +83,9 @@ export type DeviceInput =
 /** What one message cost the sender, UDP payload bytes of the datagrams to P1 that carried it for the first time. */
 export interface UploadReport {
   readonly messageId: MessageId
-  /** Recipients, the sender's own copy among them. */
+  /** Recipients, the sender's own copy and decoys among them. */
   readonly slots: number
+  readonly decoys: number
   readonly bodyBytes: number
   readonly uploadBytes: number
   readonly datagrams: number
@@ -169,6 +178,14 @@ export type DeviceOutput =
   /** Somebody joined a group. */
   | { readonly type: 'memberJoined'; readonly group: string; readonly member: NodeId }
 
+export interface CoverStatus {
+  /** Mean time between two messages to nobody. */
+  readonly meanMs: number
+  readonly made: number
+  /** Those whose time came when none could be sent: no group to imitate, no server or proxies, or too many under way. */
+  readonly skipped: number
+}
+
 export interface DeviceStatus {
   readonly id: NodeId
   readonly connected: boolean
@@ -179,6 +196,8 @@ export interface DeviceStatus {
   /** Messages that no first proxy has; and those that one has, and that are not proven stored for all. */
   readonly outgoingMessages: number
   readonly unprovenMessages: number
+  /** Of cover traffic, where there is any. */
+  readonly cover: CoverStatus | undefined
   /** Counters of the links by what is at the other end. */
   readonly links: { readonly server: LinkCounters; readonly proxies: LinkCounters }
 }

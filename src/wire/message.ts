@@ -78,7 +78,11 @@ export const request = format('request', 'What S sealed for P2.', [
 ])
 
 export const copy = format('copy', 'One sealed copy for CS.', [
-  ['reference', unsigned(4), 'chosen by the sender of this message; comes back in the answer'],
+  [
+    'reference',
+    unsigned(4),
+    'chosen by the sender of this message, 0 where it will ask (5.1); comes back in the answer',
+  ],
   ['extension', counted(1, EXTENSION_BYTES), 'empty today'],
   ['sealed', rest(limits.messageBytes, SEAL_BYTES), 'sealed_i of PROTOCOL.md section 5'],
 ])

@@ -47,11 +47,16 @@ export function deviceHandlers(device: Device, proxy: ProxyNode | undefined, sto
       uninvite: async ({ group, device: who }, signal) => ({
         id: await groupNamed(device, group).uninvite(who, { signal }),
       }),
-      send: async ({ group, bodyBase64, padding, wait = true }, signal) => {
+      send: async ({ group, bodyBase64, padding, decoys, direct, wait = true }, signal) => {
         const body = new Uint8Array(Buffer.from(bodyBase64, 'base64'))
-        const options = { signal, wait, ...(padding !== undefined && { padding }) }
+        const options = {
+          ...{ signal, wait },
+          ...(padding !== undefined && { padding }),
+          ...(decoys !== undefined && { decoys }),
+          ...(direct !== undefined && { direct }),
+        }
         const { outcome, ...report } = await groupNamed(device, group).send(body, options)
-        const cost = { ...report, messageId: toHex(report.messageId), recipients: report.slots }
+        const cost = { ...report, messageId: toHex(report.messageId), recipients: report.slots - report.decoys }
         return { ...cost, outcome: outcome === undefined ? null : outcomeReply(outcome) }
       },
       acknowledge: async ({ stream, sequences }) => {

@@ -83,6 +83,7 @@ const nodeStatus = z.object({
   inbox: count,
   outgoing: count,
   unproven: count,
+  cover: z.object({ meanMs: count, made: count, skipped: count }).nullable(),
   links: z.object({ server: linkCounters, proxies: linkCounters }),
   drops,
   sendErrors,
@@ -127,12 +128,14 @@ const pendingInvitation = z.object({
   expiresAt: z.iso.datetime(),
 })
 const padding = z.enum(['none', 'classes', 'cell'])
+const decoys = z.enum(['none', 'power'])
 
 /** What one message cost its sender; see UploadReport. */
 const uploadReport = z.object({
   messageId: hexId,
   recipients: count,
   slots: count,
+  decoys: count,
   bodyBytes: count,
   uploadBytes: count,
   datagrams: count,
@@ -193,7 +196,14 @@ export const calls = {
     reply: z.object({ id: hexId }),
   },
   send: {
-    request: z.object({ group: name, bodyBase64: base64, padding: padding.optional(), wait: z.boolean().optional() }),
+    request: z.object({
+      group: name,
+      bodyBase64: base64,
+      padding: padding.optional(),
+      decoys: decoys.optional(),
+      direct: z.object({ to: z.string().max(1024) }).optional(),
+      wait: z.boolean().optional(),
+    }),
     reply: uploadReport.extend({ outcome: sendOutcome.nullable() }),
   },
   /** Confirms messages of a `messages` stream that is still open. */

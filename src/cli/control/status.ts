@@ -7,7 +7,7 @@ import type { ServerNode } from '../../driver/server.js'
 import type { NodeStatus, ServerStatus } from './protocol.js'
 
 export async function nodeStatus(device: Device, proxy: ProxyNode | undefined): Promise<NodeStatus> {
-  const { directory, inboxMessages, outgoingMessages, unprovenMessages, ...rest } = device.status()
+  const { directory, inboxMessages, outgoingMessages, unprovenMessages, cover, ...rest } = device.status()
   return {
     kind: 'node',
     pid: process.pid,
@@ -22,6 +22,7 @@ export async function nodeStatus(device: Device, proxy: ProxyNode | undefined): 
     inbox: inboxMessages,
     outgoing: outgoingMessages,
     unproven: unprovenMessages,
+    cover: cover ?? null,
     proxy: proxy === undefined ? null : proxyStatus(proxy),
     ...rest,
     groups: [...rest.groups],

@@ -2,7 +2,7 @@
  * What a user may ask of a device, each command answered once (PROTOCOL.md sections 6 and 8). A command that needs the
  * directory waits for it a little while; one that needs a passphrase waits for its derivation.
  */
-import { type IdentityKey, wipe } from '../../base/bytes.js'
+import { equal, type IdentityKey, type NodeId, toHex, wipe } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
@@ -13,9 +13,11 @@ import { createGroup } from '../../group/membership.js'
 import type { DeviceCommand, DeviceResult, Outcome, UploadReport } from '../device.js'
 import type { Reference } from '../role.js'
 import type { DeviceCore } from './core.js'
+import type { Cover } from './cover.js'
 import { prepareInvitation, sendInvitation, uninvite } from './inviting.js'
 import { decline, declineAll, join } from './joining.js'
 import { addressee, type Receiving } from './receiving.js'
+import type { Addressee } from './records.js'
 import type { Sending } from './sending.js'
 
 type CommandOf<T extends DeviceCommand['type']> = Extract<DeviceCommand, { type: T }>
@@ -26,15 +28,17 @@ export class Commands {
   private readonly core: DeviceCore
   private readonly sending: Sending
   private readonly receiving: Receiving
+  private readonly cover: Cover
   /** Commands that wait for a directory, in the order they came. */
   private waiting: { readonly command: CommandOf<'invite' | 'send'>; readonly until: Millis }[] = []
   /** Commands that wait for a derivation. */
   private readonly deriving = new Map<Reference, Slow>()
 
-  constructor(core: DeviceCore, sending: Sending, receiving: Receiving) {
+  constructor(core: DeviceCore, sending: Sending, receiving: Receiving, cover: Cover) {
     this.core = core
     this.sending = sending
     this.receiving = receiving
+    this.cover = cover
   }
 
   handle(now: Millis, command: DeviceCommand): void {
@@ -178,9 +182,12 @@ export class Commands {
       messageId: newMessageId(random, now),
       body: command.body,
       padding: command.padding ?? padding,
+      ...(command.decoys !== undefined && { decoys: command.decoys }),
+      ...(command.direct !== undefined && { direct: true as const }),
     } as const
     const { reference, until = 'taken' } = command
-    const recipients = [...group.list.members.values()].map(addressee)
+    const recipients = recipientsOf(group, command.direct?.to, this.core.options.self.id)
+    if (command.direct === undefined) this.cover.note(recipients.length, command.body.length)
     const result = (report: UploadReport, outcome: Outcome | undefined) => ({ type: 'sent', report, outcome }) as const
     this.sending.enqueue(this.core.outbox.add(draft, recipients, { reference, until, result }))
   }
@@ -218,6 +225,20 @@ function checkPassphrase(passphrase: Uint8Array): void {
   throw new ProtocolError(
     'PASSPHRASE_WEAK',
     `a passphrase has ${passphraseMinBytes} to ${passphraseMaxBytes} bytes; take six words or more, chosen at random`,
+  )
+}
+
+/** Everybody, or one other. */
+function recipientsOf(group: Group, to: NodeId | undefined, self: NodeId): Addressee[] {
+  if (to === undefined) return [...group.list.members.values()].map(addressee)
+  if (equal(to, self)) {
+    throw new ProtocolError('MEMBER_SELF', 'a direct message goes to somebody else; name another member with --to')
+  }
+  const member = group.list.members.get(toHex(to))
+  if (member !== undefined) return [addressee(member)]
+  throw new ProtocolError(
+    'MEMBER_UNKNOWN',
+    `${toHex(to)} is no member of "${group.name}"; splitcast group members lists them`,
   )
 }
 

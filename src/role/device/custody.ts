@@ -3,7 +3,7 @@
  * section 7.1): what comes without proof goes again, in rounds, to those alone, by other proxies and under fresh keys. What T
  * is given twice in this way it hands on once.
  */
-import { toHex, wipe } from '../../base/bytes.js'
+import { type NodeId, toHex, wipe } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
 import { RandomNumbers, shuffle } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
@@ -100,25 +100,26 @@ export class Custody {
     }
     if (parcel.open.size === before) return
     if (parcel.open.size === 0) {
-      this.routes.succeeded(watch.route.first.id, watch.route.second.id)
+      this.routes.succeeded(...proxiesOf(watch.route))
       this.finish(parcel)
       return
     }
     this.core.outbox.update(parcel)
+    if (parcel.cover) return
     this.core.say({ type: 'progress', reference: parcel.waiter?.reference, outcome: this.outcome(parcel) })
   }
 
   private over(now: Millis, watch: Watch): void {
     const { outgoing, route } = watch
     const { parcel } = outgoing
-    const { first, second } = route
+    const proxies = proxiesOf(route)
     const verdicts = [...verdictsOf(watch, this.core.options.self.id)]
     const missing = verdicts.filter(([id, verdict]) => verdict === undefined && parcel.open.has(id))
-    if (missing.length === 0) this.routes.succeeded(first.id, second.id)
+    if (missing.length === 0) this.routes.succeeded(...proxies)
     else {
       // Which of the two it was cannot be told, nor whether it was CS.
-      this.routes.failed(now, first.id, second.id)
-      for (const { id } of [first, second]) parcel.avoid.add(toHex(id))
+      this.routes.failed(now, ...proxies)
+      for (const id of proxies) parcel.avoid.add(toHex(id))
     }
     this.requestOver(now, parcel)
   }
@@ -160,6 +161,7 @@ export class Custody {
     const { waiter, report } = parcel
     const outcome = this.outcome(parcel)
     this.abandon(parcel)
+    if (parcel.cover) return
     const { unproven, stored, recipients } = outcome
     if (unproven.length > 0) {
       const detail = { messageId: toHex(parcel.messageId), kind: parcel.kind, stored, recipients }
@@ -178,6 +180,10 @@ export class Custody {
     const unproven = [...open].map(([hex, { id, reason }]) => ({ id, name: names?.get(hex), reason }))
     return { messageId, groupId, recipients: others, stored: others - open.size, unproven }
   }
+}
+
+function proxiesOf({ first, second }: Route): NodeId[] {
+  return second === undefined ? [first.id] : [first.id, second.id]
 }
 
 /** A time of the first round, as it is in a later one. */

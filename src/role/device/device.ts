@@ -22,6 +22,7 @@ import { createServerLink } from '../server-link/create.js'
 import type { ServerLink, ServerLinkEvent, VerifiedDirectory } from '../server-link.js'
 import { Commands } from './commands.js'
 import { createCore, type DeviceBounds, type DeviceCore } from './core.js'
+import { Cover } from './cover.js'
 import { expire } from './inviting.js'
 import { Receiving } from './receiving.js'
 import { keys } from './records.js'
@@ -43,6 +44,7 @@ class DeviceMachine implements DeviceRole {
   private readonly serverLink: ServerLink
   private readonly sending: Sending
   private readonly receiving: Receiving
+  private readonly cover: Cover
   private readonly commands: Commands
   private readonly restored: Restore
   private readonly outputs: DeviceOutput[] = []
@@ -72,7 +74,8 @@ class DeviceMachine implements DeviceRole {
     this.core = createCore({ options, say, directory: () => this.directory(), connected }, bounds)
     this.sending = new Sending(this.core, this.endpoint)
     this.receiving = new Receiving(this.core, (number) => this.confirm(number))
-    this.commands = new Commands(this.core, this.sending, this.receiving)
+    this.cover = new Cover(this.core, options.coverMeanMs ?? 0)
+    this.commands = new Commands(this.core, this.sending, this.receiving, this.cover)
     this.restored = new Restore(this.core)
   }
 
@@ -87,6 +90,7 @@ class DeviceMachine implements DeviceRole {
     this.sending.enqueue(...outgoing)
     for (const message of this.core.inbox.takeRestored()) this.core.say({ type: 'message', message })
     this.upkeep(now)
+    this.cover.start(now)
     this.serverLink.start(now)
     this.settle(now)
   }
@@ -141,6 +145,7 @@ class DeviceMachine implements DeviceRole {
       this.endpoint.deadline(),
       this.serverLink.deadline(),
       this.sending.deadline(),
+      this.cover.deadline(),
       this.commands.deadline(),
       canIntroduce ? this.core.groups.introduceAt : undefined,
       this.upkeepAt,
@@ -159,6 +164,7 @@ class DeviceMachine implements DeviceRole {
       inboxMessages: inbox.count,
       outgoingMessages: outbox.untaken,
       unprovenMessages: outbox.count - outbox.untaken,
+      cover: this.cover.status(),
       links: { server: this.totals.of('server'), proxies: this.totals.of('proxies') },
     }
   }
@@ -186,6 +192,7 @@ class DeviceMachine implements DeviceRole {
     this.endpoint.timeout(now)
     this.serverLink.timeout(now)
     this.sending.timeout(now)
+    this.sending.enqueue(...this.cover.take(now))
     this.commands.timeout(now)
     if (this.upkeepAt <= now) this.upkeep(now)
   }

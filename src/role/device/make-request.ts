@@ -2,10 +2,15 @@
  * From a message and a choice of proxies to the bytes for P1: content sealed for its readers, request sealed for P2,
  * forward for P1 (PROTOCOL.md sections 3 to 6). Each try of a message makes all of it anew: fresh keys, fresh slots.
  */
+import { equal, type Point } from '../../base/bytes.js'
 import { type Millis, slotWindow, utcDay } from '../../base/time.js'
 import { sealContent } from '../../group/content.js'
-import { contentPadding } from '../../group/padding.js'
-import { type AssembledRequest, assembleRequest } from '../../group/request.js'
+import { withDecoys } from '../../group/decoys.js'
+import { assembleDirect } from '../../group/direct.js'
+import { nodeIdOf } from '../../group/identity.js'
+import { directPadding, paddingThatFits } from '../../group/padding.js'
+import { type AssembledRequest, assembleRequest, type Recipient } from '../../group/request.js'
+import { CONTENT_OVERHEAD_BYTES } from '../../group/sizes.js'
 import { encodeMessage } from '../../wire/message.js'
 import type { ListedProxy, VerifiedDirectory } from '../server-link.js'
 import type { DeviceCore } from './core.js'
@@ -20,24 +25,64 @@ export interface MadeRequest {
 }
 
 const NO_EXTENSION = new Uint8Array(0)
+const SCALAR_ENTROPY_BYTES = 64
 
-/** `undefined` where a key is missing or does not decode. Throws `BODY_TOO_LARGE`. */
+/**
+ * Without a second proxy the copy is made here, for the one recipient there is. `undefined` where a key is missing or does not
+ * decode. Throws `BODY_TOO_LARGE`.
+ */
 export function makeRequest(
   core: DeviceCore,
   now: Millis,
   draft: Draft,
-  recipients: readonly Addressee[],
-  second: ListedProxy,
+  to: readonly Addressee[],
+  second: ListedProxy | undefined,
   directory: VerifiedDirectory,
 ): MadeRequest | undefined {
-  const { crypto, random, self } = core.options
+  const { crypto, random, self, server } = core.options
   const day = utcDay(now)
   const serverKey = directory.serverSealingKeys.get(day)
-  const splitterKey = second.sealingKeys.get(day)
-  const group = core.groups.byId(draft.groupId)
-  if (serverKey === undefined || splitterKey === undefined || group === undefined) return undefined
-  const { messageId, kind, body, padding, invitation } = draft
-  const contentPaddingBytes = contentPadding(padding, body.length)
+  const splitterKey = second?.sealingKeys.get(day)
+  const recipients = second === undefined ? to : slotsFor(core, draft, to)
+  const contentPaddingBytes =
+    second === undefined
+      ? directPadding(draft.padding, draft.body.length)
+      : paddingThatFits(draft.padding, draft.body.length, recipients.length)
+  const sealed = draft.cover
+    ? coverContent(core, draft, contentPaddingBytes)
+    : sealedContent(core, draft, contentPaddingBytes)
+  if (serverKey === undefined || sealed === undefined) return undefined
+  const plan = { serverKey, ...sealed, window: slotWindow(now) }
+  const [only] = recipients
+  const assembled =
+    second === undefined
+      ? only && assembleDirect(crypto, random, { ...plan, recipient: only })
+      : splitterKey &&
+        assembleRequest(crypto, random, { ...plan, splitterKey, recipients, self: self.id, mode: draft.padding })
+  if (assembled === undefined) return undefined
+  const nextHop = second?.id ?? nodeIdOf(crypto, server.identityKey)
+  const forward = encodeMessage('forward', { nextHop, extension: NO_EXTENSION, message: assembled.message })
+  return { forward, assembled, contentPaddingBytes }
+}
+
+/** Whom the slots are for: those to send to, none of them real in cover, and what rounds their number up. */
+function slotsFor({ options }: DeviceCore, { cover, decoys, body }: Draft, to: readonly Addressee[]): Recipient[] {
+  const { self } = options
+  const recipients = cover ? to.map((each) => ({ ...each, decoy: !equal(each.id, self.id) })) : to
+  return withDecoys(decoys ?? options.decoys ?? 'none', recipients, body.length)
+}
+
+/** The content, and the key that its copies are scrambled for. */
+interface Sealed {
+  readonly content: Uint8Array
+  readonly groupKey: Point
+}
+
+function sealedContent(core: DeviceCore, draft: Draft, paddingBytes: number): Sealed | undefined {
+  const { crypto, random, self } = core.options
+  const { groupId, messageId, kind, body, invitation } = draft
+  const group = core.groups.byId(groupId)
+  if (group === undefined) return undefined
   const content = sealContent(crypto, random, {
     identity: self.identity,
     sender: self.id,
@@ -48,23 +93,14 @@ export function makeRequest(
     messageId,
     kind,
     body,
-    paddingBytes: contentPaddingBytes,
+    paddingBytes,
   })
-  const assembled = assembleRequest(crypto, random, {
-    splitterKey,
-    serverKey,
-    groupKey: (invitation ?? group.keys).publicPoint,
-    window: slotWindow(now),
-    recipients,
-    self: self.id,
-    content,
-    mode: padding,
-  })
-  if (assembled === undefined) return undefined
-  const forward = encodeMessage('forward', {
-    nextHop: second.id,
-    extension: NO_EXTENSION,
-    message: assembled.message,
-  })
-  return { forward, assembled, contentPaddingBytes }
+  return { content, groupKey: (invitation ?? group.keys).publicPoint }
+}
+
+/** Random bytes in the place of a content, and a key that nobody holds. */
+function coverContent({ options }: DeviceCore, { body }: Draft, paddingBytes: number): Sealed {
+  const { crypto, random } = options
+  const groupKey = crypto.publicPoint(crypto.reduce(random(SCALAR_ENTROPY_BYTES)))
+  return { content: random(CONTENT_OVERHEAD_BYTES + body.length + paddingBytes), groupKey }
 }

@@ -6,6 +6,7 @@ import { concat, equal, type GroupId, type MessageId, point, key as secretKey, t
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { Millis } from '../../base/time.js'
+import type { DecoyMode } from '../../group/decoys.js'
 import type { PaddingMode, SealingTarget } from '../../group/group.js'
 import type { ContentKind } from '../../wire/content.js'
 import type { DeviceResult, Outcome, UnprovenReason, UploadReport } from '../device.js'
@@ -22,6 +23,12 @@ export interface Draft {
   readonly messageId: MessageId
   readonly body: Uint8Array
   readonly padding: PaddingMode
+  /** How the number of slots is rounded, where that is not as the device does. */
+  readonly decoys?: DecoyMode
+  /** For one recipient, by a first proxy alone, for as long as this run lasts. */
+  readonly direct?: true
+  /** To nobody: nothing of it is kept on disk. */
+  readonly cover?: true
 }
 
 /** Who waits for a message, and for what of it: that a first proxy has it, or that all is proven or given up. */
@@ -58,7 +65,7 @@ export interface Parcel extends Draft {
 /** One request for some recipients of a message, on its way to a first proxy. */
 export interface Outgoing {
   readonly parcel: Parcel
-  /** The sender among them. */
+  /** The sender among them, where the message is not sent directly. */
   readonly recipients: readonly Addressee[]
   /** First proxies that were tried since the last pause; hex ids of those that failed. */
   tries: number
@@ -75,6 +82,7 @@ export interface OutboxBounds {
 
 const POINT_BYTES = 32
 const NOTHING = new Uint8Array(0)
+const NO_KEY = ''
 
 export class Outbox {
   private readonly storage: Storage
@@ -107,14 +115,21 @@ export class Outbox {
     return this.hold(draft, open, { key, patient: true, others, waiter: undefined })
   }
 
+  /** Messages that are held, cover not counted. */
   get count(): number {
-    return this.held.size
+    return this.held.size - this.covers
+  }
+
+  get covers(): number {
+    let count = 0
+    for (const { cover } of this.held) if (cover) count++
+    return count
   }
 
   /** Messages that no first proxy has. */
   get untaken(): number {
     let count = 0
-    for (const { report } of this.held) if (report === undefined) count++
+    for (const { report, cover } of this.held) if (report === undefined && !cover) count++
     return count
   }
 
@@ -141,21 +156,28 @@ export class Outbox {
     return this.store(draft, this.without(recipients), undefined)
   }
 
+  /** For a message to nobody, which is held in memory alone. */
+  addCover(draft: Draft & { readonly cover: true }, nobody: readonly Addressee[]): Outgoing {
+    return this.hold(draft, nobody, { key: NO_KEY, patient: false, others: nobody.length, waiter: undefined })
+  }
+
   /** A request for some of the recipients that are open, and the sender, not to be tried before a moment. */
   requestFor(parcel: Parcel, recipients: Iterable<Addressee>, notBefore: Millis): Outgoing {
     const failed = new Set(parcel.avoid)
-    return { parcel, recipients: [...recipients, this.self], tries: 0, failed, pauses: 0, notBefore }
+    // A copy of its own would be another message by the same way.
+    const to = parcel.direct ? [...recipients] : [...recipients, this.self]
+    return { parcel, recipients: to, tries: 0, failed, pauses: 0, notBefore }
   }
 
   /** Writes down who is left. */
   update(parcel: Parcel): void {
-    this.storage.put(parcel.key, encode(parcel))
+    if (!parcel.cover) this.storage.put(parcel.key, encode(parcel))
   }
 
   remove(parcel: Parcel): void {
     if (!this.held.delete(parcel)) return
     this.heldBytes -= sizeBytes(parcel, parcel.others)
-    this.storage.delete(parcel.key)
+    if (!parcel.cover) this.storage.delete(parcel.key)
   }
 
   find(reference: Reference): Parcel | undefined {

@@ -20,7 +20,8 @@ import type { Outgoing } from './outbox.js'
 /** By which proxies a request went. */
 export interface Route {
   readonly first: ListedProxy
-  readonly second: ListedProxy
+  /** None where the copy was sent directly. */
+  readonly second: ListedProxy | undefined
 }
 
 /** A request whose receipts are asked for. */
@@ -86,7 +87,7 @@ export class Receipts {
     requestBytes: number,
     proofMs: number,
   ): void {
-    const ticket = check.request.ephemeral.slice(0, TICKET_BYTES)
+    const ticket = check.ticket ?? check.request.ephemeral.slice(0, TICKET_BYTES)
     const intervalMs = this.core.options.receiptWaitMs ?? limits.receiptWaitMs
     this.watches.set(toHex(ticket), {
       outgoing,

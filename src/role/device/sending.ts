@@ -167,7 +167,8 @@ export class Sending {
     const session = this.proxies.session(now, choice.first)
     if (this.endpoint.sendRoomBytes(session) < limits.messageBytes && this.isBusy(session)) return false
     try {
-      this.send(now, outgoing, choice, directory, session)
+      const route = outgoing.parcel.direct ? { first: choice.first, second: undefined } : choice
+      this.send(now, outgoing, route, directory, session)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.giveUp(now, outgoing, error.code, error.message)
@@ -184,7 +185,9 @@ export class Sending {
     }
     const { forward, assembled, contentPaddingBytes } = made
     // Known before it leaves: the copy cannot come back earlier than this.
-    this.core.ownCopies.add(now, assembled.ownPoint, parcel.invitation !== undefined)
+    const { ownPoint } = assembled
+    const unknownOtherwise = parcel.invitation !== undefined || parcel.cover === true
+    if (ownPoint !== undefined) this.core.ownCopies.add(now, ownPoint, unknownOtherwise)
     const number = this.endpoint.send(now, session, forward)
     if (number === undefined) {
       discard(assembled.receipts)
@@ -305,6 +308,7 @@ export class Sending {
       return
     }
     this.custody.abandon(parcel)
+    if (parcel.cover) return
     const reference = parcel.waiter?.reference
     if (reference !== undefined && this.core.replies.isOpen(reference)) {
       this.core.replies.failed(reference, code, message)

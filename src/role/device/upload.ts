@@ -36,6 +36,7 @@ export function uploadReport(sent: SentMessage, cost: MessageCost): UploadReport
   return {
     messageId,
     slots: assembled.slots,
+    decoys: assembled.receipts.recipients.filter(({ decoy }) => decoy).length,
     bodyBytes,
     uploadBytes: cost.payloadBytes,
     datagrams: cost.datagrams,
