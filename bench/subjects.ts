@@ -2,6 +2,7 @@
 import { cpus } from 'node:os'
 import { ProtocolError } from '../src/base/errors.js'
 import { loadCrypto } from '../src/driver/crypto.js'
+import { anonymityAtLowTraffic } from './anonymity.js'
 import { directory } from './directory.js'
 import { goodput } from './goodput.js'
 import { jobs } from './jobs.js'
@@ -29,6 +30,7 @@ const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<Bench
   directory,
   throughput,
   latency,
+  anonymity: anonymityAtLowTraffic,
   memory,
   timing,
 }

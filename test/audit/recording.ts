@@ -26,6 +26,7 @@ export class Recording {
   readonly world: World
   /** What splits and opens for all servers. */
   jobCrypto: Crypto = crypto
+  copiesMade = 0
   private readonly vaults = new Map<string, Vault>()
   private readonly cryptos = new Map<string, Crypto>()
 
@@ -37,7 +38,10 @@ export class Recording {
       tap: (from: PeerAddress, to: PeerAddress, bytes: Uint8Array) => {
         this.datagrams.push({ at: now(), from: text(from), to: text(to), bytes: bytes.slice() })
       },
-      run: (job, node?: VirtualNode) => this.vault(node?.name ?? '').addJob(job, (own) => runJob(this.jobCrypto, own)),
+      run: (job, node?: VirtualNode) => {
+        if (job.type === 'split') this.copiesMade += job.count
+        return this.vault(node?.name ?? '').addJob(job, (own) => runJob(this.jobCrypto, own))
+      },
     })
     now = () => this.world.now
     for (const { name, self } of [this.world.server, ...this.world.proxies, ...this.world.devices]) {
