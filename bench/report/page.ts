@@ -1,5 +1,6 @@
 /** The report as one HTML file that loads nothing: text, tables and drawings, for a phone, a desk and paper. */
 import type { SubjectRun } from '../subject.js'
+import { anonymity } from './anonymity.js'
 import { SERIES_COLOURS } from './chart.js'
 import { html, Markup } from './html.js'
 import { jobs, latency, throughput } from './network.js'
@@ -11,6 +12,7 @@ const ALL: readonly Section[] = [
   { id: 'jobs', heading: 'Workers', subject: 'jobs', body: jobs },
   { id: 'throughput', heading: 'Throughput', subject: 'throughput', body: throughput },
   { id: 'latency', heading: 'Latency', subject: 'latency', body: latency },
+  { id: 'anonymity', heading: 'Anonymity', subject: 'anonymity', body: anonymity },
   ...sections.slice(2),
 ]
 

@@ -39,6 +39,11 @@ export const jobsRow = z.object({
 export const memoryRow = z.object({
   ...{ copies: z.number(), outputBytes: z.number(), residentGrewBytes: z.number() },
 })
+export const anonymityRow = z.object({
+  ...{ meanWaitMs: z.number(), requestsPerSecond: z.number(), mixing: z.string(), copies: z.number() },
+  ...{ bitsAtSplitter: z.number(), bitsAtServer: z.number(), tenthAtServer: z.number() },
+  ...{ surpriseBits: z.number(), guessed: z.number() },
+})
 export const latencyRow = z.object({
   ...{ members: z.number(), mixing: z.string(), p50Ms: z.number(), p90Ms: z.number(), p99Ms: z.number() },
   ...{ lastMemberMs: z.number(), samplesMs: z.array(z.number()) },

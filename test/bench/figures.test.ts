@@ -58,6 +58,15 @@ const latencyRun: SubjectRun = {
     },
   ],
 }
+const anonymityRun: SubjectRun = {
+  ...{ subject: 'anonymity', ...where },
+  results: [50, 1_000].flatMap((meanWaitMs) =>
+    [0.1, 1].map((requestsPerSecond) => ({
+      ...{ meanWaitMs, requestsPerSecond, mixing: 'neither', copies: 800, bitsAtSplitter: 0.5, bitsAtServer: 0.5 },
+      ...{ tenthAtServer: 0, surpriseBits: 0.5, guessed: 0.8 },
+    })),
+  ),
+}
 const jobsRun: SubjectRun = {
   ...{ subject: 'jobs', ...where },
   results: [0, 1].map((workers) => ({ job: 'split', workers, perSecond: 500 + workers, usPerJobCpu: 900 })),
@@ -155,7 +164,7 @@ t.test('names at the ends of lines do not stand on each other', async (t) => {
 })
 
 t.test('the page stands by itself', async (t) => {
-  const text = page([splitRun, openRun, overheadRun, latencyRun, throughputRun, jobsRun])
+  const text = page([splitRun, openRun, overheadRun, latencyRun, throughputRun, jobsRun, anonymityRun])
   const { document } = parseHTML(text)
   const all = [...document.querySelectorAll('*')]
   t.notOk(document.querySelector('script, img, iframe, object, embed, image, use'), 'nothing that loads')
@@ -178,9 +187,9 @@ t.test('the page stands by itself', async (t) => {
 })
 
 t.test('each picture says what it shows, and its figures stand in a table', async (t) => {
-  const { document } = parseHTML(page([splitRun, overheadRun, latencyRun, throughputRun, jobsRun]))
+  const { document } = parseHTML(page([splitRun, overheadRun, latencyRun, throughputRun, jobsRun, anonymityRun]))
   const pictures = [...document.querySelectorAll('svg')]
-  t.equal(pictures.length, 5)
+  t.equal(pictures.length, 7)
   for (const picture of pictures) {
     t.equal(picture.getAttribute('role'), 'img')
     const named = (picture.getAttribute('aria-labelledby') ?? '').split(' ')
