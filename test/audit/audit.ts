@@ -8,11 +8,12 @@ import { attacksOnNetworks } from './attacks-network.js'
 import { distinguisherRows } from './distinguishers.js'
 import { knowledgeRows } from './knowledge-rows.js'
 import type { Row } from './row.js'
+import { settings, sizeAndTimeRows } from './sizes-and-times.js'
 
 /** `short` is what `npm test` runs; `full` is what `npm run audit` does. */
 export const extents = {
-  short: { worlds: 2, messages: 6, pairs: 640, brokenPairs: 64 },
-  full: { worlds: 6, messages: 24, pairs: 12_288, brokenPairs: 384 },
+  short: { worlds: 2, messages: 6, pairs: 640, brokenPairs: 64, settings: settings.slice(0, 1), talk: 40 },
+  full: { worlds: 6, messages: 24, pairs: 12_288, brokenPairs: 384, settings, talk: 150 },
 } as const
 export type Extent = keyof typeof extents
 
@@ -23,7 +24,7 @@ export interface Part {
 }
 
 export function audit(seed: number, extent: Extent): Part[] {
-  const { worlds, messages, pairs, brokenPairs } = extents[extent]
+  const { worlds, messages, pairs, brokenPairs, settings, talk } = extents[extent]
   const seeds = Array.from({ length: worlds }, (_, i) => seed + 10_000 * i)
   return [
     { name: 'knowledge', rows: () => knowledgeRows({ seeds, messages }) },
@@ -32,5 +33,6 @@ export function audit(seed: number, extent: Extent): Part[] {
       name: 'attacks',
       rows: () => [...attacksAlone(crypto, () => seeded(seed)), ...attacksOnNetworks(seed)].map(attackRow),
     },
+    { name: 'sizes and times', rows: () => sizeAndTimeRows(seed, settings, talk) },
   ]
 }
