@@ -5,6 +5,7 @@ import { loadCrypto } from '../src/driver/crypto.js'
 import { anonymityAtLowTraffic } from './anonymity.js'
 import { directory } from './directory.js'
 import { goodput } from './goodput.js'
+import { groups } from './groups.js'
 import { jobs } from './jobs.js'
 import { latency } from './latency.js'
 import { link } from './link.js'
@@ -32,6 +33,7 @@ const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<Bench
   latency,
   anonymity: anonymityAtLowTraffic,
   memory,
+  groups,
   timing,
 }
 

@@ -205,9 +205,10 @@ export class World {
   private stores(people: readonly DevicePerson[]): Map<string, Uint8Array>[] {
     const random = seeded(this.options.seed + 2)
     const stores = people.map(() => new Map<string, Uint8Array>())
-    for (const { name, members } of this.options.groups ?? []) {
+    for (const [place, { name, members }] of (this.options.groups ?? []).entries()) {
       const chosen = members.map((index) => people[index] as DevicePerson)
-      const entries = groupEntries(random, this.now, name, chosen)
+      // Groups that one device makes are told apart by the millisecond.
+      const entries = groupEntries(random, this.now + place, name, chosen)
       for (const index of members) for (const [key, value] of entries) stores[index]?.set(key, value)
     }
     return stores
