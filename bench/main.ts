@@ -17,7 +17,7 @@ interface RunOptions {
 const program = new Command('bench')
   .exitOverride()
   .enablePositionalOptions()
-  .argument('[subjects...]', `${subjectNames.join(', ')}; where none is named, all but timing`)
+  .argument('[subjects...]', `${subjectNames.join(', ')}; where none is named, all but groups and timing`)
   .option('--json', 'print one JSON object a subject on standard output, each on a line')
   .option('--quick', 'fewer rows, shorter measurements')
   .action(async (names: string[], { json = false, quick = false }: RunOptions) => {
