@@ -78,7 +78,10 @@ function stopOnAbort(signal: AbortSignal | undefined, running: Running<never>): 
 }
 
 /** Names a kernel limit that makes bursts of datagrams be lost. */
-function warnOfSmallBuffer(log: Log, socket: UdpSocket): void {
+export function warnOfSmallBuffer(
+  log: Pick<Log, 'warn'>,
+  socket: Pick<UdpSocket, 'receiveBufferBytes' | 'receiveBufferWantedBytes'>,
+): void {
   const { receiveBufferBytes, receiveBufferWantedBytes } = socket
   if (receiveBufferBytes >= receiveBufferWantedBytes) return
   log.warn(

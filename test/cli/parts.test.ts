@@ -32,6 +32,7 @@ import { admittedFrom } from '../../src/cli/server.js'
 import type { Log } from '../../src/driver/log.js'
 import { LINES_PER_PERIOD, Notices } from '../../src/driver/notices.js'
 import { Outcomes, type SendOutcome } from '../../src/driver/outcomes.js'
+import { warnOfSmallBuffer } from '../../src/driver/start.js'
 import { openUdp } from '../../src/driver/udp.js'
 import { formatDeviceAddress, formatNetworkCard, parseEndpoint } from '../../src/wire/text.js'
 import { temporaryDirectory } from './processes.js'
@@ -324,6 +325,23 @@ t.test('what the kernel has no room for is lost, and memory does not grow', asyn
   for (let i = 0; i < 129; i++) socket.send({ host: '127.0.0.1', port: 9 }, datagram)
   t.strictSame(socket.sendErrorCodes(), { ENOBUFS: 1 })
   await socket.drained()
+})
+
+t.test('4 MiB are asked for to receive into, and a kernel that grants less is named with its limit', async (t) => {
+  const socket = await openUdp({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => socket.close())
+  const { receiveBufferBytes, receiveBufferWantedBytes } = socket
+  t.equal(receiveBufferWantedBytes, 4 * 1024 * 1024)
+  const limit = Number(readFileSync('/proc/sys/net/core/rmem_max', 'utf8'))
+  t.equal(receiveBufferBytes, Math.min(receiveBufferWantedBytes, limit))
+  const warned = (bytes: number) => {
+    const lines: unknown[][] = []
+    const log = { warn: (...line: unknown[]) => void lines.push(line) }
+    warnOfSmallBuffer(log, { receiveBufferBytes: bytes, receiveBufferWantedBytes })
+    return lines
+  }
+  t.strictSame(warned(receiveBufferWantedBytes), [])
+  t.match(warned(receiveBufferWantedBytes - 1), [[{ receiveBufferWantedBytes }, /raise net\.core\.rmem_max/]])
 })
 
 t.test('a socket moves to another port, unless its port was asked for', async (t) => {

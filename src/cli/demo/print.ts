@@ -68,14 +68,16 @@ function hopTable(hops: readonly Hop[]): string[] {
   return table([['hop', 'out', 'bytes', 'in', 'bytes', 'read after ms'], ...rows])
 }
 
-function repeats({ sent, sentAgain, relays }: DemoResult): string[] {
+function repeats({ sent, sentAgain, drops, relays }: DemoResult): string[] {
   const all = `All nodes together sent ${number(sent.payloadBytes)} bytes meanwhile, ${number(sentAgain.payloadBytes)} of these again.`
   if (relays === undefined) return [all]
   const { offered, lost, partitioned, overflowed, corrupted, duplicated } = relays.tally
   const fates = Object.entries({ lost, partitioned, overflowed, corrupted, duplicated })
   const fate = fates.flatMap(([name, count]) => (count > 0 ? [`${number(count)} ${name}`] : []))
+  const dropped = Object.entries(drops).map(([code, count]) => `${code} ${number(count)}`)
   return [
     all,
+    `Refused by nodes: ${dropped.join(', ') || 'nothing'}.`,
     `Of ${number(offered)} datagrams at the relays: ${fate.join(', ') || 'all passed'}; seed ${relays.seed}.`,
   ]
 }

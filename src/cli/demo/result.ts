@@ -44,6 +44,8 @@ export interface DemoResult {
   /** Of all nodes, from the first message until all were proven: everything, and the packets sent again among it. */
   readonly sent: Traffic
   readonly sentAgain: Traffic
+  /** What all nodes refused meanwhile, by code. */
+  readonly drops: Readonly<Record<string, number>>
   /** What the relays did meanwhile, where there were any. */
   readonly relays: (Disturbance & { readonly tally: Tally }) | undefined
   readonly knowledge: Knowledge
@@ -96,6 +98,18 @@ export function allSent(before: Statuses, after: Statuses, part: 'sent' | 'sentR
   const sum = (statuses: Statuses, of: keyof Traffic) => total(statuses).reduce((all, traffic) => all + traffic[of], 0)
   const grown = (of: keyof Traffic) => sum(after, of) - sum(before, of)
   return { datagrams: grown('datagrams'), payloadBytes: grown('payloadBytes') }
+}
+
+/** What all nodes dropped between two readings. */
+export function allDrops(before: Statuses, after: Statuses): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const [node, { drops }] of after) {
+    for (const [code, count] of Object.entries(drops)) {
+      const grown = count - (before.get(node)?.drops[code] ?? 0)
+      if (grown > 0) counts[code] = (counts[code] ?? 0) + grown
+    }
+  }
+  return counts
 }
 
 /** What relays did between two readings. */

@@ -15,7 +15,7 @@ import type { Received, Truth } from './host-protocol.js'
 import { judge, judgeBesides, judgeCopies, type Row, type TruthName } from './knowledge.js'
 import { digestOf } from './learnt.js'
 import type { DemoOptions } from './options.js'
-import { allSent, badSignatures, type DemoResult, hopsOf, tallyBetween, worstCost } from './result.js'
+import { allDrops, allSent, badSignatures, type DemoResult, hopsOf, tallyBetween, worstCost } from './result.js'
 import { GROUP, type Progress, World } from './world.js'
 
 /** After the last expected message: time for a second copy, which must not come, to come. */
@@ -101,6 +101,7 @@ async function perform(
     hops: hopsOf(world, before, after, learnt, sentAt),
     sent: allSent(before, after, 'sent'),
     sentAgain: allSent(before, after, 'sentRetransmitted'),
+    drops: allDrops(before, after),
     relays: relaysOf(options, tallyBefore, tallyAfter),
     knowledge,
     setupMs: sentAt - startedAt,
