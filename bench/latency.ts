@@ -12,6 +12,7 @@ import { columns } from './text.js'
 const MEMBERS = [8, 32, 128, 256]
 const BODY_BYTES = 200
 const RECEIVERS = 2
+const DEFAULT_WAIT_MS = 50
 /** What a slow machine still carries without a queue. */
 const COPIES_PER_SECOND = 250
 const LEAST_GAP_MS = 20
@@ -37,12 +38,44 @@ export async function latency({ quick }: BenchOptions): Promise<BenchReport> {
       results.push(await measure(members, mixing, messagesOf(members, mixing, quick)))
     }
   }
+  const direct = await directBesideUsual(quick)
   const lines = results.map((row) => [
     ...[`${row.members} members, mixing ${row.mixing}`, `${row.messages}`, `${row.copies}`],
     ...[row.p50Ms, row.p90Ms, row.p99Ms, row.lastMemberMs].map((ms) => ms.toFixed(0)),
   ])
   const head = ['milliseconds', 'messages', 'copies', 'p50', 'p90', 'p99', 'last member']
-  return { results, text: columns([head, ...lines]), notes: notesOf(results) }
+  return { results, text: columns([head, ...lines]), notes: [...notesOf(results), direct] }
+}
+
+/**
+ * The time to one member directly and the usual way, in turn in one network of two, with the default wait: that of P2 in one case and
+ * of P1 in the other.
+ */
+function directBesideUsual(quick: boolean): Promise<string> {
+  return withProcesses(async (processes) => {
+    const options = { meanForwardWaitMs: 0, meanWaitMs: DEFAULT_WAIT_MS, members: 2, workers: 0, receivers: 1 }
+    const network = await openNetwork(await loadCrypto(), processes, options)
+    const to = await (network.receivers[0] as (typeof network.receivers)[number]).call('memberId', {})
+    const load = { bodyBytes: BODY_BYTES, others: 1, messages: 20, gapMs: 50 }
+    await carry(network, { ...load, ...WARM_UP })
+    const times: Record<'usual' | 'direct', number[]> = { usual: [], direct: [] }
+    for (let round = 0; round < (quick ? 2 : 10); round++) {
+      for (const way of ['usual', 'direct'] as const) {
+        const { samplesMs } = summary(await carry(network, { ...load, ...(way === 'direct' && { to }) }))
+        times[way].push(...samplesMs)
+      }
+    }
+    const [usual, direct] = [times.usual, times.direct].map((all) =>
+      at(
+        all.sort((a, b) => a - b),
+        0.5,
+      ),
+    ) as [number, number]
+    return (
+      `to one member, mean wait ${DEFAULT_WAIT_MS} ms: median ${usual.toFixed(0)} ms by two proxies, ${direct.toFixed(0)} ms directly; ` +
+      `${(usual / direct).toFixed(2)} times as long`
+    )
+  })
 }
 
 /** The wait at P1 is one for all copies of a message: only many messages tell its distribution. */

@@ -15,6 +15,7 @@ import { openProxy } from '../src/driver/proxy.js'
 import { systemRandom } from '../src/driver/random.js'
 import { openServer } from '../src/driver/server.js'
 import { openStore } from '../src/driver/store.js'
+import type { DecoyMode } from '../src/group/decoys.js'
 import type { Group, PaddingMode } from '../src/group/group.js'
 import { nodeIdOf } from '../src/group/identity.js'
 import { createRecord, mergeRecords } from '../src/group/member-list.js'
@@ -29,6 +30,7 @@ import { columns } from './text.js'
 const RECIPIENTS = [2, 8, 32, 128, 512, 999]
 const BODIES = [0, 200, 1024, 8192]
 const PADDINGS: readonly PaddingMode[] = ['none', 'classes', 'cell']
+const DECOYS: readonly DecoyMode[] = ['none', 'power']
 
 /** What requirement R18 allows. */
 const FIXED_BYTES_ALLOWED = 352
@@ -36,6 +38,7 @@ const SLOPE_ALLOWED = 10.5
 
 export interface OverheadRow {
   readonly padding: PaddingMode
+  readonly decoys: DecoyMode
   /** Others than the sender. */
   readonly recipients: number
   readonly bodyBytes: number
@@ -49,6 +52,8 @@ export interface OverheadRow {
   readonly copyBeyondBody: number
   readonly deliveryBeyondBody: number
 }
+
+type Setting = Pick<OverheadRow, 'padding' | 'decoys'>
 
 export interface OverheadSummary {
   readonly fixedBytes: number
@@ -91,7 +96,8 @@ function schemes(slope: number): string[][] {
 
 function pick(rows: readonly OverheadRow[], recipients: number, bodyBytes: number): OverheadRow {
   const found = rows.find(
-    (row) => row.padding === 'none' && row.recipients === recipients && row.bodyBytes === bodyBytes,
+    (row) =>
+      row.padding === 'none' && row.decoys === 'none' && row.recipients === recipients && row.bodyBytes === bodyBytes,
   )
   if (found === undefined) throw new Error(`no row for ${recipients} recipients and ${bodyBytes} bytes`)
   return found
@@ -99,6 +105,7 @@ function pick(rows: readonly OverheadRow[], recipients: number, bodyBytes: numbe
 
 const HEADINGS = [
   'padding',
+  'decoys',
   'recipients',
   'body',
   'upload',
@@ -112,8 +119,8 @@ const HEADINGS = [
 ]
 
 function cells(row: OverheadRow): string[] {
-  const { padding, ...numbers } = row
-  return [padding, ...Object.values(numbers).map(String)]
+  const { padding, decoys, ...numbers } = row
+  return [padding, decoys, ...Object.values(numbers).map(String)]
 }
 
 async function measure(recipientCounts: readonly number[], bodies: readonly number[]): Promise<OverheadRow[]> {
@@ -132,7 +139,11 @@ async function measure(recipientCounts: readonly number[], bodies: readonly numb
     const rows: OverheadRow[] = []
     for (const padding of PADDINGS) {
       for (const bodyBytes of bodies) {
-        for (const recipients of recipientCounts) rows.push(await send(device, padding, recipients, bodyBytes))
+        for (const decoys of DECOYS) {
+          for (const recipients of recipientCounts) {
+            rows.push(await send(device, { padding, decoys }, recipients, bodyBytes))
+          }
+        }
       }
     }
     return rows
@@ -142,15 +153,15 @@ async function measure(recipientCounts: readonly number[], bodies: readonly numb
   }
 }
 
-async function send(device: Device, padding: PaddingMode, recipients: number, bodyBytes: number): Promise<OverheadRow> {
+async function send(device: Device, setting: Setting, recipients: number, bodyBytes: number): Promise<OverheadRow> {
   const group = device.groups.get(groupName(recipients))
   if (group === undefined) throw new Error(`the group of ${recipients} was not restored`)
-  return rowOf(padding, recipients, await group.send(new Uint8Array(bodyBytes).fill(1), { padding, wait: false }))
+  return rowOf(setting, recipients, await group.send(new Uint8Array(bodyBytes).fill(1), { ...setting, wait: false }))
 }
 
-function rowOf(padding: PaddingMode, recipients: number, report: UploadReport): OverheadRow {
+function rowOf(setting: Setting, recipients: number, report: UploadReport): OverheadRow {
   return {
-    padding,
+    ...setting,
     recipients,
     bodyBytes: report.bodyBytes,
     uploadBytes: report.uploadBytes,

@@ -40,7 +40,9 @@ export type Call =
   /** In the process of a proxy: answered once CS has answered for so many copies more than at the last such call. */
   | { readonly call: 'answered'; readonly moreCopies: number }
   /** In the process of the sender: answered with the moment of the call and the message's id once P1 has it. */
-  | { readonly call: 'send'; readonly body: Uint8Array }
+  /** To all, or directly to the member of that hex id. */
+  | { readonly call: 'send'; readonly body: Uint8Array; readonly to?: string }
+  | { readonly call: 'memberId' }
   | { readonly call: 'directoryProxies' }
   | { readonly call: 'openIdleDevices'; readonly network: string; readonly count: number }
   /** In the process of the server. */
@@ -65,6 +67,7 @@ export interface Results {
   feed: undefined
   answered: { readonly meter: Meter; readonly sentDatagrams: number; readonly receivedDatagrams: number }
   send: Delivery
+  memberId: string
   directoryProxies: number
   openIdleDevices: undefined
   devicesConnected: number

@@ -16,11 +16,19 @@ const PATIENCE_MS = 120_000
 /** Sends messages, one every `gapMs` and at once for 0, and waits until every other member has each. */
 export async function carry(
   { sender, receivers }: Network,
-  load: { readonly messages: number; readonly bodyBytes: number; readonly gapMs: number; readonly others: number },
+  load: {
+    readonly messages: number
+    readonly bodyBytes: number
+    readonly gapMs: number
+    readonly others: number
+    /** Hex id of the one member that messages go to directly. */
+    readonly to?: string
+  },
 ): Promise<Carried> {
   const sending: Promise<Delivery>[] = []
   for (let i = 0; i < load.messages; i++) {
-    sending.push(sender.call('send', { body: randomBytes(load.bodyBytes) }))
+    const body = randomBytes(load.bodyBytes)
+    sending.push(sender.call('send', { body, ...(load.to !== undefined && { to: load.to }) }))
     if (load.gapMs > 0) await pause(load.gapMs)
   }
   const sent = await Promise.all(sending)

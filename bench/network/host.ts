@@ -97,11 +97,13 @@ const handlers: Handlers<Call, Results> = {
     const { sent, received } = status().links.server
     return { meter: meter(), sentDatagrams: sent.datagrams, receivedDatagrams: received.datagrams }
   },
-  send: async ({ body }) => {
+  send: async ({ body, to }) => {
     const at = now()
-    const report = await present(devices[0]?.groups.get(GROUP)).send(body, { wait: false })
+    const options = { wait: false, ...(to !== undefined && { direct: { to } }) }
+    const report = await present(devices[0]?.groups.get(GROUP)).send(body, options)
     return { messageId: toHex(report.messageId), at }
   },
+  memberId: () => present(devices[0]).id,
   directoryProxies: () => devices[0]?.status().directory?.proxies.length ?? 0,
   deliveries: () => {
     const told = delivered

@@ -21,7 +21,8 @@ export const slotsRow = z.object({
 })
 export const linkRow = z.object({ ...measured, job: z.string(), perSecond: z.number() })
 export const overheadRow = z.object({
-  ...{ padding: z.string(), recipients: z.number(), bodyBytes: z.number(), uploadBytes: z.number() },
+  ...{ padding: z.string(), decoys: z.optional(z.string()), recipients: z.number() },
+  ...{ bodyBytes: z.number(), uploadBytes: z.number() },
   ...{ datagrams: z.number(), copyBeyondBody: z.number(), deliveryBeyondBody: z.number() },
 })
 export const slopeRow = z.object({ slope: z.number(), fixedBytes: z.number() })

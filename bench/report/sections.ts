@@ -78,7 +78,9 @@ function overhead(run: SubjectRun): Markup {
   const measured = rows.rowsOf(run, rows.overheadRow)
   const slope = rows.rowsOf(run, rows.slopeRow)[0]
   const schemes = rows.rowsOf(run, rows.schemeRow)
-  const ours = measured.filter(({ padding, bodyBytes }) => padding === 'none' && bodyBytes === OVERHEAD_BODY)
+  const ours = measured.filter(
+    ({ padding, decoys, bodyBytes }) => padding === 'none' && decoys !== 'power' && bodyBytes === OVERHEAD_BODY,
+  )
   const counts = ours.map(({ recipients }) => recipients)
   const points: Point[] = [
     ...ours.map((row) => ({ series: 'splitcast', x: row.recipients, y: row.uploadBytes - row.bodyBytes })),
@@ -111,6 +113,7 @@ function schemeColumns(slope: number | undefined): Column<RowOf<typeof rows.sche
 
 const overheadColumns: Column<RowOf<typeof rows.overheadRow>>[] = [
   { heading: 'padding', cell: ({ padding }) => padding },
+  { heading: 'decoys', cell: ({ decoys }) => decoys ?? 'none' },
   { heading: 'recipients', cell: ({ recipients }) => recipients },
   { heading: 'body', cell: ({ bodyBytes }) => bodyBytes },
   { heading: 'upload', cell: ({ uploadBytes }) => uploadBytes },

@@ -8,7 +8,9 @@ import { limits } from '../../src/base/limits.js'
 import { slotWindow } from '../../src/base/time.js'
 import type { Split } from '../../src/crypto/crypto.js'
 import { descramble, openGroupContent } from '../../src/group/content.js'
-import { contentPadding, requestPadding } from '../../src/group/padding.js'
+import { withDecoys } from '../../src/group/decoys.js'
+import { assembleDirect } from '../../src/group/direct.js'
+import { contentPadding, directPadding, paddingThatFits, requestPadding } from '../../src/group/padding.js'
 import { assembleRequest, type Recipient, type RequestToAssemble } from '../../src/group/request.js'
 import { recipient as recipientFormat, requestBody } from '../../src/wire/content.js'
 import { datagramsOf, messageRoomBytes } from '../../src/wire/datagram-room.js'
@@ -224,6 +226,77 @@ t.test('a padded request fills whole datagrams, of one of few numbers, and never
   t.equal(requestPadding('none', 500), 0)
   t.equal(requestPadding('cell', 500), requestPadding('classes', 500))
   t.equal(requestPadding('classes', limits.messageBytes - 10), 0, 'the largest message stays one')
+  t.end()
+})
+
+t.test('padding that a split has no room for gives way to less, and none to a body that is too large', (t) => {
+  const copies = 1100
+  const most = Math.floor(limits.splitTotalBytes / copies) - 91
+  const sizeOf = (contentBytes: number) =>
+    contentBytes + paddingThatFits('classes', contentBytes - CONTENT_OVERHEAD, copies)
+  t.equal(sizeOf(32_768), 32_768)
+  t.ok(sizeOf(32_769) < 65_536 && sizeOf(32_769) > 32_769, 'the next class would be too much')
+  t.ok(sizeOf(32_769) <= 32_769 * 1.12)
+  t.equal(sizeOf(most), most, 'at the limit')
+  const assembled = (contentBytes: number) =>
+    assembleRequest(crypto, random, plan({ recipients: crowd(copies), content: new Uint8Array(sizeOf(contentBytes)) }))
+  t.equal(assembled(most)?.slots, copies)
+  t.throws(() => assembled(most + 1), { code: 'BODY_TOO_LARGE' })
+  t.equal(paddingThatFits('none', 32_769, copies), 0)
+  for (const bodyBytes of [0, 200, 5_000, 60_000]) {
+    t.equal(paddingThatFits('cell', bodyBytes, 8), contentPadding('cell', bodyBytes))
+  }
+  t.end()
+})
+
+t.test('a copy sent directly fills the datagrams that a request would', (t) => {
+  const wrong = []
+  const numbers = new Set<number>()
+  for (const bodyBytes of bodySizes()) {
+    const forwardBytes = COPY_OVERHEAD + CONTENT_OVERHEAD + bodyBytes + directPadding('classes', bodyBytes)
+    const datagrams = datagramsOf(forwardBytes)
+    numbers.add(datagrams)
+    if (forwardBytes !== Math.min(messageRoomBytes(datagrams), limits.messageBytes)) wrong.push(bodyBytes)
+  }
+  t.strictSame(wrong, [])
+  t.notOk(numbers.has(9))
+  t.equal(directPadding('none', 5), 0)
+  const direct = (contentBytes: number) => {
+    const { serverKey, groupKey } = plan()
+    const content = new Uint8Array(contentBytes)
+    return assembleDirect(crypto, random, { serverKey, groupKey, window, recipient: members[1] as Recipient, content })
+  }
+  const most = limits.messageBytes - COPY_OVERHEAD
+  t.equal(direct(most)?.message.length, limits.messageBytes - 10)
+  t.throws(() => direct(most + 1), { code: 'BODY_TOO_LARGE' })
+  t.end()
+})
+
+t.test('decoys fill up to a power of two, as far as there is room', (t) => {
+  const slots = (count: number, bodyBytes: number) => withDecoys('power', crowd(count), bodyBytes).length
+  t.strictSame(
+    [1, 2, 3, 4, 5, 8, 9, 1000].map((count) => slots(count, 10)),
+    [1, 2, 4, 4, 8, 8, 16, 1024],
+  )
+  t.equal(slots(limits.copies - 1, 10), limits.copies)
+  t.equal(slots(limits.copies, 10), limits.copies)
+  t.equal(withDecoys('none', crowd(5), 10).length, 5)
+  // 600 copies of this are allowed, 1,024 are not.
+  const bodyBytes = Math.floor(limits.splitTotalBytes / 600) - 91 - CONTENT_OVERHEAD
+  t.equal(slots(520, bodyBytes), 600)
+  t.equal(slots(600, bodyBytes), 600)
+  t.equal(slots(601, bodyBytes), 601, 'too large already, which is told elsewhere')
+
+  const recipients = withDecoys('power', members.slice(0, 5), 10)
+  const { message, receipts } = present(assembleRequest(crypto, random, plan({ recipients })))
+  const opened = copiesOf(present(split(message)))
+  const ids = opened.map((each) => toHex(present(each.recipients[0])))
+  t.equal(ids.filter((id) => /^0+$/.test(id)).length, 3)
+  t.strictSame(
+    receipts.recipients.map(({ decoy }) => decoy === true),
+    ids.map((id) => /^0+$/.test(id)),
+    'the sender knows which they are, in the order of the slots',
+  )
   t.end()
 })
 
