@@ -77,7 +77,7 @@ function repeats({ sent, sentAgain, drops, relays }: DemoResult): string[] {
   const dropped = Object.entries(drops).map(([code, count]) => `${code} ${number(count)}`)
   return [
     all,
-    `Refused by nodes: ${dropped.join(', ') || 'nothing'}.`,
+    `Dropped by nodes: ${dropped.join(', ') || 'nothing'}.`,
     `Of ${number(offered)} datagrams at the relays: ${fate.join(', ') || 'all passed'}; seed ${relays.seed}.`,
   ]
 }

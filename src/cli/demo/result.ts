@@ -44,7 +44,7 @@ export interface DemoResult {
   /** Of all nodes, from the first message until all were proven: everything, and the packets sent again among it. */
   readonly sent: Traffic
   readonly sentAgain: Traffic
-  /** What all nodes refused meanwhile, by code. */
+  /** What all nodes dropped meanwhile, by code. */
   readonly drops: Readonly<Record<string, number>>
   /** What the relays did meanwhile, where there were any. */
   readonly relays: (Disturbance & { readonly tally: Tally }) | undefined
