@@ -21,21 +21,24 @@ export function addStatus(program: Command): void {
 async function showStatus(options: Options): Promise<void> {
   const status = await withNode(options, (node) => node.call('status', {}))
   if (options.json) return await printJson(status)
-  await print(columns(status.kind === 'node' ? nodeRows(status) : serverRows(status)))
+  await print(columns(statusRows(status, Date.now())))
 }
 
-function nodeRows(status: NodeStatus): string[][] {
+/** The state as lines of a name and a text, for people. */
+export function statusRows(status: NodeStatus | ServerStatus, now: number): string[][] {
+  return status.kind === 'node' ? nodeRows(status, now) : serverRows(status)
+}
+
+function nodeRows(status: NodeStatus, now: number): string[][] {
   const { directory, proxy, groups } = status
   return [
     ['address', status.address],
     ['id', status.id],
-    ['server', status.connected ? 'connected' : 'not connected'],
-    [
-      'directory',
-      directory === null
-        ? 'none yet'
-        : `${counted(directory.proxies.length, 'proxy', 'proxies')}, until ${directory.validUntil}`,
-    ],
+    ['role', roleText(proxy)],
+    ['data', sealedText(status.sealed)],
+    ['server', serverText(status, now)],
+    ['directory', directoryText(directory, now)],
+    ...(directory === null || directory.proxies.length === 0 ? [] : [['', listText(directory.proxies)]]),
     ['groups', groups.map(({ name, members }) => `${printable(name)} (${members})`).join(', ') || 'none'],
     [
       'waiting',
@@ -47,7 +50,7 @@ function nodeRows(status: NodeStatus): string[][] {
     ['dropped', dropText(status.drops)],
     ['not sent', dropText(status.sendErrors)],
     ['core', status.core],
-    ...(proxy === null ? [] : proxyRows(proxy)),
+    ...(proxy === null ? [] : proxyRows(proxy, now)),
   ]
 }
 
@@ -55,13 +58,65 @@ function coverText({ meanMs, made, skipped }: NonNullable<NodeStatus['cover']>):
   return `${counted(made, 'message')} to nobody, one in ${meanMs / 1000} s on average, ${skipped} left out`
 }
 
-function proxyRows(proxy: NonNullable<NodeStatus['proxy']>): string[][] {
+type ProxyReply = NonNullable<NodeStatus['proxy']>
+
+function roleText(proxy: ProxyReply | null): string {
+  return proxy === null ? 'device' : `device and proxy, which the directory ${proxy.listed ? 'lists' : 'does not list'}`
+}
+
+function sealedText(sealed: boolean): string {
+  return sealed ? 'under a passphrase' : 'without a passphrase'
+}
+
+function serverText({ connected, serverLink }: Pick<NodeStatus, 'connected' | 'serverLink'>, now: number): string {
+  const { upSince, retryAt, reconnects, roundTripMs } = serverLink
+  const again = reconnects === 0 ? [] : [`reconnected ${counted(reconnects, 'time')}`]
+  if (!connected || upSince === null) {
+    const next = retryAt === null ? 'being tried' : `tried again in ${span(Date.parse(retryAt) - now)}`
+    return ['not connected', next, ...again].join(', ')
+  }
+  const roundTrip = roundTripMs === null ? [] : [`round trip ${roundTripMs.toFixed(roundTripMs < 10 ? 1 : 0)} ms`]
+  return [`connected for ${span(now - Date.parse(upSince))}`, ...roundTrip, ...again].join(', ')
+}
+
+function directoryText(directory: NodeStatus['directory'], now: number): string {
+  if (directory === null) return 'none yet'
+  const age = span(now - Date.parse(directory.issuedAt))
+  const left = Date.parse(directory.validUntil) - now
+  const validity = left > 0 ? `valid for ${span(left)}` : `out of date for ${span(-left)}`
+  return `${counted(directory.proxies.length, 'proxy', 'proxies')}; version ${directory.version}, ${age} old, ${validity}`
+}
+
+/** A few of them by name, and how many others. */
+function listText(ids: readonly string[]): string {
+  const others = ids.length - LISTED_IDS
+  return [...ids.slice(0, LISTED_IDS), ...(others > 0 ? [`and ${counted(others, 'other')}`] : [])].join(' ')
+}
+
+const LISTED_IDS = 4
+const UNITS = [
+  ['day', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+] as const
+
+/** A time as people say it: its largest unit and the next one. */
+function span(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000)) * 1000
+  const at = UNITS.findIndex(([, unitMs]) => seconds >= unitMs)
+  if (at < 0) return `${seconds / 1000} s`
+  const [name, unitMs] = UNITS[at] as (typeof UNITS)[number]
+  const whole = Math.floor(seconds / unitMs)
+  const first = name === 'day' ? counted(whole, name) : `${whole} ${name}`
+  const [nextName, nextMs] = UNITS[at + 1] ?? ['s', 1000]
+  const rest = Math.floor((seconds % unitMs) / nextMs)
+  return rest === 0 ? first : `${first} ${rest} ${nextName}`
+}
+
+function proxyRows(proxy: ProxyReply, now: number): string[][] {
   return [
     ['proxy', `${proxy.id} on ${proxy.address.host} port ${proxy.address.port}`],
-    [
-      '',
-      `${proxy.connected ? 'connected' : 'not connected'}, ${proxy.listed ? 'listed' : 'not listed'} in the directory`,
-    ],
+    ['', `server: ${serverText(proxy, now)}`],
     [
       '',
       `${proxy.forwardedMessages} forwarded, ${proxy.splitRequests} split into ${counted(proxy.sentCopies, 'copy', 'copies')}`,
@@ -92,6 +147,7 @@ function serverRows(status: ServerStatus): string[][] {
   return [
     ['card', status.card],
     ['id', status.id],
+    ['data', sealedText(status.sealed)],
     ['directory', `version ${status.directoryVersion}, ${counted(status.proxies.length, 'proxy', 'proxies')}`],
     ['devices', `${status.devicesConnected} connected of ${status.devicesKnown} known`],
     ['copies', `${status.acceptedCopies} accepted, ${status.deliveredCopies} delivered, ${status.storedCopies} stored`],

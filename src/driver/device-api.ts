@@ -139,9 +139,17 @@ export interface Invitation {
 export interface DeviceInfo {
   /** Whether the link to the server is up. */
   readonly connected: boolean
+  readonly serverLink: DeviceStatus['serverLink']
+  /** Whether a passphrase guards the data directory. */
+  readonly sealed: boolean
   /** The directory in use; `proxies` are hex ids. */
   readonly directory:
-    | { readonly version: number; readonly validUntil: Date; readonly proxies: readonly string[] }
+    | {
+        readonly version: number
+        readonly issuedAt: Date
+        readonly validUntil: Date
+        readonly proxies: readonly string[]
+      }
     | undefined
   /** `listDigest` is hex: members whose digests are equal hold the same list. */
   readonly groups: readonly { readonly name: string; readonly members: number; readonly listDigest: string }[]

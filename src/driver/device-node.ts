@@ -44,6 +44,7 @@ export class DeviceNode implements Device {
   private readonly results = new Outcomes()
   private running!: Running<DeviceInput>
   backup!: Device['backup']
+  sealed = false
 
   constructor(crypto: Crypto, machine: DeviceMachine, address: string, localAddress: PeerAddress) {
     this.crypto = crypto
@@ -53,9 +54,10 @@ export class DeviceNode implements Device {
     this.id = toHex(machine.status().id)
   }
 
-  attach(running: Running<DeviceInput>, backup: Device['backup']): void {
+  attach(running: Running<DeviceInput>, { backup, sealed }: Pick<DeviceNode, 'backup' | 'sealed'>): void {
     this.running = running
     this.backup = backup
+    this.sealed = sealed
     const release = () => {
       this.commands.failAll()
       this.inbox.close()
@@ -122,6 +124,7 @@ export class DeviceNode implements Device {
       ...rest,
       directory: directory && {
         version: directory.version,
+        issuedAt: new Date(directory.issuedAt),
         validUntil: new Date(directory.validUntil),
         proxies: [...directory.proxies.keys()],
       },
@@ -130,6 +133,7 @@ export class DeviceNode implements Device {
         members: list.members.size,
         listDigest: toHex(listDigest(this.crypto, list)),
       })),
+      sealed: this.sealed,
       drops: this.running.drops(),
       sendErrors: this.running.sendErrors(),
     }

@@ -56,7 +56,8 @@ export async function openDeviceNode(options: DeviceOptions): Promise<DeviceNode
   })
   // startNode calls `machine` before it returns.
   const opened = node as unknown as DeviceNode
-  opened.attach(running, (options) => backupOf(directory, store, options))
+  const backup: Device['backup'] = (options) => backupOf(directory, store, options)
+  opened.attach(running, { backup, sealed: directory.dataKey !== undefined })
   followServer({
     ...{ card: options.network, addresses: server.addresses, ended: running.ended, log },
     connected: () => opened.status().connected,

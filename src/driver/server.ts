@@ -42,7 +42,7 @@ export interface ServerNode extends AsyncDisposable {
   /** What nodes need to join, one line to paste. */
   readonly card: string
   readonly address: PeerAddress
-  status(): ServerStatus & Pick<DeviceInfo, 'drops' | 'sendErrors'>
+  status(): ServerStatus & Pick<DeviceInfo, 'sealed' | 'drops' | 'sendErrors'>
   /** The bytes of a backup: see docs/OPERATING.md, "Backup and restore". */
   backup(options: BackupOptions): AsyncIterableIterator<BackupPiece>
   /** Resolves when the server has stopped; rejects when its store failed. */
@@ -86,7 +86,12 @@ export async function openServer(options: ServerOptions): Promise<ServerNode> {
   return {
     card,
     address,
-    status: () => ({ ...machine.status(), drops: running.drops(), sendErrors: running.sendErrors() }),
+    status: () => ({
+      ...machine.status(),
+      sealed: directory.dataKey !== undefined,
+      drops: running.drops(),
+      sendErrors: running.sendErrors(),
+    }),
     backup: (options) => backupOf(directory, store, options),
     ended: running.ended,
     close,

@@ -18,6 +18,7 @@ import type {
   LinkCounters,
   LinkEndpoint,
   LinkOutput,
+  LinkPeer,
   MessageNumber,
   MessagePriority,
   PeerAddress,
@@ -93,9 +94,11 @@ class Endpoint implements LinkEndpoint {
     return phase?.name === 'open' ? phase.channel.handshakeHash : undefined
   }
 
-  peer(id: SessionId): { readonly address: PeerAddress; readonly initiated: boolean } | undefined {
+  peer(id: SessionId): LinkPeer | undefined {
     const session = this.sessions.get(id)
-    return session && { address: session.address, initiated: session.initiated }
+    if (session === undefined) return undefined
+    const { address, initiated, phase } = session
+    return { address, initiated, roundTripMs: phase.name === 'open' ? phase.channel.recovery.roundTripMs : undefined }
   }
 
   counters(id?: SessionId): LinkCounters {

@@ -82,6 +82,16 @@ export interface LinkCounters {
   readonly sentRetransmitted: Traffic
 }
 
+/** The other end of a session. */
+export interface LinkPeer {
+  /** Where the session's packets go. */
+  readonly address: PeerAddress
+  /** Whether this end began it. */
+  readonly initiated: boolean
+  /** Smoothed; `undefined` until one was measured. */
+  readonly roundTripMs: number | undefined
+}
+
 export interface LinkEndpoint {
   /**
    * Begins a handshake with the holder of `linkKey` (X25519) at `to`; of several addresses, each is tried as well once those
@@ -99,8 +109,7 @@ export interface LinkEndpoint {
   close(now: Millis, session: SessionId, reason: CloseReason): void
   /** The Noise handshake hash, which identity proofs are bound to; `undefined` before the handshake is done. */
   handshakeHash(session: SessionId): Uint8Array | undefined
-  /** Where the session's packets go, and whether this end began it. */
-  peer(session: SessionId): { readonly address: PeerAddress; readonly initiated: boolean } | undefined
+  peer(session: SessionId): LinkPeer | undefined
   /**
    * Counters of one session, all zero once it is gone, or of all there ever were. A session receives what authenticates
    * under it; the endpoint receives whatever arrives.

@@ -142,6 +142,11 @@ export class Recovery {
     if (measured && spanMs > PERSISTENT_PROBE_TIMEOUTS * this.probeTimeoutMs()) this.congestion.onPersistentCongestion()
   }
 
+  /** Smoothed (RFC 9002 section 5.3); `undefined` until one was measured on this path. */
+  get roundTripMs(): Millis | undefined {
+    return this.leastMs === Number.POSITIVE_INFINITY ? undefined : this.smoothedMs
+  }
+
   /** RFC 9002 section 5: a round trip measured by a handshake or an acknowledgement. */
   onRoundTrip(sampleMs: number, delayMs: number): void {
     const latestMs = Math.max(0, sampleMs)

@@ -19,7 +19,7 @@ import type {
   ServerContact,
   ServerMoved,
 } from './role.js'
-import type { VerifiedDirectory } from './server-link.js'
+import type { ServerConnection, VerifiedDirectory } from './server-link.js'
 
 type ValueOf<F> = F extends { encode(value: infer T): Uint8Array } ? T : never
 export type DeviceAddress = ValueOf<typeof deviceAddress>
@@ -189,6 +189,7 @@ export interface CoverStatus {
 export interface DeviceStatus {
   readonly id: NodeId
   readonly connected: boolean
+  readonly serverLink: ServerConnection
   readonly directory: VerifiedDirectory | undefined
   readonly groups: readonly Group[]
   readonly unopened: number

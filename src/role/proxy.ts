@@ -5,7 +5,7 @@ import type { NodeId } from '../base/bytes.js'
 import type { LinkCounters, PeerAddress } from '../link/link.js'
 import type { JobInput, JobOutput } from './jobs.js'
 import type { Machine, RoleContext, RoleInput, RoleOutput, Self, ServerContact, ServerMoved } from './role.js'
-import type { VerifiedDirectory } from './server-link.js'
+import type { ServerConnection, VerifiedDirectory } from './server-link.js'
 
 export interface ProxyOptions extends RoleContext {
   readonly self: Self
@@ -40,6 +40,7 @@ export interface MixingStatus {
 export interface ProxyStatus {
   readonly id: NodeId
   readonly connected: boolean
+  readonly serverLink: ServerConnection
   /** Whether the directory lists this proxy. */
   readonly listed: boolean
   readonly directory: VerifiedDirectory | undefined

@@ -39,9 +39,22 @@ export type ServerLinkEvent =
   | { readonly type: 'directory'; readonly directory: VerifiedDirectory }
   | { readonly type: 'drop'; readonly code: DropCode }
 
+/** How the link to CS is doing. */
+export interface ServerConnection {
+  /** When it came up; `undefined` while it is down. */
+  readonly upSince: Millis | undefined
+  /** When it is next tried; `undefined` while it is up, or being tried. */
+  readonly retryAt: Millis | undefined
+  /** How often it came up again after it was lost. */
+  readonly reconnects: number
+  readonly roundTripMs: number | undefined
+}
+
 export interface ServerLink {
   /** The session to send on; `undefined` until the proof has arrived. */
   readonly session: SessionId | undefined
+  /** How the link is doing, for people. */
+  readonly connection: ServerConnection
   /** Whether what is received on `session` comes from CS, which may speak before `ready`. */
   owns(session: SessionId): boolean
   readonly directory: VerifiedDirectory | undefined

@@ -86,6 +86,14 @@ t.test('what starts says so, and where to find it', async (t) => {
   t.equal(JSON.parse(serverStatus).proxies.length, 3)
   t.ok(JSON.parse(serverStatus).proxies.includes(proxyId))
   t.match(human, new RegExp(`${proxyId} on 127\\.1\\.0\\.1`))
+  t.match(human, /role +device and proxy, which the directory lists\n/)
+  t.match(human, /data +without a passphrase\n/)
+  t.match(human, /server +connected for \d+ s, round trip [\d.]+ ms\n/)
+  t.match(human, /directory +3 proxies; version \d+, \d+ s old, valid for \d+ h( \d+ min)?\n/)
+  const { serverLink, directory, sealed } = JSON.parse(status)
+  t.match(serverLink, { upSince: String, retryAt: null, reconnects: 0, roundTripMs: Number })
+  t.ok(Date.parse(directory.issuedAt) < Date.parse(directory.validUntil))
+  t.equal(sealed, false)
 })
 
 t.test('a group: created, invited to, joined', async (t) => {

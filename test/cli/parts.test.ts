@@ -10,7 +10,7 @@ import { bigEndian, utf8 } from '../../src/base/bytes.js'
 import { dropCodes, ProtocolError } from '../../src/base/errors.js'
 import { limits } from '../../src/base/limits.js'
 import { parseAddressList } from '../../src/cli/address-list.js'
-import { calls, refusal, streamLine, streams } from '../../src/cli/control/protocol.js'
+import { calls, type NodeStatus, refusal, streamLine, streams } from '../../src/cli/control/protocol.js'
 import { exitCodes, exitMeanings, exitOf } from '../../src/cli/exit-codes.js'
 import { readInput, readTextInput } from '../../src/cli/input.js'
 import { type MemberReply, memberTree } from '../../src/cli/members.js'
@@ -29,6 +29,7 @@ import { buildProgram } from '../../src/cli/program.js'
 import { saveBody } from '../../src/cli/save.js'
 import { unprovenError } from '../../src/cli/send.js'
 import { admittedFrom } from '../../src/cli/server.js'
+import { statusRows } from '../../src/cli/status.js'
 import type { Log } from '../../src/driver/log.js'
 import { LINES_PER_PERIOD, Notices } from '../../src/driver/notices.js'
 import { Outcomes, type SendOutcome } from '../../src/driver/outcomes.js'
@@ -427,4 +428,38 @@ t.test('a list of members is a tree of who invited whom', async (t) => {
   const lines = memberTree(chain).split('\n')
   t.equal(lines.length, 5000)
   t.match(lines[4999], new RegExp(`^ {32}- +${digits(4999)}`), 'a long chain stays on the screen')
+})
+
+t.test('the state of a node says what is up, since when, and what comes next', (t) => {
+  const none = { datagrams: 0, payloadBytes: 0 }
+  const links = { sent: none, received: none, sentHandshake: none, sentAckOnly: none, sentRetransmitted: none }
+  const now = Date.parse('2026-03-04T12:00:00Z')
+  const before = (seconds: number) => new Date(now - 1000 * seconds).toISOString()
+  const status: NodeStatus = {
+    kind: 'node',
+    ...{ pid: 1, core: 'fused', id: '00'.repeat(8), address: 'cast1x', localAddress: { host: '::1', port: 1 } },
+    ...{ sealed: true, connected: false, groups: [], unopened: 0, inbox: 0, outgoing: 0, unproven: 0, drops: {} },
+    ...{ sendErrors: {}, cover: null },
+    serverLink: { upSince: null, retryAt: before(-7), reconnects: 2, roundTripMs: null },
+    directory: {
+      version: 9,
+      issuedAt: before(26 * 3600),
+      validUntil: before(125),
+      proxies: [1, 2, 3, 4, 5, 6].map((n) => `${n}`.repeat(16)),
+    },
+    links: { server: links, proxies: links },
+    proxy: null,
+  }
+  const rows = (changed: Partial<NodeStatus>) =>
+    new Map(statusRows({ ...status, ...changed }, now) as [string, string][])
+  t.equal(rows({}).get('role'), 'device')
+  t.equal(rows({}).get('data'), 'under a passphrase')
+  t.equal(rows({}).get('server'), 'not connected, tried again in 7 s, reconnected 2 times')
+  t.equal(rows({}).get('directory'), '6 proxies; version 9, 1 day 2 h old, out of date for 2 min 5 s')
+  t.match(rows({}).get(''), /^(\d{16} ){4}and 2 others$/)
+  t.equal(rows({ directory: null }).get('directory'), 'none yet')
+  const up = { upSince: before(3600), retryAt: null, reconnects: 0, roundTripMs: 41.27 }
+  t.equal(rows({ connected: true, serverLink: up }).get('server'), 'connected for 1 h, round trip 41 ms')
+  t.equal(rows({ serverLink: { ...up, upSince: null } }).get('server'), 'not connected, being tried')
+  t.end()
 })

@@ -323,6 +323,35 @@ t.test('says that the link is lost, and begins with short waits again where it h
   t.end()
 })
 
+t.test('is back soon after it slept, or the server was away, and tells how it is doing', (t) => {
+  const { network, join, server } = surroundings()
+  const client = join()
+  const { link } = client.machine
+  t.strictSame(link.connection, { upSince: undefined, retryAt: undefined, reconnects: 0, roundTripMs: undefined })
+  network.runFor(20_000)
+  const { upSince = 0, roundTripMs = 0 } = link.connection
+  t.ok(upSince <= network.now - 19_000 && upSince > network.now - 20_000)
+  t.ok(roundTripMs >= 2 * calm.delayMs && roundTripMs < 2 * calm.delayMs + 2 * limits.ackDelayMs, `${roundTripMs} ms`)
+
+  network.pause(client, 3_600_000)
+  network.runFor(3_600_000)
+  network.runUntil(() => link.connection.reconnects === 1, 60_000)
+  t.ok(network.now - (link.connection.upSince ?? 0) < 1_000)
+  const wokeAt = upSince + 3_600_000 + 20_000
+  t.ok(network.now - wokeAt < 20_000, `${network.now - wokeAt} ms after it woke`)
+
+  network.crash(server)
+  network.runFor(600_000)
+  t.match(link.connection, { upSince: undefined, reconnects: 1, roundTripMs: undefined })
+  network.runUntil(() => link.connection.retryAt !== undefined, 60_000)
+  t.ok((link.connection.retryAt ?? 0) > network.now, 'it says when it tries again')
+  network.restart(server)
+  network.runUntil(() => link.connection.reconnects === 2, 60_000)
+  t.equal(link.connection.reconnects, 2, 'within a minute of the server')
+  t.ok((link.connection.upSince ?? 0) > 0)
+  t.end()
+})
+
 t.test('waits longer each time where the server refuses it', (t) => {
   const { network, attempts, join, server } = surroundings()
   server.machine.onMessage = (now, { session, message }) => {

@@ -33,14 +33,24 @@ const sendErrors = z.record(z.string(), count)
 
 const directory = z.object({
   version: count,
+  issuedAt: z.iso.datetime(),
   validUntil: z.iso.datetime(),
   proxies: z.array(hexId),
+})
+
+/** The link to the server: since when it is up, or when it is next tried. */
+const serverLink = z.object({
+  upSince: z.iso.datetime().nullable(),
+  retryAt: z.iso.datetime().nullable(),
+  reconnects: count,
+  roundTripMs: z.number().nonnegative().nullable(),
 })
 
 const proxyStatus = z.object({
   id: hexId,
   address: endpoint,
   connected: z.boolean(),
+  serverLink,
   listed: z.boolean(),
   waitingCopies: count,
   forwardedMessages: count,
@@ -76,7 +86,10 @@ const nodeStatus = z.object({
   id: hexId,
   address: z.string(),
   localAddress: endpoint,
+  /** Whether a passphrase guards the data directory. */
+  sealed: z.boolean(),
   connected: z.boolean(),
+  serverLink,
   directory: directory.nullable(),
   groups: z.array(z.object({ name: z.string(), members: count, listDigest: hexDigest })),
   unopened: count,
@@ -95,6 +108,7 @@ const serverStatus = z.object({
   pid: count,
   core,
   id: hexId,
+  sealed: z.boolean(),
   card: z.string(),
   localAddress: endpoint,
   directoryVersion: count,

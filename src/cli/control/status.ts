@@ -4,10 +4,11 @@ import { loadCrypto } from '../../driver/crypto.js'
 import type { Device } from '../../driver/device-api.js'
 import type { ProxyNode } from '../../driver/proxy.js'
 import type { ServerNode } from '../../driver/server.js'
+import type { ServerConnection } from '../../role/server-link.js'
 import type { NodeStatus, ServerStatus } from './protocol.js'
 
 export async function nodeStatus(device: Device, proxy: ProxyNode | undefined): Promise<NodeStatus> {
-  const { directory, inboxMessages, outgoingMessages, unprovenMessages, cover, ...rest } = device.status()
+  const { directory, serverLink, inboxMessages, outgoingMessages, unprovenMessages, cover, ...rest } = device.status()
   return {
     kind: 'node',
     pid: process.pid,
@@ -18,7 +19,13 @@ export async function nodeStatus(device: Device, proxy: ProxyNode | undefined): 
     directory:
       directory === undefined
         ? null
-        : { ...directory, validUntil: directory.validUntil.toISOString(), proxies: [...directory.proxies] },
+        : {
+            ...directory,
+            issuedAt: directory.issuedAt.toISOString(),
+            validUntil: directory.validUntil.toISOString(),
+            proxies: [...directory.proxies],
+          },
+    serverLink: serverLinkReply(serverLink),
     inbox: inboxMessages,
     outgoing: outgoingMessages,
     unproven: unprovenMessages,
@@ -44,6 +51,11 @@ export async function serverStatus(server: ServerNode): Promise<ServerStatus> {
 }
 
 function proxyStatus(proxy: ProxyNode): NonNullable<NodeStatus['proxy']> {
-  const { id, directory: _, ...rest } = proxy.status()
-  return { id: toHex(id), address: proxy.address, ...rest }
+  const { id, directory: _, serverLink, ...rest } = proxy.status()
+  return { id: toHex(id), address: proxy.address, serverLink: serverLinkReply(serverLink), ...rest }
+}
+
+function serverLinkReply({ upSince, retryAt, reconnects, roundTripMs }: ServerConnection): NodeStatus['serverLink'] {
+  const time = (at: number | undefined) => (at === undefined ? null : new Date(at).toISOString())
+  return { upSince: time(upSince), retryAt: time(retryAt), reconnects, roundTripMs: roundTripMs ?? null }
 }

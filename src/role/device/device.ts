@@ -158,6 +158,7 @@ class DeviceMachine implements DeviceRole {
     return {
       id: this.options.self.id,
       connected: !this.stopped && this.serverLink.session !== undefined,
+      serverLink: this.serverLink.connection,
       directory: this.core.directory(),
       groups: groups.all(),
       unopened: unopened.count,

@@ -207,6 +207,7 @@ class ProxyMachine implements ProxyRole {
     return {
       id: this.options.self.id,
       connected: session !== undefined,
+      serverLink: this.serverLink.connection,
       listed: this.listed(),
       directory,
       waitingCopies: held,

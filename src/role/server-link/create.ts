@@ -17,7 +17,7 @@ import { fromTurn } from '../addresses.js'
 import { type DirectoryResult, verifyDirectory } from '../directory.js'
 import { type DirectoryDelta, mergeDelta } from '../directory-delta.js'
 import type { RoleContext, Self, ServerContact } from '../role.js'
-import type { ServerLink, ServerLinkEvent, VerifiedDirectory } from '../server-link.js'
+import type { ServerConnection, ServerLink, ServerLinkEvent, VerifiedDirectory } from '../server-link.js'
 
 export interface ServerLinkOptions {
   readonly context: RoleContext
@@ -69,6 +69,7 @@ class Connector implements ServerLink {
   private wantsWhole = false
   private failures = 0
   private attempts = 0
+  private ups = 0
 
   constructor(options: ServerLinkOptions) {
     assert(options.accessCode.length === 2, 'an access code of 2 bytes')
@@ -83,6 +84,16 @@ class Connector implements ServerLink {
 
   get session(): SessionId | undefined {
     return this.state.phase === 'ready' ? this.state.session : undefined
+  }
+
+  get connection(): ServerConnection {
+    const { state, session } = this
+    return {
+      upSince: state.phase === 'ready' ? state.since : undefined,
+      retryAt: state.phase === 'waiting' ? state.until : undefined,
+      reconnects: Math.max(0, this.ups - 1),
+      roundTripMs: session === undefined ? undefined : this.options.endpoint.peer(session)?.roundTripMs,
+    }
   }
 
   owns(session: SessionId): boolean {
@@ -243,6 +254,7 @@ class Connector implements ServerLink {
   private delivered(now: Millis, session: SessionId, number: MessageNumber): boolean {
     if (this.state.phase !== 'proving' || number !== this.state.proof) return this.asked.delete(number)
     this.state = { phase: 'ready', session, since: now }
+    this.ups++
     this.events.push({ type: 'ready', session })
     return true
   }
