@@ -190,6 +190,35 @@ t.test('a sender that is restarted at any moment', (t) => {
   t.end()
 })
 
+t.test('an inbox that was full while the device did not yet know that the server knows it', (t) => {
+  const world = new World({ seed, devices: 2, deviceBounds: { inbox: { messages: 2, bytes: 100_000 } } })
+  world.makeGroup(GROUP, 2)
+  const [from, away] = world.devices as [DeviceActor, DeviceActor]
+  world.network.runFor(5_000)
+  world.crash(away)
+  for (let i = 0; i < 4; i++) world.result(from, world.command(from, { type: 'send', group: GROUP, body: random(20) }))
+  world.runUntil('all are stored', () => world.server.node.machine.status().storedCopies === 4)
+  world.watchers.push((actor, output) => {
+    if (actor !== away || output.type !== 'message') return
+    world.network.at(world.now, () =>
+      world.command(away, { type: 'acknowledge', sequences: [output.message.sequence] }),
+    )
+  })
+  // The server gives the earlier link up. After the answer to the handshake, two packets say that the proof has arrived.
+  world.network.runFor(120_000)
+  let toDevice = 0
+  world.network.cut = (node, to) => {
+    const isAnswer = node === world.server.node && to === away.node && ++toDevice > 1
+    return isAnswer && toDevice <= 3
+  }
+  world.network.restart(away.node)
+  world.runUntil('some are refused', () => away.node.dropped('INBOX_FULL') > 0)
+  t.notOk(away.node.machine.status().connected, 'by a device that does not count as connected yet')
+  world.runUntil('it has them all', () => away.inbox.length === 4)
+  t.equal(away.repeated, 0)
+  t.end()
+})
+
 t.test('a device that was away for a day, with 5,000 messages waiting', (t) => {
   const MESSAGES = 5_000
   const world = new World({ seed, devices: 2, proxies: 2 })

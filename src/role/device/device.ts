@@ -241,7 +241,8 @@ class DeviceMachine implements DeviceRole {
   private work(now: Millis): boolean {
     if (this.receiving.takeGrown()) this.receiving.retryEarly(now)
     this.sending.enqueue(...this.receiving.introduceDue(now))
-    if (this.receiving.wantsRefused(now)) {
+    // Before CS is known to know this end there is nothing to begin anew, though copies may have come already.
+    if (this.serverLink.session !== undefined && this.receiving.wantsRefused(now)) {
       this.receiving.retryKept(now)
       this.reconnect(now)
       return true

@@ -240,7 +240,7 @@ function leaving(draw: Draw, plan: Plan): void {
 }
 
 function everything(draw: Draw, plan: Plan): void {
-  const others = families.filter(({ change }) => change !== everything && change !== smallRooms)
+  const others = families.filter(({ change }) => change !== everything)
   for (const { change } of draw.some(others, draw.whole(2, 4))) change(draw, plan)
 }
 

@@ -304,6 +304,11 @@ class Conduct {
 
   private judge(): void {
     const { world, ledger, problems, scenario } = this
+    const newest = world.server.node.machine.status().directoryVersion
+    for (const { name, node } of [...world.proxies, ...this.present]) {
+      const { directory } = node.machine.status()
+      if (directory?.version !== newest) problems.push(`${name} holds directory ${directory?.version}, not ${newest}`)
+    }
     problems.push(...ledger.problems)
     problems.push(...conservation(world.network))
     for (const { name, repeated } of world.devices) {
