@@ -17,6 +17,7 @@ import { type AskPassphrase, type DataDirectory, openExisting } from './data-dir
 import { checkedEntries, type Entry, sealedEntries } from './entries.js'
 import { replaceFile, syncDirectory, unwritable } from './files.js'
 import { type DataKind, IDENTITY_FILE, openText, type StoredIdentity, sealedText } from './identity-file.js'
+import { systemRandom } from './random.js'
 import { type HeldStore, openStore } from './store.js'
 import { checkPassphrase, newDataKey, wrapKey } from './wrapped-key.js'
 
@@ -58,7 +59,7 @@ export async function* backupOf(
       doneBytes += key.length + value.length
     }
   }
-  for await (const bytes of sealBackup(await createAtRest(), passphrase, facts, kept())) {
+  for await (const bytes of sealBackup(await createAtRest(systemRandom()), passphrase, facts, kept())) {
     yield { bytes, doneBytes, totalBytes: Math.max(totalBytes, doneBytes) }
   }
 }
@@ -98,7 +99,7 @@ export async function restoreBackup(
   onProgress: (readBytes: number) => void = () => undefined,
 ): Promise<Restored> {
   const target = await freeTarget(path)
-  const backup = await openBackup(await createAtRest(), piecesOf(file, onProgress), passphrase)
+  const backup = await openBackup(await createAtRest(systemRandom()), piecesOf(file, onProgress), passphrase)
   const unfinished = `${target}.${toHex(randomBytes(4))}.restoring`
   try {
     await mkdir(dirname(target), { recursive: true, mode: 0o700 })
@@ -123,7 +124,7 @@ async function fill(path: string, backup: Awaited<ReturnType<typeof openBackup>>
     kind,
     ...{ seed: fromHex(facts.seed), proxySeed: fromHex(facts.proxySeed), accessCode: fromHex(facts.accessCode) },
   }
-  const atRest = await createAtRest()
+  const atRest = await createAtRest(systemRandom())
   const sealed = facts.sealed && passphrase !== undefined
   const dataKey = newDataKey()
   const format = sealed ? sealedEntries(atRest, dataKey, 'store') : checkedEntries

@@ -21,6 +21,7 @@ import {
   type StoredIdentity,
 } from './identity-file.js'
 import { makePrivate } from './private.js'
+import { systemRandom } from './random.js'
 import type { StoreOptions } from './store.js'
 import { unwrapKey } from './wrapped-key.js'
 
@@ -125,7 +126,7 @@ async function unlock(
   if (passphrase === undefined) {
     throw new ProtocolError('PASSPHRASE_NEEDED', `the data in ${path} is under a passphrase; give it`)
   }
-  const atRest = await createAtRest()
+  const atRest = await createAtRest(systemRandom())
   const dataKey = await unwrapKey(atRest, file.wrapped, await passphrase())
   if (dataKey === undefined) {
     throw new ProtocolError('PASSPHRASE_WRONG', `this is not the passphrase of the data in ${path}; try again`)
@@ -145,7 +146,7 @@ async function openWith(path: string, file: IdentityFile, passphrase?: AskPassph
     return { path, identity, dataKey: undefined, storeOptions: () => ({ format: checkedEntries, whenHeld }) }
   }
   const { identity, dataKey } = await unlock(path, file, passphrase)
-  const atRest = await createAtRest()
+  const atRest = await createAtRest(systemRandom())
   return {
     path,
     identity,

@@ -12,6 +12,7 @@ import { type AskPassphrase, openExisting, STORES, type StoreName } from './data
 import { checkedEntries, sealedEntries } from './entries.js'
 import { replaceFile } from './files.js'
 import { IDENTITY_FILE, openText, sealedText } from './identity-file.js'
+import { systemRandom } from './random.js'
 import { type HeldStore, openStore, type StoreOptions } from './store.js'
 import { checkPassphrase, newDataKey, wrapKey } from './wrapped-key.js'
 
@@ -23,7 +24,7 @@ export async function setDataPassphrase(path: string, passphrase: AskPassphrase,
   await withStores(path, directory.storeOptions, async (stores) => {
     const chosen = await passphrase()
     await checkPassphrase(chosen)
-    const atRest = await createAtRest()
+    const atRest = await createAtRest(systemRandom())
     const dataKey = newDataKey()
     const wrapped = await wrapKey(atRest, dataKey, chosen, cost)
     // The key first: a crash leaves entries that the next start seals, never sealed ones without their key.
@@ -45,7 +46,7 @@ export async function changeDataPassphrase(
   await withStores(path, storeOptions, async () => {
     const chosen = await after()
     await checkPassphrase(chosen)
-    const atRest = await createAtRest()
+    const atRest = await createAtRest(systemRandom())
     const wrapped = await wrapKey(atRest, dataKey, chosen, cost)
     await replaceFile(join(path, IDENTITY_FILE), sealedText(atRest, identity, dataKey, wrapped))
   })

@@ -21,7 +21,7 @@ const say = (text: string) => async () => text
 const never = async (): Promise<string> => {
   throw new Error('asked')
 }
-const atRest = await createAtRest()
+const atRest = await createAtRest(random)
 const FACTS: BackupFacts = {
   kind: 'node',
   sealed: false,

@@ -12,7 +12,7 @@ import { seed, seeded } from '../base/seeded.js'
 
 t.comment(`seed ${seed}`)
 const random = seeded()
-const atRest = await createAtRest()
+const atRest = await createAtRest(random)
 const dataKey = random(32)
 const sealed = sealedEntries(atRest, dataKey, 'store')
 const BATCHES = 12
