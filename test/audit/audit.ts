@@ -5,6 +5,7 @@ import { crypto } from '../sim/world.js'
 import { attackRow } from './attack.js'
 import { attacksAlone } from './attacks-alone.js'
 import { attacksOnNetworks } from './attacks-network.js'
+import { coverRow } from './cover.js'
 import { distinguisherRows } from './distinguishers.js'
 import { knowledgeRows } from './knowledge-rows.js'
 import type { Row } from './row.js'
@@ -12,8 +13,8 @@ import { settings, sizeAndTimeRows } from './sizes-and-times.js'
 
 /** `short` is what `npm test` runs; `full` is what `npm run audit` does. */
 export const extents = {
-  short: { worlds: 2, messages: 6, pairs: 640, brokenPairs: 64, settings: settings.slice(0, 1), talk: 40 },
-  full: { worlds: 6, messages: 24, pairs: 12_288, brokenPairs: 384, settings, talk: 150 },
+  short: { worlds: 2, messages: 6, pairs: 640, brokenPairs: 64, settings: settings.slice(0, 1), talk: 40, cover: 50 },
+  full: { worlds: 6, messages: 24, pairs: 12_288, brokenPairs: 384, settings, talk: 150, cover: 500 },
 } as const
 export type Extent = keyof typeof extents
 
@@ -24,11 +25,14 @@ export interface Part {
 }
 
 export function audit(seed: number, extent: Extent): Part[] {
-  const { worlds, messages, pairs, brokenPairs, settings, talk } = extents[extent]
+  const { worlds, messages, pairs, brokenPairs, settings, talk, cover } = extents[extent]
   const seeds = Array.from({ length: worlds }, (_, i) => seed + 10_000 * i)
   return [
     { name: 'knowledge', rows: () => knowledgeRows({ seeds, messages }) },
-    { name: 'distinguishers', rows: () => distinguisherRows(crypto, seed, { pairs, brokenPairs }) },
+    {
+      name: 'distinguishers',
+      rows: () => [...distinguisherRows(crypto, seed, { pairs, brokenPairs }), coverRow(seed, cover)],
+    },
     {
       name: 'attacks',
       rows: () => [...attacksAlone(crypto, () => seeded(seed)), ...attacksOnNetworks(seed)].map(attackRow),

@@ -44,6 +44,7 @@ const MEMBERS = 5
 const BODY_BYTES = 90
 /** Copies a second that no proxy of these networks ever has. */
 const ALWAYS = 1e6
+const COVER_MEAN_MS = 4_000
 const PASSPHRASE = utf8('a passphrase for the newcomer alone')
 const BROKEN_MESSAGES = 2
 
@@ -100,8 +101,11 @@ export function knowledgeRows({ seeds, messages }: Extent): Row[] {
 function record(seed: number, index: number, messages: number): Evidence {
   const recording = new Recording({
     ...{ seed, devices: MEMBERS + 2, proxies: 4 },
-    // Every second network sends every copy by an extra hop.
-    proxySettings: { extraHopBelow: index % 2 === 0 ? ALWAYS : 0 },
+    // Every second network sends every copy by an extra hop, with decoys, and with cover traffic beside it.
+    ...(index % 2 === 0 && {
+      proxySettings: { extraHopBelow: ALWAYS },
+      deviceSettings: { decoys: 'power', coverMeanMs: COVER_MEAN_MS },
+    }),
     groups: [{ name: GROUP, members: Array.from({ length: MEMBERS }, (_, i) => i) }],
   })
   const { world } = recording

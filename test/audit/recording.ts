@@ -70,6 +70,9 @@ export class Recording {
       return body
     })
     this.world.network.runFor(QUIET_MS)
+    // Cover traffic has no end: without devices, what is under way comes to its own.
+    for (const device of this.world.devices) this.world.crash(device)
+    this.world.network.runFor(QUIET_MS)
     return bodies
   }
 

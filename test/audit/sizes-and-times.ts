@@ -4,6 +4,7 @@
  */
 import { toHex } from '../../src/base/bytes.js'
 import { type RandomBytes, randomBelow, shuffle } from '../../src/base/random.js'
+import type { DecoyMode } from '../../src/group/decoys.js'
 import type { PaddingMode } from '../../src/group/group.js'
 import { type Job, runJob } from '../../src/role/jobs.js'
 import { seeded } from '../base/seeded.js'
@@ -16,6 +17,7 @@ export interface Setting {
   readonly padding: PaddingMode
   readonly meanWaitMs: number
   readonly extraHop: boolean
+  readonly decoys: DecoyMode
 }
 
 interface SeenCopy {
@@ -54,15 +56,20 @@ const ALWAYS = 1e6
 /** What a distinguisher has to reach where nothing is hidden, or it is none. */
 const PLAIN_ADVANTAGE = 0.5
 
-export const settings: readonly Setting[] = (['none', 'classes', 'cell'] as const).flatMap((padding) =>
-  [0, 50, 500].flatMap((meanWaitMs) => [false, true].map((extraHop) => ({ padding, meanWaitMs, extraHop }))),
-)
+const paddings = ['none', 'classes', 'cell'] as const
+
+export const settings: readonly Setting[] = paddings.flatMap((padding): Setting[] => [
+  ...[0, 50, 500].flatMap((meanWaitMs) =>
+    [false, true].map((extraHop) => ({ padding, meanWaitMs, extraHop, decoys: 'none' as const })),
+  ),
+  { padding, meanWaitMs: 50, extraHop: true, decoys: 'power' },
+])
 
 export function sizeAndTimeRows(seed: number, chosen: readonly Setting[], messages: number): Row[] {
   return chosen.flatMap((setting) => {
     const seen = watch(seed, setting, messages)
     const random = seeded(seed + 3)
-    const where = `padding ${setting.padding}, mean wait ${setting.meanWaitMs} ms, ${setting.extraHop ? 'an extra hop' : 'no extra hop'}`
+    const where = `padding ${setting.padding}, mean wait ${setting.meanWaitMs} ms, ${setting.extraHop ? 'an extra hop' : 'no extra hop'}${setting.decoys === 'none' ? '' : ', decoys'}`
     const plain = setting.padding === 'none' && setting.meanWaitMs === 0 && !setting.extraHop
     return [
       row(`CS tells copies of one message from copies of the next: ${where}`, copyPairs(random, seen), plain),
@@ -91,11 +98,12 @@ function textOf({ hits, trials, bounds, advantage }: Judged): string {
 }
 
 /** Members of three groups write at random moments, bodies of random lengths. */
-function watch(seed: number, { padding, meanWaitMs, extraHop }: Setting, messages: number): Seen {
+function watch(seed: number, { padding, meanWaitMs, extraHop, decoys }: Setting, messages: number): Seen {
   const log = new Log()
   const world = new World({
     ...{ seed, devices: DEVICES, proxies: PROXIES, padding, groups },
     proxySettings: { meanWaitMs, extraHopBelow: extraHop ? ALWAYS : 0 },
+    deviceSettings: { decoys },
     cryptoOf: (name) => (name.startsWith('device') ? log.remembering() : crypto),
     onRead: (name, format, field) => log.read(name, format, field),
     run: (job) => log.job(job),
