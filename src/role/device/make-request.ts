@@ -2,7 +2,7 @@
  * From a message and a choice of proxies to the bytes for P1: content sealed for its readers, request sealed for P2,
  * forward for P1 (PROTOCOL.md sections 3 to 6). Each try of a message makes all of it anew: fresh keys, fresh slots.
  */
-import { equal, type Point } from '../../base/bytes.js'
+import { concat, equal, type Point } from '../../base/bytes.js'
 import { type Millis, slotWindow, utcDay } from '../../base/time.js'
 import { sealContent } from '../../group/content.js'
 import { withDecoys } from '../../group/decoys.js'
@@ -98,9 +98,12 @@ function sealedContent(core: DeviceCore, draft: Draft, paddingBytes: number): Se
   return { content, groupKey: (invitation ?? group.keys).publicPoint }
 }
 
-/** Random bytes in the place of a content, and a key that nobody holds. */
+/** A point and random bytes in the place of a content, and a key that nobody holds. */
 function coverContent({ options }: DeviceCore, { body }: Draft, paddingBytes: number): Sealed {
   const { crypto, random } = options
-  const groupKey = crypto.publicPoint(crypto.reduce(random(SCALAR_ENTROPY_BYTES)))
-  return { content: random(CONTENT_OVERHEAD_BYTES + body.length + paddingBytes), groupKey }
+  const freshPoint = () => crypto.publicPoint(crypto.reduce(random(SCALAR_ENTROPY_BYTES)))
+  // A content begins with a point, and few strings of random bytes decode to one: P2 would know cover by that.
+  const ephemeral = freshPoint()
+  const sealedBytes = CONTENT_OVERHEAD_BYTES + body.length + paddingBytes - ephemeral.length
+  return { content: concat(ephemeral, random(sealedBytes)), groupKey: freshPoint() }
 }
