@@ -60,6 +60,8 @@ t.test('byte strings are joined, compared and wiped', async (t) => {
 t.test('hexadecimal goes both ways', async (t) => {
   const { toHex, fromHex } = bytes
   t.equal(toHex(Uint8Array.of(0, 1, 0xab, 0xff)), '0001abff')
+  const long = Uint8Array.from({ length: 10_000 }, (_, i) => i * 7)
+  t.equal(toHex(long), Buffer.from(long).toString('hex'), 'more than is done at once')
   t.same(fromHex('0001abFF'), Uint8Array.of(0, 1, 0xab, 0xff))
   t.same(fromHex(''), new Uint8Array())
   for (const text of ['0', '0g', ' 00', '00\n', '0x00', '٠٠'])
