@@ -19,7 +19,10 @@ export type DecoyMode = 'none' | 'power'
 const ID_BYTES = 8
 const ACCESS_CODE_BYTES = 2
 
-/** Adds decoys, as many as the mode asks for and as a message with such a body has room for. */
+/**
+ * Adds decoys, as many as the mode asks for and as a message with such a body has room for. Where copies have personal parts, a
+ * decoy's is random: nobody but CS may tell it from others.
+ */
 export function withDecoys(mode: DecoyMode, recipients: readonly Recipient[], bodyBytes: number): Recipient[] {
   const rounded = mode === 'none' ? recipients.length : 2 ** Math.ceil(Math.log2(recipients.length))
   const most = Math.min(rounded, mostSlots(CONTENT_OVERHEAD_BYTES + bodyBytes))

@@ -199,6 +199,25 @@ t.test('a message, and what it cost', async (t) => {
   await inboxOf('bob', 0)
 })
 
+t.test('a message to one member directly, by name or id, and one with decoys', async (t) => {
+  const bob = (await statusOf('bob')).id
+  const direct = ['send', 'friends', 'only you', '--direct', '--json', ...data('alice')]
+  const reports = await Promise.all([
+    printed(...direct, '--to', 'bob of berlin'),
+    printed(...direct, '--to', bob),
+    printed('send', 'friends', 'all', '--decoys', 'power', '--json', ...data('alice')),
+  ])
+  const [byName, byId, all] = reports.map((text) => JSON.parse(text))
+  for (const each of [byName, byId]) {
+    t.match(each, { recipients: 1, slots: 1, decoys: 0, outcome: { recipients: 1, stored: 1 } })
+  }
+  t.match(all, { recipients: 2, slots: 2, decoys: 0, outcome: { stored: 1 } })
+  await printed('listen', 'pals', '--count', '3', '--timeout', '20', ...data('bob'))
+  await inboxOf('bob', 0)
+  const { proxy } = await statusOf('p1')
+  t.match(proxy?.mixing, { meanWaitMs: 5, extraHopBelow: 20, extraHop: true })
+})
+
 t.test('standard input and files are sent, and saved', async (t) => {
   const body = Uint8Array.from({ length: 5000 }, (_, index) => index % 256)
   await writeFile(at('body'), body)
@@ -346,6 +365,14 @@ t.test('what is asked of a running node in vain', async (t) => {
       /cannot read the passphrase file/,
     ),
     refused('a text and a file', ['send', 'friends', 'x', '--file', at('nothing'), ...data('alice')], 2, /not both/),
+    refused('a direct message to nobody', ['send', 'friends', 'x', '--direct', ...data('alice')], 2, /--to MEMBER/),
+    refused('--to all the same', ['send', 'friends', 'x', '--to', 'bob', ...data('alice')], 2, /add --direct/),
+    refused(
+      'a direct message to a stranger',
+      ['send', 'friends', 'x', '--direct', '--to', 'carol', ...data('alice')],
+      4,
+      /MEMBER_UNKNOWN/,
+    ),
     refused('--timeout without --wait', ['group', 'join', '--timeout', '1', ...data('bob')], 2, /USAGE/),
   ]
   // Two at a time: each is a process.
