@@ -172,6 +172,26 @@ t.test('nodes that are away:', (t) => {
     })
   }
 
+  t.test('a thousand devices are all back soon after the server is', (t) => {
+    const devices = 1_000
+    const world = new World({
+      seed,
+      devices,
+      proxies: 2,
+      keepsReads: false,
+      groups: [{ name: GROUP, members: [0, 999] }],
+    })
+    world.restart(world.server, 120_000)
+    const restartedAt = world.now
+    const { machine } = world.server.node
+    world.runUntil('all are connected', () => machine.status().devicesConnected === devices, 60_000)
+    t.comment(`all back after ${((world.now - restartedAt) / 1_000).toFixed(1)} s of virtual time`)
+    const sent = body('are you all there')
+    world.send(world.device(0), GROUP, sent)
+    receivedOnce(t, world, world.device(0), [world.device(999)], sent)
+    t.end()
+  })
+
   t.test('a member whose NAT gave it another port is found again', (t) => {
     const world = new World({ seed, devices: 3 })
     world.makeGroup(GROUP, 3)
