@@ -12,7 +12,13 @@ const TIME = 11
 /** Parts of messages, told with the message that they stand in. */
 const PARTS: ReadonlySet<string> = new Set([
   ...['sealing key', 'network address', 'delivery number', 'copy answer', 'proxy entry', 'directory'],
-  ...['forward link', 'request link', 'device link', 'proxy link'],
+  ...['forward link', 'request link', 'copy link', 'device link', 'proxy link', 'copy opened', 'request body'],
+])
+
+/** What is read when work is done, and not when a datagram comes; told at the first of its fields. */
+const WORK: ReadonlyMap<string, string> = new Map([
+  ['copy opened.source', 'opens a copy'],
+  ['request body.oneTimeBase', 'opens a request'],
 ])
 
 const kinds = new Map(
@@ -40,7 +46,10 @@ export class Trace {
   }
 
   /** To be told of each field that a node reads. */
-  readonly onRead = (name: string, format: string): void => {
+  readonly onRead = (name: string, format: string, field: string): void => {
+    const work = WORK.get(`${format}.${field}`)
+    const node = this.nodes.find((each) => each.name === name)
+    if (work !== undefined && node !== undefined) this.mark(node, work)
     if (PARTS.has(format)) return
     const read = this.read.get(name) ?? new Set()
     this.read.set(name, read.add(format))

@@ -4,8 +4,9 @@
  */
 import { toHex, utf8 } from '../../../src/base/bytes.js'
 import type { Millis } from '../../../src/base/time.js'
+import { listDigest } from '../../../src/group/member-list.js'
 import type { DeviceOutput } from '../../../src/role/device.js'
-import type { Casting } from '../actors.js'
+import { type Casting, crypto } from '../actors.js'
 import { type DatagramCounts, noDatagrams, type VirtualNode } from '../virtual-network.js'
 import { type DeviceActor, World } from '../world.js'
 import { bounds, conservation, Idleness, watchSizes } from './checks.js'
@@ -319,6 +320,13 @@ class Conduct {
       problems.push(`${drops.get(code)} drops that nothing here explains: ${code}`)
     }
     if (!scenario.provesAll) return
+    for (const { name } of scenario.world.groups ?? []) {
+      const digests = this.present.flatMap(({ node }) => {
+        const group = node.machine.group(name)
+        return group === undefined ? [] : [toHex(listDigest(crypto, group.list))]
+      })
+      if (new Set(digests).size > 1) problems.push(`members of "${name}" hold different lists`)
+    }
     for (const { sent, names } of ledger.unproven) {
       problems.push(`${sent.messageId} of ${sent.from.name} is not proven at ${names.join(', ')}, though all is well`)
     }
