@@ -58,8 +58,8 @@ export function bounds(world: World, mailboxCopies: number = limits.mailboxCopie
   return problems
 }
 
-/** Timers that a node needs while nothing is asked of it: keepalives and their answers, keys, upkeep. */
-const IDLE_TIMEOUTS_A_MINUTE = 150
+/** Timers that a node needs while nothing is asked of it, for each other node: keepalives, what is lost of them, keys, upkeep. */
+const IDLE_TIMEOUTS_A_MINUTE = 20
 
 export class Idleness {
   private readonly world: World
@@ -77,17 +77,10 @@ export class Idleness {
     const minutes = (this.world.now - this.since) / 60_000
     return this.world.network.nodes.flatMap(({ name, timeouts }) => {
       const fired = timeouts - (this.before.get(name) ?? 0)
-      return fired > IDLE_TIMEOUTS_A_MINUTE * minutes
+      return fired > IDLE_TIMEOUTS_A_MINUTE * minutes * this.world.network.nodes.length
         ? [`${name} has timers that fire ${fired} times in ${minutes} min`]
         : []
     })
-  }
-
-  /** The most that one node's timers fired a minute. */
-  get most(): number {
-    const minutes = (this.world.now - this.since) / 60_000
-    const fired = this.world.network.nodes.map(({ name, timeouts }) => timeouts - (this.before.get(name) ?? 0))
-    return Math.max(...fired) / minutes
   }
 }
 

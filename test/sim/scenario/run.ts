@@ -39,7 +39,8 @@ export interface Staging {
 }
 
 const STEP_MS = 1_000
-const OVER_WITHIN_MS = 45 * 60_000
+/** What a group says to itself is tried ten times, up to ten minutes apart. */
+const OVER_WITHIN_MS = 100 * 60_000
 const QUIET_MS = 60_000
 /** In some runs the last of what is kept for a while is waited for, too. */
 const LONG_QUIET_MS = 35 * 60_000
