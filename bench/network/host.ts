@@ -57,7 +57,7 @@ const handlers: Handlers<Call, Results> = {
     const opened = await openProxy(options)
     proxy = opened
     closing.push(() => opened.close())
-    while (!opened.status().listed) await pause(POLL_MS)
+    await opened.ready()
     return undefined
   },
   openDevices: async ({ data, network }) => {

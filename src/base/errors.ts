@@ -43,6 +43,8 @@ export const dropCodes = {
   DIRECTORY_AGAIN: 'a directory asked for again at once',
   DIRECTORY_DELTA: 'a difference to another directory than the one held',
   DIRECTORY_FULL: 'a proxy for which the directory has no room',
+  DIAL_BACK: 'a dial back past what a proxy tries, or to where it does not',
+  DIAL_BACK_UNEXPECTED: 'a result of a dial back that nobody waits for',
   PROXY_ENTRY: 'a proxy entry that is not signed by its proxy',
   PROXY_NOT_ADMITTED: 'a proxy that this server does not admit',
   IDENTITY_TAKEN: 'an id bound to another key',

@@ -217,6 +217,8 @@ export const limits = {
   /** Copies a second that a proxy makes for what comes by one link, and at once: many of the largest requests. */
   linkCopiesPerSecond: 32_768,
   linkCopiesBurst: 65_536,
+  /** Nodes that a proxy dials for CS at one time. */
+  dialBacks: 32,
   /** A message that no next hop has taken by then is given up. */
   forwardHoldMs: 2 * MINUTE_MS,
   /** Protocol: a copy is worthless once its slot window and both neighbours are over. */
@@ -242,6 +244,14 @@ export const limits = {
   proxies: 4096,
   /** Bytes of all its entries: it is one link message, with room for its own fields. */
   directoryEntriesBytes: MIB - KIB,
+  /** Proxies with a link that are listed or may come to be; rounds of finding out whether they are reached, at one time. */
+  proxyCandidates: 4096,
+  dialRounds: 64,
+  /** Rounds that dial one host, and one network (/24 of IPv4, /48 of IPv6), at once, and the time in which as many come back; sources remembered. */
+  dialHostBurst: 8,
+  dialNetworkBurst: 64,
+  dialRefillMs: 10 * MINUTE_MS,
+  dialSources: 4096,
   /** Entries that are gone from it and remembered, so that who holds an earlier one can be told the difference. */
   proxiesGone: 4096,
   /** A device's mailbox. */
@@ -352,6 +362,12 @@ export type ServerLimits = {
     | 'proxies'
     | 'directoryEntriesBytes'
     | 'proxiesGone'
+    | 'proxyCandidates'
+    | 'dialRounds'
+    | 'dialHostBurst'
+    | 'dialNetworkBurst'
+    | 'dialRefillMs'
+    | 'dialSources'
     | 'mailboxCopies'
     | 'mailboxBytes'
     | 'mailboxLifeMs'

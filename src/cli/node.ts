@@ -34,6 +34,7 @@ interface Options extends DataPassphraseOption {
   readonly listen?: string
   readonly advertise?: string
   readonly proxy: (typeof proxyModes)[number]
+  readonly metered?: true
   readonly meanWait?: number
   readonly meanForwardWait?: number
   readonly extraHopBelow?: number
@@ -47,21 +48,24 @@ interface Options extends DataPassphraseOption {
 
 const MAX_MEAN_WAIT_MS = 60_000
 const MAX_COPIES_PER_SECOND = 1_000_000
-/** How often a proxy looks whether the directory lists it by now. */
-const LISTED_POLL_MS = 50
 
 export function addNode(program: Command): void {
   dataPassphraseOption(workersOption(dataOption(program.command('node'))))
     .description('run a device, a proxy or both; the other commands talk to it')
     .option('--network <card|file>', 'network card of the server, or a file that holds it; remembered in DIR', nonEmpty)
-    .option('--listen <host:port>', 'UDP address of the proxy, or of the device where there is no proxy', listenAddress)
+    .option(
+      '--listen <host:port>',
+      'UDP address of the proxy, or with --proxy off of the device (default: any port)',
+      listenAddress,
+    )
     .option('--advertise <host:port>', 'where others reach the proxy (default: where it listens)', reachableAddress)
     .option(
       '--proxy <on|off|auto>',
-      'serve others as a proxy; auto is the same as off for now',
+      'serve others as a proxy: always, never, or while proxies elsewhere find that they reach this node',
       oneOf(proxyModes),
-      'off',
+      'auto',
     )
+    .option('--metered', 'traffic costs money here: auto means off')
     .option(
       '--mean-wait <ms>',
       'mean of the random wait of each copy at this proxy',
@@ -96,7 +100,9 @@ export function addNode(program: Command): void {
       `
 Once the server knows the node, it prints one line: the address by which others invite it and,
 with --proxy on, the word proxy and the proxy's id. With --proxy on, the device beside the proxy
-sends from a port of its own on the same host.
+sends from a port of its own on the same host. With --proxy auto, the default, status tells
+whether this node serves as a proxy by now, and why not; --listen gives it a port that a
+firewall can let through.
 
 Examples:
   splitcast node --network splitcast1... --data ~/cast
@@ -117,27 +123,38 @@ async function runNode(options: Options): Promise<void> {
 
   await runDaemon(async (daemon) => {
     // The proxy first: where its address is no good, the error names it as it was typed.
-    const proxy = options.proxy === 'on' ? await proxyOf(options, opened, daemon) : undefined
+    const mode = modeOf(options)
+    const proxy = mode === 'off' ? undefined : await proxyOf(options, opened, daemon)
     const device = await deviceOf(options, opened, daemon)
     if (options.network !== undefined) await replaceFile(networkFile(data), `${network}\n`)
     daemon.control(await serveDeviceControl(data, device, { proxy, stop: daemon.shutdown.request }))
     const { signal } = daemon.shutdown
-    const line = proxy === undefined ? device.address : `${device.address} proxy ${proxyIdOf(proxy)}`
-    const ready = Promise.all([device.ready({ signal }), listed(proxy, signal)]).then(() => undefined)
-    const announced = announce(line, options.readyFile, ready, () => missing(device, proxy))
+    // One that is found out whether it is reached may never be listed: nobody waits for that.
+    const forced = mode === 'on' ? proxy : undefined
+    const line = forced === undefined ? device.address : `${device.address} proxy ${proxyIdOf(forced)}`
+    const ready = Promise.all([device.ready({ signal }), forced?.ready({ signal })]).then(() => undefined)
+    const announced = announce(line, options.readyFile, ready, () => missing(device, forced))
     const failed = announced.then(() => new Promise<void>(() => undefined))
     await daemon.untilStopped([device.ended, ...(proxy ? [proxy.ended] : []), failed])
   })
 }
 
+/** Who pays for traffic does not want that of others, unless they say so. */
+function modeOf({ proxy, metered }: Options): Options['proxy'] {
+  return proxy === 'auto' && metered ? 'off' : proxy
+}
+
 function checkOptions(options: Options): void {
-  const { proxy, listen, advertise, meanWait, meanForwardWait, extraHopBelow, workers } = options
-  if (proxy === 'on') {
-    if (listen !== undefined) return
+  const { listen, advertise, meanWait, meanForwardWait, extraHopBelow, workers } = options
+  const mode = modeOf(options)
+  if (mode === 'on' && listen === undefined) {
     throw new ProtocolError('USAGE', 'a proxy needs an address that others reach: add --listen HOST:PORT')
   }
+  if (mode !== 'on' && advertise !== undefined) {
+    throw new ProtocolError('USAGE', '--advertise is for proxies: add --proxy on, or leave it out')
+  }
+  if (mode !== 'off') return
   const given = {
-    '--advertise': advertise,
     '--mean-wait': meanWait,
     '--mean-forward-wait': meanForwardWait,
     '--extra-hop-below': extraHopBelow,
@@ -158,7 +175,7 @@ interface Opened {
 async function deviceOf(options: Options, opened: Opened, daemon: Daemon): Promise<Device> {
   const { openDevice } = await import('../driver/device.js')
   const { createLog } = await import('../driver/log.js')
-  const listen = options.listen !== undefined && options.proxy === 'on' ? anyPortOf(options.listen) : options.listen
+  const listen = options.listen !== undefined && modeOf(options) !== 'off' ? anyPortOf(options.listen) : options.listen
   const device = await openDevice({
     ...opened,
     padding: options.padding,
@@ -176,7 +193,8 @@ async function proxyOf(options: Options, opened: Opened, daemon: Daemon): Promis
   const { createLog } = await import('../driver/log.js')
   const proxy = await openProxy({
     ...opened,
-    listen: options.listen as string,
+    reachable: modeOf(options) === 'on' ? 'asserted' : 'found',
+    ...(options.listen !== undefined && { listen: options.listen }),
     log: createLog(options.logLevel),
     ...(options.advertise !== undefined && { advertise: options.advertise }),
     ...(options.meanWait !== undefined && { meanWaitMs: options.meanWait }),
@@ -194,14 +212,6 @@ function anyPortOf(listen: string): string {
 
 function proxyIdOf(proxy: ProxyNode): string {
   return Buffer.from(proxy.status().id).toString('hex')
-}
-
-/** A proxy is of use once the directory lists it. */
-async function listed(proxy: ProxyNode | undefined, signal: AbortSignal): Promise<void> {
-  while (proxy !== undefined && !proxy.status().listed && !signal.aborted) {
-    await new Promise((resolve) => setTimeout(resolve, LISTED_POLL_MS))
-  }
-  signal.throwIfAborted()
 }
 
 function missing(device: Device, proxy: ProxyNode | undefined): string {

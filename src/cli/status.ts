@@ -117,6 +117,7 @@ function proxyRows(proxy: ProxyReply, now: number): string[][] {
   return [
     ['proxy', `${proxy.id} on ${proxy.address.host} port ${proxy.address.port}`],
     ['', `server: ${serverText(proxy, now)}`],
+    ...(proxy.standing === null ? [] : [['', standingText(proxy.standing)]]),
     [
       '',
       `${proxy.forwardedMessages} forwarded, ${proxy.splitRequests} split into ${counted(proxy.sentCopies, 'copy', 'copies')}`,
@@ -130,6 +131,22 @@ function proxyRows(proxy: ProxyReply, now: number): string[][] {
     ['it dropped', dropText(proxy.drops)],
     ['not sent', dropText(proxy.sendErrors)],
   ]
+}
+
+const reasons = {
+  unchecked: 'not checked yet',
+  tooFew: 'there are too few other proxies to find out whether it is reached',
+  reached: 'others reach it',
+  unreached: 'others do not reach it: is its port open?',
+  undecided: 'those asked did not answer in time',
+  elsewhere: 'it comes from another host than it advertises',
+  full: 'the directory is full',
+} as const
+
+function standingText({ state, reason, reached, unreached, at, address }: NonNullable<ProxyReply['standing']>): string {
+  const from = address === null ? '' : `, seen at ${address.host}`
+  const round = reached + unreached === 0 ? '' : ` (${reached} of ${reached + unreached} in the last round)`
+  return `${state}: ${reasons[reason]}${round}${from}, ${at}`
 }
 
 function mixingRows(mixing: NonNullable<NodeStatus['proxy']>['mixing']): string[][] {

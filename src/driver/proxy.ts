@@ -3,9 +3,10 @@ import { ProtocolError } from '../base/errors.js'
 import { nodeIdOf } from '../group/identity.js'
 import type { PeerAddress } from '../link/link.js'
 import { createProxy } from '../role/proxy/proxy.js'
-import type { Proxy as ProxyMachine, ProxyStatus } from '../role/proxy.js'
+import type { Proxy as ProxyMachine, ProxyOutput, ProxyStatus } from '../role/proxy.js'
 import type { ServerMoved } from '../role/role.js'
 import type { FieldObserver } from '../wire/codec.js'
+import { closed } from './commands.js'
 import { loadCrypto } from './crypto.js'
 import { openDataDirectory, passphraseOf } from './data-directory.js'
 import type { DeviceInfo } from './device-api.js'
@@ -13,6 +14,7 @@ import { createLog, type Log } from './log.js'
 import { resolveCard, resolveEndpoint } from './network.js'
 import { systemRandom } from './random.js'
 import { followServer } from './server-names.js'
+import { Signals } from './signals.js'
 import { startNode } from './start.js'
 import { startWorkers, threadCount } from './workers.js'
 
@@ -31,8 +33,13 @@ export interface ProxyOptions {
   readonly data: string
   /** Of the data directory, where it has one. */
   readonly passphrase?: string
-  /** HOST:PORT to listen on; port 0 takes a free one. */
-  readonly listen: string
+  /** HOST:PORT to listen on; port 0 takes a free one. Without it, where `reachable` is `found`, a free one of every address. */
+  readonly listen?: string
+  /**
+   * `asserted`, the default: others reach it where it listens or at `advertise`, says who runs it. `found`: that is found out, at the host that
+   * the server sees it at, and it is listed only then.
+   */
+  readonly reachable?: 'asserted' | 'found'
   /** Where others reach this proxy, HOST:PORT; by default where it listens. */
   readonly advertise?: string
   /** Mean of the random wait of each copy, in milliseconds; default 50. */
@@ -53,6 +60,8 @@ export interface ProxyOptions {
 
 export interface ProxyNode extends AsyncDisposable {
   readonly address: PeerAddress
+  /** Resolves when the server link is up and the directory lists the proxy. */
+  ready(options?: { readonly signal?: AbortSignal }): Promise<void>
   status(): ProxyStatus & Pick<DeviceInfo, 'drops' | 'sendErrors'>
   /** Resolves when the proxy has stopped; rejects when its store failed. */
   readonly ended: Promise<void>
@@ -66,24 +75,27 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
   const server = await resolveCard(options.network)
   const threads = threadCount(options.workers)
   // Before any keys are made: a directory that a mistake leaves behind is a puzzle later.
-  if (options.advertise === undefined) checkReachable(await resolveEndpoint(options.listen))
+  if (options.reachable !== 'found') await checkReachable(options)
   const directory = await openDataDirectory(options.data, 'node', passphraseOf(options))
   const identity = crypto.identity(directory.identity.proxySeed)
   const workers = await startWorkers(threads, crypto, log)
-  const { address, machine, running } = await startNode<ServerMoved, never, ProxyMachine>({
+  const changes = new Signals()
+  const { address, machine, running } = await startNode<ServerMoved, ProxyOutput, ProxyMachine>({
     listen: options.listen,
     signal: options.signal,
     directory,
     store: 'proxy-store',
     log,
     workers,
+    onOutput: () => changes.notify(),
     machine: async (at) =>
       createProxy({
         crypto,
         random: systemRandom(),
         self: { identity, id: nodeIdOf(crypto, identity.identityKey) },
         server,
-        advertised: [await advertisedAddress(options.advertise, at)],
+        advertised:
+          options.reachable === 'found' ? { port: at.port } : [await advertisedAddress(options.advertise, at)],
         meanWaitMs: options.meanWaitMs ?? DEFAULT_MEAN_WAIT_MS,
         extraHopBelow: options.extraHopBelow ?? (options.meanWaitMs === 0 ? 0 : DEFAULT_EXTRA_HOP_BELOW),
         meanForwardWaitMs: options.meanForwardWaitMs ?? 0,
@@ -91,6 +103,8 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
         ...(options.observe && { observe: options.observe }),
       }),
   })
+  const release = () => changes.close()
+  running.ended.then(release, release)
   followServer({
     ...{ card: options.network, addresses: server.addresses, ended: running.ended, log },
     connected: () => machine.status().connected,
@@ -99,6 +113,7 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
   const close = () => running.stop()
   return {
     address,
+    ready: (waiting = {}) => untilListed(machine, changes, waiting),
     status: () => ({ ...machine.status(), drops: running.drops(), sendErrors: running.sendErrors() }),
     ended: running.ended,
     close,
@@ -110,10 +125,25 @@ async function advertisedAddress(advertise: string | undefined, bound: PeerAddre
   return advertise === undefined ? bound : await resolveEndpoint(advertise)
 }
 
-function checkReachable({ host }: PeerAddress): void {
-  if (host !== '0.0.0.0' && host !== '::') return
+async function checkReachable({ listen, advertise }: ProxyOptions): Promise<void> {
+  if (listen === undefined) throw new ProtocolError('USAGE', 'a proxy needs an address that others reach: name it')
+  const { host } = await resolveEndpoint(listen)
+  if (advertise !== undefined || (host !== '0.0.0.0' && host !== '::')) return
   throw new ProtocolError(
     'USAGE',
     'a proxy that listens on every address must be told where others reach it: add --advertise HOST:PORT',
   )
+}
+
+async function untilListed(
+  machine: ProxyMachine,
+  changes: Signals,
+  { signal }: { readonly signal?: AbortSignal },
+): Promise<void> {
+  for (;;) {
+    const { connected, listed } = machine.status()
+    if (connected && listed) return
+    if (changes.isClosed) throw closed()
+    await changes.changed(signal)
+  }
 }

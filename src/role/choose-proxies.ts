@@ -118,7 +118,7 @@ function placesOf(proxy: ListedProxy, apart: 'network' | 'address'): ReadonlySet
 }
 
 /** Hex of the prefix; it has another length for each family, so the two never look alike. */
-function networkOf(host: string): string {
+export function networkOf(host: string): string {
   const bytes = parseIp(host)
   if (bytes === undefined) return host
   return toHex(bytes.subarray(0, bytes.length === IPV4_BYTES ? IPV4_PREFIX_BYTES : IPV6_PREFIX_BYTES))

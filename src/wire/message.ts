@@ -58,7 +58,12 @@ export const directoryDelta = format('directory delta', 'What a directory change
   ['signature', bytes(64, signature), 'signature of the directory of `version`'],
 ])
 
+/** Whether somebody says that the addresses of a proxy can be reached, or that is for others to find out. */
+export const vouchings = { operator: 1, nobody: 2 } as const
+export type ProxyVouching = keyof typeof vouchings
+
 export const proxyAnnouncement = format('proxy announcement', 'A proxy asks to be listed.', [
+  ['vouching', choice(vouchings), '1 its operator says that it is reached, 2 that is to be found out'],
   ['entry', nested(proxyEntry), 'signed by the proxy'],
 ])
 
@@ -158,6 +163,32 @@ export const dialBackResult = format('dial back result', 'Whether it was reached
   ['reached', choice({ yes: 1, no: 2 }), '1 yes, 2 no'],
 ])
 
+export const standingStates = { candidate: 1, listed: 2, demoted: 3 } as const
+export type StandingState = keyof typeof standingStates
+
+export const standingReasons = {
+  unchecked: 1,
+  tooFew: 2,
+  reached: 3,
+  unreached: 4,
+  undecided: 5,
+  elsewhere: 6,
+  full: 7,
+} as const
+export type StandingReason = keyof typeof standingReasons
+
+export const proxyStanding = format('proxy standing', 'CS tells a proxy where it sees it, and whether it lists it.', [
+  ['address', nested(networkAddress), 'where the link comes from'],
+  ['state', choice(standingStates), '1 candidate, 2 listed, 3 demoted'],
+  [
+    'reason',
+    choice(standingReasons),
+    '1 not checked yet, 2 too few proxies to ask, 3 reached, 4 not reached, 5 not decided, 6 none of its addresses is that of its link, 7 the directory is full',
+  ],
+  ['reached', unsigned(1), 'of the last round: proxies that reached it'],
+  ['unreached', unsigned(1), 'and that did not'],
+])
+
 export const messages = {
   identityProof,
   directoryRequest,
@@ -176,6 +207,7 @@ export const messages = {
   deliveryConfirmation,
   dialBack,
   dialBackResult,
+  proxyStanding,
 } as const
 
 export const messageKinds = {
@@ -196,6 +228,7 @@ export const messageKinds = {
   deliveryConfirmation: 0x21,
   dialBack: 0x30,
   dialBackResult: 0x31,
+  proxyStanding: 0x32,
 } as const
 
 export type MessageKind = keyof typeof messageKinds

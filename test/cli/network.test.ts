@@ -423,7 +423,12 @@ t.test('what cannot be started', async (t) => {
       /--advertise.*USAGE/,
     ],
     ['a proxy without --listen', [...node, '--proxy', 'on', ...data('n')], 2, /--listen.*USAGE/],
-    ['workers without a proxy', [...node, '--workers', '1', ...data('n')], 2, /--workers is for proxies.*USAGE/],
+    [
+      'workers without a proxy',
+      [...node, '--metered', '--workers', '1', ...data('n')],
+      2,
+      /--workers is for proxies.*USAGE/,
+    ],
     ['too many workers', ['server', '--listen', '127.0.0.1:0', '--workers', '65', ...data('s5')], 2, /0 to 64.*USAGE/],
     ['a directory that cannot be made', [...node, '--data', at('file/n')], 1, /DATA_UNWRITABLE/],
     ['a newer data directory', [...node, ...data('newer')], 4, /upgrade.*DATA_VERSION/],

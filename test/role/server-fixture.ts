@@ -17,7 +17,14 @@ import { createServer } from '../../src/role/server/server.js'
 import type { Server } from '../../src/role/server.js'
 import type { VerifiedDirectory } from '../../src/role/server-link.js'
 import { directory as directoryFormat } from '../../src/wire/directory.js'
-import { encodeMessage, type MessageKind, type MessageOf, type RoleName, roles } from '../../src/wire/message.js'
+import {
+  encodeMessage,
+  type MessageKind,
+  type MessageOf,
+  type ProxyVouching,
+  type RoleName,
+  roles,
+} from '../../src/wire/message.js'
 import { seed, seeded } from '../base/seeded.js'
 import { Peer } from '../sim/peer.js'
 import { calm, VirtualNetwork, type VirtualNode } from '../sim/virtual-network.js'
@@ -229,8 +236,8 @@ export class Client {
     })
   }
 
-  announce(entry = this.entry()): void {
-    this.send('proxyAnnouncement', { entry })
+  announce(entry = this.entry(), vouching: ProxyVouching = 'operator'): void {
+    this.send('proxyAnnouncement', { vouching, entry })
   }
 
   /** Sends copies as they are and returns their references. */

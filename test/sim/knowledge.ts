@@ -16,6 +16,16 @@ interface Row {
   readonly may: Readonly<Record<string, readonly string[]>>
 }
 
+/** What everybody reads who holds a directory. */
+const DIRECTORY = [
+  'directory reply',
+  'directory delta',
+  'removed proxy',
+  'proxy entry',
+  'sealing key',
+  'network address',
+]
+
 const proxyRows: readonly Row[] = [
   {
     part: 'P1',
@@ -28,7 +38,11 @@ const proxyRows: readonly Row[] = [
     may: { 'request link.source': ['proxy address'] },
   },
   { part: 'P3', formats: ['copy link'], may: { 'copy link.source': ['proxy address'] } },
-  { part: 'proxy', formats: ['directory reply'], may: {} },
+  {
+    part: 'proxy',
+    formats: [...DIRECTORY, 'dial back', 'proxy standing'],
+    may: { 'removed proxy.id': ['proxy id'] },
+  },
 ]
 
 const anyone = ['id', 'identity key', 'address', 'proxy id', 'proxy address']
@@ -46,7 +60,7 @@ const serverRows: readonly Row[] = [
   },
   {
     part: 'CS, of proxies',
-    formats: ['proxy announcement', 'proxy entry', 'sealing key', 'network address'],
+    formats: ['proxy announcement', 'proxy entry', 'sealing key', 'network address', 'dial back result'],
     may: {},
   },
   {
@@ -59,8 +73,9 @@ const serverRows: readonly Row[] = [
 const deviceRows: readonly Row[] = [
   {
     part: 'T',
-    formats: ['delivery', 'message opened', 'directory reply', 'busy', 'receipt reply'],
+    formats: ['delivery', 'message opened', ...DIRECTORY, 'busy', 'receipt reply'],
     may: {
+      'removed proxy.id': ['proxy id'],
       'message opened.groupId': ['group id'],
       'message opened.sender': ['id'],
       'message opened.messageId': ['message id'],

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { limits } from '../../base/limits.js'
+import { type StandingReason, type StandingState, standingReasons, standingStates } from '../../wire/message.js'
 import { isErrorCode } from '../exit-codes.js'
 
 /** In the path of every request: another version's is refused. */
@@ -52,6 +53,16 @@ const proxyStatus = z.object({
   connected: z.boolean(),
   serverLink,
   listed: z.boolean(),
+  standing: z
+    .object({
+      address: endpoint.nullable(),
+      state: z.enum(Object.keys(standingStates) as [StandingState, ...StandingState[]]),
+      reason: z.enum(Object.keys(standingReasons) as [StandingReason, ...StandingReason[]]),
+      reached: count,
+      unreached: count,
+      at: z.iso.datetime(),
+    })
+    .nullable(),
   waitingCopies: count,
   forwardedMessages: count,
   splitRequests: count,

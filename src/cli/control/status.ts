@@ -51,8 +51,12 @@ export async function serverStatus(server: ServerNode): Promise<ServerStatus> {
 }
 
 function proxyStatus(proxy: ProxyNode): NonNullable<NodeStatus['proxy']> {
-  const { id, directory: _, serverLink, ...rest } = proxy.status()
-  return { id: toHex(id), address: proxy.address, serverLink: serverLinkReply(serverLink), ...rest }
+  const { id, directory: _, serverLink, standing, ...rest } = proxy.status()
+  const said = standing && { ...standing, address: standing.address ?? null, at: new Date(standing.at).toISOString() }
+  return {
+    ...{ id: toHex(id), address: proxy.address, ...rest },
+    ...{ serverLink: serverLinkReply(serverLink), standing: said ?? null },
+  }
 }
 
 function serverLinkReply({ upSince, retryAt, reconnects, roundTripMs }: ServerConnection): NodeStatus['serverLink'] {

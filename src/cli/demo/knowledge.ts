@@ -41,7 +41,7 @@ interface RowRule {
 }
 
 const ENTRY_FORMATS = ['proxy entry', 'network address', 'sealing key']
-const DIRECTORY_FORMATS = ['directory reply', 'directory', ...ENTRY_FORMATS]
+const DIRECTORY_FORMATS = ['directory reply', 'directory', 'directory delta', 'removed proxy', ...ENTRY_FORMATS]
 
 export const rowRules: Readonly<Record<Row, RowRule>> = {
   p1: {
@@ -75,7 +75,10 @@ const besides: Readonly<
   Record<Learnt['role'], { readonly formats: readonly string[]; readonly may: readonly TruthName[] }>
 > = {
   // As P3 it reads where a sealed copy came from, and by what its answer is known.
-  proxy: { formats: [...DIRECTORY_FORMATS, 'copy link'], may: ['id of a proxy', 'address of a proxy'] },
+  proxy: {
+    formats: [...DIRECTORY_FORMATS, 'copy link', 'dial back', 'proxy standing'],
+    may: ['id of a proxy', 'address of a proxy'],
+  },
   server: {
     formats: [
       'device link',
@@ -83,6 +86,7 @@ const besides: Readonly<
       'identity proof',
       'directory request',
       'proxy announcement',
+      'dial back result',
       ...ENTRY_FORMATS,
     ],
     may: [

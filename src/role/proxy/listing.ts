@@ -5,8 +5,11 @@
 import type { Point } from '../../base/bytes.js'
 import { randomBelow } from '../../base/random.js'
 import { type Millis, utcDay } from '../../base/time.js'
+import type { PeerAddress } from '../../link/link.js'
+import type { MessageOf } from '../../wire/message.js'
+import { peerAddress } from '../addresses.js'
 import { type ProxyEntry, signProxyEntry } from '../directory.js'
-import type { ProxyOptions } from '../proxy.js'
+import type { ProxyOptions, ProxyStanding } from '../proxy.js'
 import type { Reference, Write } from '../role.js'
 import { createSealingKeys, type SealingKeys } from '../sealing-keys.js'
 import type { VerifiedDirectory } from '../server-link.js'
@@ -25,7 +28,9 @@ export class Listing {
   private keysWrite: Reference | undefined
   private keysAt: Millis | undefined
   /** As last signed, with the days of its keys: the same once more is no change to anybody's directory. */
-  private signed: { readonly days: string; readonly entry: ProxyEntry } | undefined
+  private signed: { readonly what: string; readonly entry: ProxyEntry } | undefined
+  /** As CS last said. */
+  standing: ProxyStanding | undefined
 
   constructor(options: ProxyOptions, persist: (writes: readonly Write[]) => Reference) {
     this.options = options
@@ -67,16 +72,33 @@ export class Listing {
     return true
   }
 
-  /** The signed entry, with keys that are on disk, else `undefined`: what is sealed to a lost key opens for nobody. */
-  entry(now: Millis): ProxyEntry | undefined {
-    if (this.keysWrite !== undefined) return undefined
+  /** What CS says of this proxy; true where there is another entry to announce. */
+  told(now: Millis, { address, ...standing }: MessageOf<'proxyStanding'>['value']): boolean {
+    const before = this.addresses()
+    this.standing = { ...standing, address: peerAddress(address), at: now }
+    return this.addresses()[0]?.host !== before[0]?.host
+  }
+
+  /**
+   * The signed entry and who vouches for it, with keys that are on disk and addresses that are known, else `undefined`: what is sealed
+   * to a lost key opens for nobody.
+   */
+  announcement(now: Millis): MessageOf<'proxyAnnouncement'>['value'] | undefined {
     const { crypto, self, advertised } = this.options
+    const addresses = this.addresses()
+    if (this.keysWrite !== undefined || addresses.length === 0) return undefined
     const sealingKeys = this.sealingKeys.published(now - this.spreadMs)
-    const days = sealingKeys.map(({ day }) => day).join()
-    if (this.signed?.days !== days) {
-      const entry = signProxyEntry(crypto, self.identity, { issuedAt: now, sealingKeys, addresses: advertised })
-      this.signed = { days, entry }
+    const what = [...sealingKeys.map(({ day }) => day), ...addresses.map(({ host }) => host)].join()
+    if (this.signed?.what !== what) {
+      this.signed = { what, entry: signProxyEntry(crypto, self.identity, { issuedAt: now, sealingKeys, addresses }) }
     }
-    return this.signed.entry
+    return { vouching: 'port' in advertised ? 'nobody' : 'operator', entry: this.signed.entry }
+  }
+
+  private addresses(): readonly PeerAddress[] {
+    const { advertised } = this.options
+    if (!('port' in advertised)) return advertised
+    const host = this.standing?.address?.host
+    return host === undefined ? [] : [{ host, port: advertised.port }]
   }
 }

@@ -12,13 +12,14 @@ import { receiptBytes } from '../../group/sizes.js'
 import { createEndpoint } from '../../link/endpoint.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
 import { encodeMessage, type Message, type MessageOf, messageKinds, parseMessage } from '../../wire/message.js'
-import type { JobInput, JobOutput } from '../jobs.js'
+import type { JobInput } from '../jobs.js'
 import { LinkTotals } from '../link-totals.js'
-import type { ProxyOptions, Proxy as ProxyRole, ProxyStatus } from '../proxy.js'
-import type { Reference, RoleInput, RoleOutput, ServerMoved, Write } from '../role.js'
+import type { ProxyOptions, ProxyOutput, Proxy as ProxyRole, ProxyStatus } from '../proxy.js'
+import type { Reference, RoleInput, ServerMoved, Write } from '../role.js'
 import { createServerLink } from '../server-link/create.js'
 import type { ServerLink, ServerLinkEvent } from '../server-link.js'
 import { Work } from '../work.js'
+import { DialBacks } from './dial-backs.js'
 import { ReceiptGathering } from './gathering.js'
 import { LinkRates } from './link-rates.js'
 import { Listing } from './listing.js'
@@ -67,6 +68,7 @@ class ProxyMachine implements ProxyRole {
   private readonly totals: LinkTotals<'senders' | 'fromProxies' | 'toProxies' | 'server'>
   private readonly serverLink: ServerLink
   private readonly listing: Listing
+  private readonly dialBacks: DialBacks
   private readonly replays: RequestReplays
   private readonly mixing: Mixing
   private readonly nextHops: NextHops
@@ -78,7 +80,7 @@ class ProxyMachine implements ProxyRole {
   private readonly copyRates: LinkRates
   private readonly askRates: LinkRates
   private readonly work = new Work((output) => this.outputs.push(output))
-  private readonly outputs: (RoleOutput | JobOutput)[] = []
+  private readonly outputs: ProxyOutput[] = []
   private restoredDirectory: Uint8Array | undefined
   private references = 0
   private stopped = false
@@ -102,6 +104,9 @@ class ProxyMachine implements ProxyRole {
       accessCode: NO_ACCESS_CODE,
     })
     this.listing = new Listing(options, (writes) => this.persist(writes))
+    this.dialBacks = new DialBacks(crypto, this.endpoint, self, (now, nonce, reached) =>
+      this.dialled(now, nonce, reached),
+    )
     this.replays = new RequestReplays(crypto)
     this.nextHops = new NextHops(this.endpoint, random, options.meanForwardWaitMs)
     this.tickets = new Tickets(random, bounds)
@@ -182,7 +187,7 @@ class ProxyMachine implements ProxyRole {
     this.settle(now)
   }
 
-  poll(): RoleOutput | JobOutput | undefined {
+  poll(): ProxyOutput | undefined {
     return this.outputs.shift()
   }
 
@@ -209,6 +214,7 @@ class ProxyMachine implements ProxyRole {
       connected: session !== undefined,
       serverLink: this.serverLink.connection,
       listed: this.listed(),
+      standing: this.listing.standing,
       directory,
       waitingCopies: held,
       forwardedMessages: this.nextHops.counts.passedOn,
@@ -308,6 +314,7 @@ class ProxyMachine implements ProxyRole {
       default:
         output satisfies never
     }
+    if (this.dialBacks.linkOutput(now, output)) return
     this.nextHops.linkOutput(now, output)
     this.serverLink.linkOutput(now, output)
   }
@@ -329,6 +336,11 @@ class ProxyMachine implements ProxyRole {
       for (const { reference, token } of message.value.answers) this.mixing.copies.answered(reference, token)
     } else if (message.kind === 'busy') {
       if (!this.mixing.copies.refused(now, message.value.message)) this.notice('warn', 'server busy')
+    } else if (message.kind === 'dialBack') {
+      if (!this.dialBacks.dial(now, message.value)) this.drop('DIAL_BACK')
+    } else if (message.kind === 'proxyStanding') {
+      if (this.listing.told(now, message.value)) this.announce(now)
+      this.outputs.push({ type: 'standing' })
     } else this.drop('ROLE_UNEXPECTED')
   }
 
@@ -402,14 +414,17 @@ class ProxyMachine implements ProxyRole {
     switch (event.type) {
       case 'ready':
         this.announce(now)
+        this.outputs.push({ type: 'standing' })
         this.notice('info', 'server connected')
         return
       case 'lost':
+        this.outputs.push({ type: 'standing' })
         this.notice('warn', 'server lost')
         return
       case 'directory':
         this.listing.learnServerKeys(now, event.directory)
         this.persist([{ key: DIRECTORY_KEY, value: event.directory.encoded }])
+        this.outputs.push({ type: 'standing' })
         this.notice('info', 'directory', { version: event.directory.version, listed: this.listed() ? 1 : 0 })
         return
       case 'drop':
@@ -434,8 +449,15 @@ class ProxyMachine implements ProxyRole {
   private announce(now: Millis): void {
     const { session } = this.serverLink
     if (session === undefined) return
-    const entry = this.listing.entry(now)
-    if (entry !== undefined) this.endpoint.send(now, session, encodeMessage('proxyAnnouncement', { entry }), 'receipt')
+    const announcement = this.listing.announcement(now)
+    if (announcement === undefined) return
+    this.endpoint.send(now, session, encodeMessage('proxyAnnouncement', announcement), 'receipt')
+  }
+
+  private dialled(now: Millis, nonce: Uint8Array, reached: boolean): void {
+    const { session } = this.serverLink
+    const result = encodeMessage('dialBackResult', { nonce, reached: reached ? 'yes' : 'no' })
+    if (session !== undefined) this.endpoint.send(now, session, result, 'receipt')
   }
 
   private persist(writes: readonly Write[]): Reference {

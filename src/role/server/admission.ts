@@ -56,6 +56,7 @@ export class Admission {
       id: toHex(idBytes),
       idBytes,
       identityKey: key,
+      host: before?.host ?? '',
     } as const
     const connected = this.sessions.of(proven.id)
     const taken = connected !== undefined && !isSame(connected, proof)

@@ -11,6 +11,7 @@ import { Queue } from '../../link/queue.js'
 import { proxyEntry } from '../../wire/directory.js'
 import { type ProxyEntry, verifyProxyEntry } from '../directory.js'
 import type { Write } from '../role.js'
+import { sameAddresses } from './reachability.js'
 import { keyParts, storeKeys } from './records.js'
 
 interface Listed {
@@ -63,7 +64,7 @@ export class Proxies {
     return oneTooMany || tooLong ? 'DIRECTORY_FULL' : undefined
   }
 
-  /** Lists an entry that nothing speaks against; returns what changed, nothing where it is listed already. */
+  /** Lists an entry, in bytes of its own, that nothing speaks against; returns what changed, nothing where it is listed already. */
   list(now: Millis, id: string, entry: ProxyEntry): { readonly writes: Write[]; readonly renewal: boolean } {
     const encoded = proxyEntry.encode(entry)
     const held = this.listed.get(id)
@@ -71,9 +72,7 @@ export class Proxies {
       held.lostAt = undefined
       return { writes: [], renewal: true }
     }
-    // Parsed again from bytes of its own: what was announced borrows from the message it came in.
-    const parsed = proxyEntry.parse(encoded)
-    if (parsed.ok) this.put(id, { entry: parsed.value, encoded, lostAt: undefined })
+    this.put(id, { entry, encoded, lostAt: undefined })
     const renewal = held !== undefined && hasKeyOf(held.entry, now) && sameAddresses(held.entry, entry)
     return { writes: [{ key: storeKeys.proxy(id), value: encoded }], renewal }
   }
@@ -87,7 +86,7 @@ export class Proxies {
     return []
   }
 
-  /** The proxy said goodbye; returns what changed. */
+  /** The proxy said goodbye, or nobody reaches it; returns what changed. */
   leave(id: string): Write[] {
     return this.listed.has(id) ? [this.remove(id)] : []
   }
@@ -111,6 +110,11 @@ export class Proxies {
   entries(now: Millis): Map<string, ProxyEntry> {
     const usable = [...this.listed].filter(([, { entry }]) => hasKeyOf(entry, now))
     return new Map(usable.map(([id, { entry }]) => [id, entry]))
+  }
+
+  /** The entry that is listed. */
+  entryOf(id: string): ProxyEntry | undefined {
+    return this.listed.get(id)?.entry
   }
 
   /** Those listed, grace included. */
@@ -137,14 +141,4 @@ export class Proxies {
 
 function hasKeyOf(entry: ProxyEntry, now: Millis): boolean {
   return entry.sealingKeys.some(({ day }) => day === utcDay(now))
-}
-
-function sameAddresses(a: ProxyEntry, b: ProxyEntry): boolean {
-  return (
-    a.addresses.length === b.addresses.length &&
-    a.addresses.every(({ host, port }, i) => {
-      const other = b.addresses[i]
-      return other !== undefined && other.port === port && equal(other.host, host)
-    })
-  )
 }

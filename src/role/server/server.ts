@@ -9,7 +9,9 @@ import { earliest, type Millis } from '../../base/time.js'
 import { nodeIdOf } from '../../group/identity.js'
 import { createEndpoint } from '../../link/endpoint.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
-import { type Message, parseMessage } from '../../wire/message.js'
+import { encodeMessage, type Message, type MessageOf, parseMessage } from '../../wire/message.js'
+import { numericAddress } from '../addresses.js'
+import { ownedEntry, type ProxyEntry } from '../directory.js'
 import type { JobInput, JobOutput } from '../jobs.js'
 import { LinkTotals } from '../link-totals.js'
 import type { RoleInput, RoleOutput } from '../role.js'
@@ -24,6 +26,7 @@ import { Intake } from './intake.js'
 import { Mailboxes } from './mailboxes.js'
 import { Proxies } from './proxies.js'
 import { Publication } from './publication.js'
+import { Reachability, type Standing } from './reachability.js'
 import { type IdentityProof, type Proven, type Session, Sessions } from './sessions.js'
 import { SlotRecord } from './slot-record.js'
 
@@ -46,6 +49,7 @@ class ServerMachine implements Server {
   private readonly devices: Devices
   private readonly admission: Admission
   private readonly proxies: Proxies
+  private readonly reachability: Reachability
   private readonly slots: SlotRecord
   private readonly mailboxes: Mailboxes
   private readonly deliveries: Deliveries
@@ -65,6 +69,15 @@ class ServerMachine implements Server {
     this.admission = new Admission(options, this.sessions, this.devices)
     this.proxies = new Proxies(crypto, bounds)
     this.slots = new SlotRecord(crypto, bounds.slotReplays)
+    this.reachability = new Reachability({
+      random,
+      bounds,
+      ask: (now, dialer, nonce, { identityKey }, address) =>
+        this.endpoint.send(now, dialer, encodeMessage('dialBack', { nonce, identityKey, address })),
+      tell: (now, session, standing) => this.tellStanding(now, session, standing),
+      list: (now, id, entry) => this.list(now, id, entry),
+      unlist: (now, id) => this.proxyGone(now, id, true),
+    })
     const { effects, work, endpoint, sealingKeys, devices, slots, mailboxes } = this
     this.deliveries = new Deliveries(bounds, endpoint, effects, mailboxes)
     const { deliveries } = this
@@ -148,6 +161,7 @@ class ServerMachine implements Server {
       this.endpoint,
       this.sessions,
       this.proxies,
+      this.reachability,
       this.publication,
       this.slots,
       this.mailboxes,
@@ -196,6 +210,7 @@ class ServerMachine implements Server {
 
   private upkeep(now: Millis): void {
     for (const session of this.sessions.overdue(now)) this.endpoint.close(now, session, 'refused')
+    this.reachability.timeout(now)
     const gone = this.proxies.dropLost(now)
     if (gone.length > 0) this.publication.changed(now)
     this.effects.write(now, ...gone, ...this.slots.forget(now))
@@ -214,7 +229,7 @@ class ServerMachine implements Server {
         this.effects.drop(output.code)
         return
       case 'accepted':
-        this.accepted(now, output.session)
+        this.accepted(now, output.session, output.from.host)
         return
       case 'received':
         if (!this.stopped) this.received(now, output)
@@ -234,8 +249,8 @@ class ServerMachine implements Server {
     }
   }
 
-  private accepted(now: Millis, session: SessionId): void {
-    this.sessions.accept(now, session)
+  private accepted(now: Millis, session: SessionId, host: string): void {
+    this.sessions.accept(now, session, host)
     this.totals.assign(session, 'others')
   }
 
@@ -251,6 +266,7 @@ class ServerMachine implements Server {
     this.publication.forget(session)
     const gone = this.sessions.remove(session)
     if (gone?.role === 'device') this.deliveries.close(gone.id)
+    if (gone?.role === 'proxy') this.reachability.leave(gone.id, session)
     if (gone?.role === 'proxy' && !this.stopped) this.proxyGone(now, gone.id, reason === 'goingAway')
   }
 
@@ -288,15 +304,42 @@ class ServerMachine implements Server {
 
   private fromProxy(now: Millis, from: Proven, number: MessageNumber, message: Message): DropCode | undefined {
     if (message.kind === 'copy') return this.intake.take(now, from, number, message.value)
+    if (message.kind === 'dialBackResult') {
+      const { nonce, reached } = message.value
+      return this.reachability.result(now, from, nonce, reached === 'yes')
+    }
     if (message.kind !== 'proxyAnnouncement') return 'ROLE_UNEXPECTED'
-    const { entry } = message.value
-    if (!equal(entry.identityKey, from.identityKey)) return 'PROXY_ENTRY'
-    const refusal = this.proxies.refusal(now, from.id, entry)
+    return this.announced(now, from, message.value)
+  }
+
+  private announced(
+    now: Millis,
+    from: Proven,
+    announcement: MessageOf<'proxyAnnouncement'>['value'],
+  ): DropCode | undefined {
+    const { vouching } = announcement
+    if (!equal(announcement.entry.identityKey, from.identityKey)) return 'PROXY_ENTRY'
+    const refusal = this.proxies.refusal(now, from.id, announcement.entry)
     if (refusal !== undefined) return refusal
-    const { writes, renewal } = this.proxies.list(now, from.id, entry)
+    const entry = ownedEntry(announcement.entry)
+    return this.reachability.announce(now, from, entry, vouching, this.proxies.entryOf(from.id))
+  }
+
+  private list(now: Millis, id: string, entry: ProxyEntry): DropCode | undefined {
+    // It may have waited since it was announced.
+    const refusal = this.proxies.refusal(now, id, entry)
+    if (refusal !== undefined) return refusal
+    const { writes, renewal } = this.proxies.list(now, id, entry)
     this.effects.write(now, ...writes)
     if (writes.length > 0) this.publication.changed(now, renewal)
     return undefined
+  }
+
+  private tellStanding(now: Millis, session: SessionId, standing: Standing): void {
+    const peer = this.endpoint.peer(session)
+    if (peer === undefined) return
+    const address = numericAddress(peer.address)
+    this.endpoint.send(now, session, encodeMessage('proxyStanding', { address, ...standing }))
   }
 
   private proof(now: Millis, session: SessionId, proof: IdentityProof): DropCode | undefined {
@@ -320,6 +363,7 @@ class ServerMachine implements Server {
     this.totals.assign(session, role === 'device' ? 'devices' : 'proxies')
     this.observePeer(proven)
     if (role === 'device') this.deliveries.open(now, id, session)
+    else this.reachability.welcome(now, proven)
   }
 
   /** A person who runs a server wants to know whom it turned away; a proof that proves nothing names nobody. */

@@ -19,9 +19,11 @@ export interface Proven {
   readonly id: string
   readonly idBytes: NodeId
   readonly identityKey: IdentityKey
+  /** Where the session was begun from. */
+  readonly host: string
 }
 
-export type Session = { readonly phase: 'unproven'; readonly session: SessionId } | Proven
+export type Session = { readonly phase: 'unproven'; readonly session: SessionId; readonly host: string } | Proven
 
 interface Stranger {
   readonly session: SessionId
@@ -36,8 +38,8 @@ export class Sessions {
   private readonly byId = new Map<string, Proven>()
   private readonly strangers = new Queue<Stranger>()
 
-  accept(now: Millis, session: SessionId): void {
-    this.sessions.set(session, { phase: 'unproven', session })
+  accept(now: Millis, session: SessionId, host: string): void {
+    this.sessions.set(session, { phase: 'unproven', session, host })
     this.strangers.push({ session, until: now + PROOF_WITHIN_MS })
   }
 
