@@ -4,6 +4,7 @@
  */
 import { toHex, utf8 } from '../../src/base/bytes.js'
 import type { Crypto } from '../../src/crypto/crypto.js'
+import { seeded } from '../base/seeded.js'
 import { truths } from '../sim/knowledge.js'
 import { text } from '../sim/virtual-network.js'
 import { crypto, type DeviceActor } from '../sim/world.js'
@@ -44,7 +45,7 @@ const MEMBERS = 5
 const BODY_BYTES = 90
 /** Copies a second that no proxy of these networks ever has. */
 const ALWAYS = 1e6
-const COVER_MEAN_MS = 4_000
+const COVER_MEAN_MS = 10_000
 const PASSPHRASE = utf8('a passphrase for the newcomer alone')
 const BROKEN_MESSAGES = 2
 
@@ -114,8 +115,12 @@ function record(seed: number, index: number, messages: number): Evidence {
   world.runUntil('the invitation arrives', () => newcomer.node.machine.status().unopened > 0)
   world.do(newcomer, { type: 'join', passphrase: PASSPHRASE, name: GROUP })
   world.runUntil('lists agree', () => world.listsAgree(GROUP, MEMBERS + 1))
+  // Without a second proxy the sender makes the copy itself.
+  const letter = seeded(seed + 8)(BODY_BYTES)
+  world.do(world.device(1), { type: 'send', group: GROUP, body: letter, direct: { to: world.device(2).self.id } })
+  recording.copiesMade++
   const bodies = recording.talk(world.devices.slice(0, MEMBERS + 1), messages, BODY_BYTES, seed + 7)
-  const known = [...truths(world, GROUP, bodies), ['passphrase', PASSPHRASE] as const]
+  const known = [...truths(world, GROUP, [...bodies, letter]), ['passphrase', PASSPHRASE] as const]
   return { recording, known: [...known, ...world.devices.map(binaryAddress)], decrypted: new Map() }
 }
 
@@ -379,7 +384,7 @@ function innerStrings(evidence: readonly Evidence[], seed: number): Row {
     })
   return {
     part: 'byte strings',
-    claim: `no string of ${STRING_BYTES} bytes in two requests or two copies as servers read them, nor in a request and a copy; a request is the same at P1 and P2, its ticket (part of R) in receipts, its tokens at P2 and P1, a sealed copy at P2 (and P3) and CS, a payload at CS and in its delivery`,
+    claim: `no string of ${STRING_BYTES} bytes in two requests or two copies as servers read them, nor in a request and a copy; a request is the same at P1 and P2, its ticket (part of R, or of a direct message's copy) in receipts, its tokens at P2 and P1, a sealed copy at P2 (and P3) and CS, a payload at CS and in its delivery`,
     holds: repeats.length === 0,
     measured: `${repeats.length} among ${examined} strings${repeats[0] ? `: ${repeats[0].first}, ${repeats[0].second}` : ''}`,
     variants,
@@ -439,9 +444,11 @@ class Threads {
   }
 
   private forwarded(message: Uint8Array): Piece[] {
-    return message[0] === REQUEST_KIND
-      ? this.request(message.subarray(1))
-      : sealedCopy(message.subarray(COPY_HEAD_BYTES))
+    if (message[0] === REQUEST_KIND) return this.request(message.subarray(1))
+    const sealed = message.subarray(COPY_HEAD_BYTES)
+    // Of a message without a second proxy the ticket is part of the sealed copy, which S and P1 hold both.
+    this.byTicket.set(toHex(sealed.subarray(0, STRING_BYTES)), `sealed copy ${digest(sealed)}`)
+    return sealedCopy(sealed)
   }
 
   private request(bytes: Uint8Array): Piece[] {
