@@ -39,8 +39,11 @@ export interface Staging {
 }
 
 const STEP_MS = 1_000
-/** What a group says to itself is tried ten times, up to ten minutes apart. */
-const OVER_WITHIN_MS = 100 * 60_000
+/**
+ * What a group says to itself, and what a restart found unproven, is tried ten times: each may wait ten minutes after a refusal, and ten
+ * for proof.
+ */
+const OVER_WITHIN_MS = 4 * 3_600_000
 const QUIET_MS = 60_000
 /** In some runs the last of what is kept for a while is waited for, too. */
 const LONG_QUIET_MS = 35 * 60_000
