@@ -8,10 +8,14 @@ import type { Crypto } from '../../src/crypto/crypto.js'
 import { type Classifier, type Labelled, trainLinear, trainStump } from './classifier.js'
 import { type Bounds, chanceOf, rateBounds, SIGNIFICANCE, visibleAdvantage } from './statistics.js'
 
-/** What the adversary holds of one object: byte strings, and those of them that are points of the curve. */
+/**
+ * What the adversary holds of one object: byte strings that should look random, points of the curve (whose encodings do not,
+ * quite: two of their bits are always zero), and points that it made with its key out of those.
+ */
 export interface Sample {
   readonly bytes: Readonly<Record<string, Uint8Array>>
   readonly points: Readonly<Record<string, Uint8Array>>
+  readonly derived: Readonly<Record<string, Uint8Array>>
 }
 
 export interface Pair {
@@ -91,8 +95,8 @@ function equalFields(pairs: readonly Pair[]): Finding {
   return { test: 'equal fields', beatsChance: names.size > 0, measured }
 }
 
-function fieldsOf({ bytes, points }: Sample): [string, Uint8Array][] {
-  return Object.entries({ ...bytes, ...points }).filter(([, value]) => value.length >= LEAST_BYTES)
+function fieldsOf({ bytes, points, derived }: Sample): [string, Uint8Array][] {
+  return Object.entries({ ...bytes, ...points, ...derived }).filter(([, value]) => value.length >= LEAST_BYTES)
 }
 
 /** Whether two points differ by [d]B or one is [k] times the other, for small d and k. */
@@ -190,8 +194,8 @@ function classifiers(crypto: Crypto, pairs: readonly Pair[]): Finding[] {
 /** Every bit of every difference, of byte strings by exclusive or and of points on the curve, and the weight of each. */
 function features(crypto: Crypto, { first, second }: Pair): Float32Array {
   const differences = [
-    ...Object.entries({ ...first.bytes, ...first.points }).map(([name, value]) => {
-      const other = second.bytes[name] ?? second.points[name] ?? value
+    ...Object.entries({ ...first.bytes, ...first.points, ...first.derived }).map(([name, value]) => {
+      const other = second.bytes[name] ?? second.points[name] ?? second.derived[name] ?? value
       return value.map((byte, i) => byte ^ (other[i] ?? 0))
     }),
     ...Object.entries(first.points).map(([name, point]) => {

@@ -78,9 +78,11 @@ function copySample(scene: Scene, sealed: Uint8Array): Copy {
         R_i: ephemeral.slice(),
         E_i: payloadPoint.slice(),
       },
-      bytes: {
+      derived: {
         '[c]R_i': slotPoint,
         '[c]E_i': crypto.multiply(server.secret, payloadPoint) as Uint8Array,
+      },
+      bytes: {
         'sealed copy': sealed.slice(32, 32 + STREAM_BYTES),
         slot: copy.slice(32, 42),
         k_i: slotSecret,
@@ -144,10 +146,12 @@ function requestSample(scene: Scene, message: Uint8Array): Sample {
       "G'": oneTimeKey.slice(),
       "content's ephemeral": contentPoint.slice(),
     },
-    bytes: {
+    derived: {
       "[q]B'": own(oneTimeBase),
       "[q]G'": own(oneTimeKey),
       "[q] of the content's ephemeral": own(contentPoint),
+    },
+    bytes: {
       K2: Uint8Array.from(requestKey),
       slots: slots.slice(),
       content: content.slice(32, 32 + STREAM_BYTES),
