@@ -75,6 +75,7 @@ export const dropCodes = {
   MESSAGE_UNOPENED: 'a message that no key opens, that made way for others before any did',
   MESSAGE_CONTENT: 'a message whose content does not open or parse',
   MESSAGE_SENDER: 'a message from somebody who is not in the group',
+  MESSAGE_DEPARTED: 'a message from somebody who had departed before it',
   MESSAGE_SIGNATURE: 'a message whose signature does not fit',
   MESSAGE_REPLAY: 'a message handed on before',
   MESSAGE_AGE: 'a message too old, or dated ahead',
@@ -82,6 +83,10 @@ export const dropCodes = {
   INBOX_FULL: 'the inbox is full; the copy stays at the server',
   MEMBER_RECORD: 'a member record that is not signed by a member',
   MEMBERS_FULL: 'a list past the member limit',
+  MEMBER_DEPARTURE: 'a departure that is not signed by a member, or dated ahead',
+  HISTORY_FULL: 'records or departures past what a history may hold',
+  GROUP_SECRET: 'a new group secret that does not fit its statement, its group or this member',
+  ASK_RATE: 'a list asked for more often than it is given',
   INVITATION_EXPIRED: 'an invitation past its life',
   CONFIRMATION_UNKNOWN: 'a confirmation of no pending invitation',
 } as const
@@ -109,6 +114,7 @@ export type ErrorCode =
   | 'MEMBER_SELF'
   | 'MEMBERS_FULL'
   | 'MEMBER_UNKNOWN'
+  | 'HISTORY_FULL'
   | 'INVITATION_NONE'
   | 'INVITATION_EXPIRED'
   | 'INVITATION_UNKNOWN'

@@ -33,6 +33,18 @@ export const labels = {
   groupKey: label('gk'),
   /** KDF: group symmetric secret. */
   groupSymmetric: label('gp'),
+  /** KDF: a day's group secret to the next day's. */
+  nextDay: label('nd'),
+  /** Hash: what an epoch statement says of its secret. */
+  epochSecret: label('ec'),
+  /** Hash: an epoch's tag, from its statement. */
+  epochTag: label('et'),
+  /** Signature: epoch statement. */
+  epochStatement: label('ep'),
+  /** AEAD nonce: personal part of a rekey. */
+  personalPart: label('kp'),
+  /** Hash: departures that an epoch leaves out. */
+  departuresDigest: label('de'),
   /** Hash: group id from the creator's key and time. */
   groupId: label('gi'),
   /** Hash: member list digest. */
@@ -47,6 +59,10 @@ export const labels = {
   messageSignature: label('ms'),
   /** Signature: invitation. */
   invitationSignature: label('iv'),
+  /** Signature: content for one member alone. */
+  personalSignature: label('pc'),
+  /** Signature: departure. */
+  departure: label('dp'),
   /** Signature: member record. */
   memberRecord: label('mr'),
   /** Signature: directory. */

@@ -116,6 +116,32 @@ export const limits = {
   personalPartBytes: 255,
   /** Members of a group. */
   members: 4096,
+  /** Records of a group's history, those of departed members and of repeated invitations among them; and departures. */
+  historyRecords: 8192,
+  historyDepartures: 4096,
+  /** Departures in one content. */
+  contentDepartures: 64,
+  /** Secrets of a group that are held at one time: the current one, and those that it replaced. */
+  groupEpochs: 16,
+  /** How far ahead of the newest epoch that a device knows another may be numbered. */
+  epochsAhead: 4096,
+  /** How long after the end of the following day a day's key is kept by a device that has drained its mailbox. */
+  dayKeyMarginMs: 120 * MINUTE_MS,
+  /** How long after its own departure a member's word of other departures, and its rekeys, still count as said before it. */
+  departedGraceMs: 60 * MINUTE_MS,
+  /** A needed rekey waits so long, and so much longer for each member that is senior; and a random part of as much more. */
+  rekeyWaitMs: 5 * SECOND_MS,
+  rekeyRankMs: 20 * SECOND_MS,
+  /** A history that differs is asked for after once to twice this time without news, longer in larger groups. */
+  askQuietMs: 30 * SECOND_MS,
+  askMemberMs: 50,
+  /** Members asked in turn before a device waits for the next announcement. */
+  askTries: 3,
+  /** A member is answered once in this time, and so many in all. */
+  answerPauseMs: MINUTE_MS,
+  answersPerPause: 16,
+  /** Members that one change brings a new secret to in person. */
+  updates: 64,
   /** Groups of a device. */
   groups: 256,
   /** Bytes of a group's or member's local name. */

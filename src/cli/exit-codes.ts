@@ -53,6 +53,7 @@ export const exitOf: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
   MEMBER_SELF: 'refused',
   MEMBERS_FULL: 'refused',
   MEMBER_UNKNOWN: 'refused',
+  HISTORY_FULL: 'refused',
   INVITATION_NONE: 'refused',
   INVITATION_EXPIRED: 'refused',
   INVITATION_UNKNOWN: 'refused',

@@ -171,6 +171,7 @@ export class DeviceNode implements Device {
       case 'connection':
       case 'invitationOver':
       case 'memberJoined':
+      case 'memberLeft':
         this.changes.notify()
         return
       case 'progress':

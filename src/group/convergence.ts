@@ -1,46 +1,78 @@
 /**
- * How the lists of all members become one list, whoever invites whom at the same time (PROTOCOL.md section 8.4). What
- * there is to say is collected for a moment, so that many newcomers cost one message to all others.
+ * How all members come to hold one history and one secret, whoever invites, removes or leaves at the same time (PROTOCOL.md
+ * sections 8.4 to 8.7). What there is to say is collected for a moment, so that much of it costs one message to all others.
  */
-import { compare, type Digest, equal, type NodeId, toHex } from '../base/bytes.js'
+import { type Digest, equal, type NodeId, toHex } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { limits } from '../base/limits.js'
-import type { Millis } from '../base/time.js'
-import type { Hashing, Signing } from '../crypto/crypto.js'
+import { type RandomBytes, randomBelow } from '../base/random.js'
+import { earliest, type Millis } from '../base/time.js'
+import type { Aead, Group255, Hashing, Sealing, Signing } from '../crypto/crypto.js'
 import type { FormatValue } from '../wire/codec.js'
-import { confirmation, memberRecord, members as membersFormat, type membersPurposes } from '../wire/content.js'
-import type { Group, GroupSend, Member, MemberList, MemberRecord, VerifiedContent } from './group.js'
-import { ownMember } from './joining.js'
-import { listDigest, memberById, membersByAge, mergeRecords, recordSignedBy } from './member-list.js'
-import { CONTENT_OVERHEAD_BYTES, MEMBERS_OVERHEAD_BYTES, OPENED_COPY_OVERHEAD_BYTES } from './sizes.js'
+import { confirmation, members as membersFormat } from '../wire/content.js'
+import { announce, introducedList, ownNewcomers, recordsPerContent } from './announcing.js'
+import { messageTime } from './content.js'
+import { bestEpoch, epochByTag, isKnownOutside, refreshKeys } from './epochs.js'
+import type { Departure, Group, GroupSend, Local, Member, MemberRecord, VerifiedContent } from './group.js'
+import { type History, mergeHistory } from './history.js'
+import { listDigest, memberById, membersByAge, recordSignedBy } from './member-list.js'
+import { issueRekey, takeRekey, withList } from './rekey.js'
+import { answerQuestion, askIfDue, noteHistory, takeAnswer, updateIfDue, withUpdates } from './repair.js'
 
-const RECORD_BYTES = memberRecord.fixedBytes as number
+export type GroupCrypto = Hashing & Signing & Group255 & Aead & Sealing
 
 /** What a content of a group led to. */
 export interface Received {
   readonly group: Group
-  /** Members that the list did not have before. */
+  /** Members that the list did not have before, and those that it has no longer. */
   readonly joined: readonly Member[]
+  readonly gone: readonly Member[]
   /** The body of an application message, to be handed on. */
   readonly application?: Uint8Array
+  /** What it is answered with at once. */
+  readonly sends: readonly GroupSend[]
   readonly drops: readonly DropCode[]
 }
 
-/** Takes a verified content into the group. What follows from it is sent by `introduce`, once `introduceAt` has come. */
+/** Takes a verified content into the group. What else follows from it is sent by `attend`, once `dueAt` has come. */
 export function receiveContent(
-  crypto: Hashing & Signing,
+  crypto: GroupCrypto,
+  random: RandomBytes,
   group: Group,
-  self: NodeId,
+  local: Local,
+  content: VerifiedContent,
+  now: Millis,
+): Received {
+  const received = receiveKind(crypto, random, group, local, content, now)
+  const changed = noteLaggard(random, received.group, content, now)
+  return { ...received, group: scheduleRekey(random, refreshKeys(crypto, changed, now), local, now) }
+}
+
+function receiveKind(
+  crypto: GroupCrypto,
+  random: RandomBytes,
+  group: Group,
+  local: Local,
   content: VerifiedContent,
   now: Millis,
 ): Received {
   switch (content.kind) {
     case 'application':
-      return { group, joined: [], application: content.body, drops: [] }
+      return { ...nothing(group), application: content.body }
     case 'confirmation':
-      return receiveConfirmation(crypto, group, self, content, now)
+      return receiveConfirmation(crypto, group, local, content, now)
     case 'members':
-      return receiveMembers(crypto, group, self, content, now)
+      return receiveMembers(crypto, random, group, local, content, now)
+    case 'rekey':
+      return receiveRekey(crypto, random, group, local, content, now)
+    case 'question': {
+      const answered = answerQuestion(crypto, group, local, content, now)
+      return { ...nothing(answered.group), sends: answered.sends, drops: answered.drops }
+    }
+    case 'answer': {
+      const taken = takeAnswer(crypto, random, group, content, now)
+      return { ...nothing(taken.group), drops: taken.drops }
+    }
     case 'invitation':
       return dropped(group, 'MESSAGE_CONTENT')
     default:
@@ -49,36 +81,44 @@ export function receiveContent(
 }
 
 function receiveConfirmation(
-  crypto: Hashing & Signing,
+  crypto: GroupCrypto,
   group: Group,
-  self: NodeId,
+  { identity, self }: Local,
   content: VerifiedContent,
   now: Millis,
 ): Received {
   const parsed = confirmation.parse(content.body)
   if (!parsed.ok) return dropped(group, 'MESSAGE_CONTENT')
   const { record } = parsed.value
-  const ownKey = ownMember(group, self).record.identityKey
-  const isOurs = equal(record.inviter, self) && recordSignedBy(crypto, group.id, ownKey, record)
+  const isOurs = equal(record.inviter, self) && recordSignedBy(crypto, group.id, identity.identityKey, record)
   if (!isOurs || !equal(record.identityKey, content.sender.record.identityKey)) {
     return dropped(group, 'CONFIRMATION_UNKNOWN')
   }
-  const { list, added, refused } = mergeRecords(crypto, group.id, group.list, [record])
+  const { list, added, gone, refused } = mergeHistory(crypto, group.id, group.list, {
+    records: [record],
+    departures: [],
+  })
+  const id = toHex(content.sender.id)
+  const invited = group.pending.get(id)
   const pending = new Map(group.pending)
-  pending.delete(toHex(content.sender.id))
-  const isTaken = list.members.get(toHex(content.sender.id))?.record === record
-  const next = { ...group, list, pending }
-  return {
-    group: isTaken ? schedule({ ...next, toIntroduce: [...group.toIntroduce, record] }, now) : next,
-    joined: added,
-    drops: refused.map(({ code }) => code),
-  }
+  pending.delete(id)
+  // All must hear of a second record too: it may be the one that counts once they know of a departure.
+  const name = toHex(record.signature)
+  const isTaken = list.records.has(name) && !group.list.records.has(name)
+  const drops = refused.map(({ code }) => code)
+  if (!isTaken) return { ...nothing({ ...group, list, pending }), joined: added, gone, drops }
+  const introducing = { ...group, list, pending, toIntroduce: [...group.toIntroduce, record] }
+  // The secret of the invitation may have been replaced while it lay there.
+  const isBehind = invited !== undefined && !equal(invited.epoch, bestEpoch(group).tag)
+  const next = isBehind ? withUpdates(introducing, [content.sender.id], now) : introducing
+  return { ...nothing(schedule(next, now)), joined: added, gone, drops }
 }
 
 function receiveMembers(
-  crypto: Hashing & Signing,
+  crypto: GroupCrypto,
+  random: RandomBytes,
   group: Group,
-  self: NodeId,
+  local: Local,
   content: VerifiedContent,
   now: Millis,
 ): Received {
@@ -86,12 +126,74 @@ function receiveMembers(
   if (content.body.length > limits.membersContentBytes) return dropped(group, 'MESSAGE_CONTENT')
   const parsed = membersFormat.parse(content.body)
   if (!parsed.ok) return dropped(group, 'MESSAGE_CONTENT')
-  const { list, added, refused } = mergeRecords(crypto, group.id, group.list, parsed.value.records)
-  const next = { ...group, list }
+  const { records, departures, purpose } = parsed.value
+  const merged = takeHistory(crypto, group, content, { records, departures }, now)
+  const { added } = merged
+  let next = withToTell(crypto, merged.group, local.self, parsed.value, added)
+  const hasNews = next.toTell !== merged.group.toTell || (added.length > 0 && next.introduceAt === undefined)
+  if (hasNews) next = schedule(next, now)
+  // Who issued the present secret answers for those whom it did not know of, and whose inviter had not heard of it.
+  const best = bestEpoch(next)
+  const isIssuer = best.statement !== undefined && equal(best.statement.issuer, local.self)
+  const isBehind = content.epoch !== undefined && !equal(content.epoch, best.tag)
+  if (isIssuer && isBehind && purpose === 'introduction')
+    next = withUpdates(
+      next,
+      added.map(({ id }) => id),
+      now,
+    )
+  const announced = { listDigest: parsed.value.listDigest, from: content.sender.id, at: messageTime(content.messageId) }
+  // What came in answer to a question says nothing of others.
+  if (content.epoch !== undefined) next = noteHistory(crypto, random, next, announced, now)
+  return { ...nothing(next), joined: added, gone: merged.gone, drops: merged.drops }
+}
+
+function receiveRekey(
+  crypto: GroupCrypto,
+  random: RandomBytes,
+  group: Group,
+  local: Local,
+  content: VerifiedContent,
+  now: Millis,
+): Received {
+  const taken = takeRekey(crypto, group, local, content, now)
+  if (!taken.ok) return dropped(group, taken.code)
+  const { departures } = taken
+  const merged = takeHistory(crypto, taken.group, content, { records: [], departures }, now)
+  const announced = { listDigest: taken.listDigest, from: content.sender.id, at: messageTime(content.messageId) }
+  let next = noteHistory(crypto, random, merged.group, announced, now)
+  // Its issuer may not have known of those whom this device has just brought in.
+  if (next.differs !== undefined) next = withUpdates(next, recentNewcomers(next, local.self, now), now)
+  return { ...nothing(next), gone: merged.gone, drops: merged.drops }
+}
+
+interface TakenHistory {
+  readonly group: Group
+  readonly added: readonly Member[]
+  readonly gone: readonly Member[]
+  readonly drops: readonly DropCode[]
+}
+
+/** Of who has departed, only what takes members away counts: it could name newcomers of its own making. */
+function takeHistory(
+  crypto: GroupCrypto,
+  group: Group,
+  content: VerifiedContent,
+  { records, departures }: History,
+  now: Millis,
+): TakenHistory {
+  const isMember = memberById(group.list, content.sender.id) !== undefined
+  const isDated = ({ at }: Departure) => at <= now + limits.clockSkewMs
+  const news = { records: isMember ? records : [], departures: departures.filter(isDated) }
+  const { list, added, gone, refused } = mergeHistory(crypto, group.id, group.list, news)
   const drops = refused.map(({ code }) => code)
-  const told = withToTell(crypto, next, self, parsed.value, added)
-  const isScheduled = told === next && next.introduceAt !== undefined
-  return { group: isScheduled ? next : schedule(told, now), joined: added, drops }
+  const late = departures.length - news.departures.length
+  return {
+    group: withList(group, list),
+    added,
+    gone,
+    drops: [...drops, ...new Array<DropCode>(late).fill('MEMBER_DEPARTURE')],
+  }
 }
 
 /** Notes which of the members just learnt of may not have heard of those that this device introduced. */
@@ -109,15 +211,56 @@ function withToTell(
   const isInformed = purpose === 'introduction' && equal(announced, listDigest(crypto, introducedList(group)))
   const named = new Set(isInformed ? records.map(({ identityKey }) => toHex(identityKey)) : [])
   const uninformed = learnt.filter(({ record }) => !named.has(toHex(record.identityKey))).map(({ id }) => id)
-  // An elder's records can push younger members out and in again: each is named once, and while it is a member, so that
-  // what is stored stays bounded whatever a member sends.
+  if (uninformed.length === 0) return group
+  // Each is named once, and while it is a member, so that what is stored stays bounded whatever a member sends.
   const byId = new Map([...group.toTell, ...uninformed].map((id) => [toHex(id), id]))
   return { ...group, toTell: [...byId].filter(([id]) => group.list.members.has(id)).map(([, id]) => id) }
 }
 
+/** When `attend` next has something to do. */
+export function dueAt({ introduceAt, rekeyAt, updateAt, differs, left }: Group): Millis | undefined {
+  if (left) return undefined
+  return earliest(earliest(introduceAt, rekeyAt), earliest(updateAt, differs?.askAt))
+}
+
+/** Sends what has been collected, as far as it is due. Store the group together with the sends. */
+export function attend(
+  crypto: GroupCrypto,
+  random: RandomBytes,
+  group: Group,
+  local: Local,
+  now: Millis,
+  directoryDigest: Digest,
+): { readonly group: Group; readonly sends: readonly GroupSend[] } {
+  const due = dueAt(group)
+  if (due === undefined || now < due) return { group, sends: [] }
+  // Who was removed has nothing to say to anybody any more.
+  if (memberById(group.list, local.self) === undefined) return { group: quiet(group), sends: [] }
+  let next = group
+  const sends: GroupSend[] = []
+  const steps = [
+    () => introduce(crypto, next, local.self, now, directoryDigest),
+    () => rekeyIfDue(crypto, random, next, local, now, directoryDigest),
+    () => updateIfDue(crypto, next, now),
+    () => askIfDue(crypto, random, next, local, now),
+  ]
+  for (const step of steps) {
+    const done = step()
+    next = done.group
+    sends.push(...done.sends)
+  }
+  return { group: next, sends }
+}
+
+function quiet(group: Group): Group {
+  const nobody = { toIntroduce: [], toTell: [], toUpdate: [] }
+  const never = { introduceAt: undefined, introduceBy: undefined, rekeyAt: undefined, updateAt: undefined }
+  return { ...group, ...nobody, ...never, differs: undefined }
+}
+
 /**
- * Sends what has been collected, if it is due: the newcomers' records to all others, the whole list to the newcomers, and
- * this device's earlier newcomers to members that may not have heard of them. Store the group together with the sends.
+ * The newcomers' records to all others, the whole history to the newcomers, and this device's earlier newcomers to members
+ * that may not have heard of them.
  */
 export function introduce(
   crypto: Hashing,
@@ -130,68 +273,74 @@ export function introduce(
   const batch = recordsPerContent(group.list.members.size)
   const newcomers = group.toIntroduce.slice(0, batch)
   const rest = group.toIntroduce.slice(batch)
-  const earlier = ownNewcomers(group, self)
   const announced = introducedList({ ...group, toIntroduce: rest })
-  const announce = announcer(crypto, announced, directoryDigest)
-
   const newKeys = new Set(newcomers.map(({ identityKey }) => toHex(identityKey)))
   const isNew = ({ record }: Member) => newKeys.has(toHex(record.identityKey))
   const all = membersByAge(announced).filter(({ id }) => !equal(id, self))
   const others = all.filter((member) => !isNew(member))
   const uninformedIds = new Set(group.toTell.map(toHex))
   const uninformed = others.filter(({ id }) => uninformedIds.has(toHex(id)))
-  const sends = [
-    ...announce('introduction', newcomers, others),
-    ...announce('records', recordsOf(membersByAge(announced)), all.filter(isNew)),
-    ...announce('records', recordsOf(earlier), uninformed),
-  ]
-  const dueAt = rest.length > 0 ? now : undefined
-  return { group: { ...group, toIntroduce: rest, toTell: [], introduceAt: dueAt, introduceBy: dueAt }, sends }
-}
-
-/** Makes the contents that bring these records to these members: none for nobody, several for many records. */
-function announcer(crypto: Hashing, list: Pick<MemberList, 'members'>, directoryDigest: Digest) {
-  const digest = listDigest(crypto, list)
-  return (purpose: keyof typeof membersPurposes, records: readonly MemberRecord[], recipients: readonly Member[]) => {
-    const sends: GroupSend[] = []
-    const perContent = recordsPerContent(recipients.length)
-    for (let from = 0; recipients.length > 0 && from < records.length; from += perContent) {
-      const body = membersFormat.encode({
-        purpose,
-        memberCount: list.members.size,
-        listDigest: digest,
-        directoryDigest,
-        records: records.slice(from, from + perContent),
-      })
-      sends.push({ kind: 'members', body, recipients })
-    }
-    return sends
+  const earlier = ownNewcomers(group, self).map(({ record }) => record)
+  const whole = {
+    records: [...announced.records.values()].map(({ record }) => record),
+    departures: [...announced.departures.values()],
   }
+  const say = announce(crypto, announced, directoryDigest)
+  const sends = [
+    ...say('introduction', { records: newcomers, departures: [] }, others),
+    ...say('records', whole, all.filter(isNew)),
+    ...say('records', { records: earlier, departures: [] }, uninformed),
+  ]
+  const next = rest.length > 0 ? now : undefined
+  return { group: { ...group, toIntroduce: rest, toTell: [], introduceAt: next, introduceBy: next }, sends }
 }
 
-/** Records that one content may have, so that copies to all recipients stay within limits under any padding. */
-function recordsPerContent(recipients: number): number {
-  const copyBytes = Math.floor(limits.splitTotalBytes / (recipients + 1)) - OPENED_COPY_OVERHEAD_BYTES
-  // Padding at most doubles a content.
-  const contentBytes = Math.min(limits.membersContentBytes, Math.floor(copyBytes / 2))
-  return Math.floor((contentBytes - CONTENT_OVERHEAD_BYTES - MEMBERS_OVERHEAD_BYTES) / RECORD_BYTES)
+function rekeyIfDue(
+  crypto: GroupCrypto,
+  random: RandomBytes,
+  group: Group,
+  local: Local,
+  now: Millis,
+  directoryDigest: Digest,
+): { readonly group: Group; readonly sends: readonly GroupSend[] } {
+  if (group.rekeyAt === undefined || now < group.rekeyAt) return { group, sends: [] }
+  if (!isKnownOutside(group)) return { group: { ...group, rekeyAt: undefined }, sends: [] }
+  return issueRekey(crypto, random, group, local, now, directoryDigest)
 }
 
-/** Members that this device invited and has introduced. */
-function ownNewcomers(group: Group, self: NodeId): Member[] {
-  const { members } = introducedList(group)
-  return [...members.values()].filter(({ id, record }) => equal(record.inviter, self) && !equal(id, self))
-}
-
-/** The list without newcomers that are still to be introduced. */
-function introducedList(group: Group): Pick<MemberList, 'members'> {
-  const waiting = group.toIntroduce
-  if (waiting.length === 0) return group.list
-  const members = [...group.list.members].filter(
-    ([, { record }]) => !waiting.some((other) => compare(other.signature, record.signature) === 0),
+/**
+ * Plans a new secret where the present one is known to who has departed: the senior members are the first to make one, whoever
+ * issued one that lost against another at once, and nobody does once somebody's has come.
+ */
+function scheduleRekey(random: RandomBytes, group: Group, { self }: Local, now: Millis): Group {
+  const isNeeded = isKnownOutside(group) && !group.left && memberById(group.list, self) !== undefined
+  if (!isNeeded) return group.rekeyAt === undefined ? group : { ...group, rekeyAt: undefined }
+  if (group.rekeyAt !== undefined) return group
+  const best = bestEpoch(group)
+  const hasLost = group.epochs.some(
+    ({ statement, number }) => statement && number === best.number && equal(statement.issuer, self),
   )
-  return { members: new Map(members) }
+  const rank = hasLost ? 0 : membersByAge(group.list).findIndex(({ id }) => equal(id, self))
+  const waitMs = limits.rekeyWaitMs + rank * limits.rekeyRankMs
+  return { ...group, rekeyAt: now + waitMs + randomBelow(random, limits.rekeyWaitMs) }
 }
+
+/** A member that still seals under a secret that was replaced a while ago may have missed that: a few of all others tell it. */
+function noteLaggard(
+  random: RandomBytes,
+  group: Group,
+  { epoch, sender, messageId }: VerifiedContent,
+  now: Millis,
+): Group {
+  const used = epoch && epochByTag(group, epoch)
+  if (used?.replacedAt === undefined || memberById(group.list, sender.id) === undefined) return group
+  if (messageTime(messageId) < used.replacedAt + limits.clockSkewMs) return group
+  const chosen = randomBelow(random, Math.max(1, group.list.members.size)) < LAGGARD_ANSWERS
+  return chosen ? withUpdates(group, [sender.id], now) : group
+}
+
+/** Of all members about so many tell one that it is behind. */
+const LAGGARD_ANSWERS = 3
 
 /**
  * Sets when `introduce` is due, if there is something to say: after a quiet moment, but not put off for ever, and at once
@@ -200,23 +349,24 @@ function introducedList(group: Group): Pick<MemberList, 'members'> {
  */
 function schedule(group: Group, now: Millis): Group {
   const isQuiet = group.toIntroduce.length === 0 && group.toTell.length === 0
-  if (isQuiet || !isTraceable(group.list)) return group
+  if (isQuiet || group.list.root !== undefined) return group
   const introduceBy = group.introduceBy ?? now + limits.introduceWaitMs
   const isFull = group.toIntroduce.length >= recordsPerContent(group.list.members.size)
   const introduceAt = isFull ? now : Math.min(now + limits.introduceQuietMs, introduceBy)
   return { ...group, introduceBy, introduceAt }
 }
 
-/** Whether every record's inviter is in the list: all but the root's have been checked for that. */
-function isTraceable(list: MemberList): boolean {
-  const root = list.root === undefined ? undefined : list.members.get(list.root)
-  return root !== undefined && memberById(list, root.record.inviter) !== undefined
+/** The youngest of those that this device brought in within the last day. */
+function recentNewcomers(group: Group, self: NodeId, now: Millis): NodeId[] {
+  const isRecent = ({ since, inviter }: MemberRecord) => equal(inviter, self) && since + limits.earlyLifeMs > now
+  const recent = [...group.list.members.values()].filter(({ id, record }) => isRecent(record) && !equal(id, self))
+  return recent.slice(-limits.updates).map(({ id }) => id)
 }
 
-function recordsOf(members: readonly Member[]): MemberRecord[] {
-  return members.map(({ record }) => record)
+function nothing(group: Group): Received {
+  return { group, joined: [], gone: [], sends: [], drops: [] }
 }
 
 function dropped(group: Group, code: DropCode): Received {
-  return { group, joined: [], drops: [code] }
+  return { ...nothing(group), drops: [code] }
 }

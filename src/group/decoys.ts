@@ -23,9 +23,14 @@ const ACCESS_CODE_BYTES = 2
  * Adds decoys, as many as the mode asks for and as a message with such a body has room for. Where copies have personal parts, a
  * decoy's is random: nobody but CS may tell it from others.
  */
-export function withDecoys(mode: DecoyMode, recipients: readonly Recipient[], bodyBytes: number): Recipient[] {
+export function withDecoys(
+  mode: DecoyMode,
+  recipients: readonly Recipient[],
+  bodyBytes: number,
+  partBytes = 0,
+): Recipient[] {
   const rounded = mode === 'none' ? recipients.length : 2 ** Math.ceil(Math.log2(recipients.length))
-  const most = Math.min(rounded, mostSlots(CONTENT_OVERHEAD_BYTES + bodyBytes))
+  const most = Math.min(rounded, mostSlots(CONTENT_OVERHEAD_BYTES + bodyBytes, partBytes))
   const decoys = Math.max(0, most - recipients.length)
   return [...recipients, ...Array.from({ length: decoys }, newDecoy)]
 }
@@ -35,8 +40,8 @@ function newDecoy(): Recipient {
   return { id: nodeId(new Uint8Array(ID_BYTES)), accessCode: new Uint8Array(ACCESS_CODE_BYTES), decoy: true }
 }
 
-function mostSlots(contentBytes: number): number {
+function mostSlots(contentBytes: number, partBytes: number): number {
   const roomBytes = limits.messageBytes - FORWARD_OVERHEAD_BYTES - REQUEST_OVERHEAD_BYTES - contentBytes
-  const split = Math.floor(limits.splitTotalBytes / (OPENED_COPY_OVERHEAD_BYTES + contentBytes))
-  return Math.min(limits.copies, split, Math.floor(roomBytes / SLOT_BYTES))
+  const split = Math.floor(limits.splitTotalBytes / (OPENED_COPY_OVERHEAD_BYTES + partBytes + contentBytes))
+  return Math.min(limits.copies, split, Math.floor(roomBytes / (SLOT_BYTES + partBytes)))
 }

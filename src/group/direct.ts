@@ -64,6 +64,7 @@ export function assembleDirect(
     ownPoint: undefined,
     slots: 1,
     contentBytes: content.length,
+    personalPartBytes: 0,
     requestPaddingBytes: 0,
     receipts: { request, receiptKeys, recipients: [recipient], ticket: sealed.slice(0, TICKET_BYTES) },
   }

@@ -4,17 +4,18 @@
  */
 import { equal, type NodeId, type Scalar } from '../base/bytes.js'
 import { limits } from '../base/limits.js'
-import type { Millis } from '../base/time.js'
+import { type Millis, utcDay } from '../base/time.js'
 import type { Hashing, Identity, Sealing, Signing } from '../crypto/crypto.js'
 import { invitation } from '../wire/content.js'
 import { checkAge, messageTime, openContent, type ParsedContent, signedBy } from './content.js'
+import { epochOf } from './epochs.js'
 import type { MemberRecord, Opened, SealingTarget, VerifiedInvitation } from './group.js'
 import { nodeIdOf, readIdentityKey } from './identity.js'
 import { groupIdOf, recordSignedBy } from './member-list.js'
 import { readName } from './names.js'
 
 /** `invitationKeys` of the passphrase, with the private key p + d. */
-export interface InvitationOpeningKeys extends SealingTarget {
+export interface InvitationOpeningKeys extends Required<SealingTarget> {
   readonly privateKey: Scalar
 }
 
@@ -41,7 +42,7 @@ export function readInvitation(
   if (opened === undefined || opened.kind !== 'invitation') return { ok: false, code: 'MESSAGE_CONTENT' }
   const parsed = invitation.parse(opened.body)
   if (!parsed.ok) return { ok: false, code: 'MESSAGE_CONTENT' }
-  const { groupId, groupSecret, inviterRecord, record, memberCount, expiresAt } = parsed.value
+  const { groupId, groupSecret, inviterRecord, record, memberCount, expiresAt, day, statement } = parsed.value
   const name = readName(parsed.value.name)
   if (name === undefined) return { ok: false, code: 'MESSAGE_CONTENT' }
 
@@ -62,7 +63,9 @@ export function readInvitation(
   if (!fitsInvitee(self, inviter.id, inviterRecord, record, now)) return { ok: false, code: 'MEMBER_RECORD' }
   const late = checkLife(opened, expiresAt, now)
   if (late !== undefined) return { ok: false, code: late }
-  return { ok: true, value: { groupId, groupSecret, name, inviter, record, inviterKey, memberCount, expiresAt } }
+  const epoch = epochOf(crypto, statement[0], day, groupSecret)
+  if (day > utcDay(now + limits.clockSkewMs)) return { ok: false, code: 'MESSAGE_AGE' }
+  return { ok: true, value: { groupId, epoch, name, inviter, record, inviterKey, memberCount, expiresAt } }
 }
 
 function fitsInvitee(

@@ -6,22 +6,17 @@ import { type Digest, equal, type IdentityKey, key, type NodeId, toHex, utf8 } f
 import { ProtocolError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
-import type { Millis } from '../base/time.js'
+import { type Millis, utcDay } from '../base/time.js'
 import type { Group255, Hashing, Identity, Signing } from '../crypto/crypto.js'
 import { confirmation, invitation } from '../wire/content.js'
-import type { Group, GroupSend, Member, PendingInvitation, VerifiedInvitation } from './group.js'
+import { bestEpoch, epochByTag, firstEpoch, refreshKeys, secretOfDay, withEpoch } from './epochs.js'
+import type { Epoch, Group, GroupSend, Member, PendingInvitation, VerifiedInvitation } from './group.js'
+import { lastDeparture, mergeRecords } from './history.js'
 import { nodeIdOf } from './identity.js'
 import { groupKeys } from './keys.js'
-import {
-  createRecord,
-  emptyList,
-  groupIdOf,
-  listDigest,
-  listFromRoot,
-  memberById,
-  mergeRecords,
-} from './member-list.js'
+import { createRecord, emptyList, groupIdOf, listDigest, listFromRoot, memberById } from './member-list.js'
 import { checkName } from './names.js'
+import { agrees } from './repair.js'
 
 const GROUP_SECRET_BYTES = 32
 
@@ -47,8 +42,8 @@ export function createGroup(crypto: Hashing & Signing & Group255, random: Random
     role: 'creator',
     since: now,
   })
-  const keys = groupKeys(crypto, key(random(GROUP_SECRET_BYTES)))
-  return { ...quietGroup, id, name, keys, list: listFromRoot(crypto, record) }
+  const epoch = firstEpoch(key(random(GROUP_SECRET_BYTES)), now)
+  return makeGroup(crypto, { id, name, epoch, list: listFromRoot(crypto, record) }, now)
 }
 
 export interface NewcomerToInvite {
@@ -91,14 +86,17 @@ export function inviteMember(crypto: Hashing & Signing, group: Group, invite: Ne
     accessCode,
     role: 'member',
     // An inviter's record is older than those it signs, whatever the clocks say: chains of records have no loops.
-    since: Math.max(now, own.record.since + 1),
+    since: Math.max(now, own.record.since + 1, (lastDeparture(group.list, newcomer) ?? 0) + 1),
   })
+  const { tag, statement, day, secret } = epochNow(crypto, group, now)
   const expiresAt = now + limits.invitationLifeMs
-  pending.set(toHex(newcomer), { newcomer, record, expiresAt })
+  pending.set(toHex(newcomer), { newcomer, record, expiresAt, epoch: tag })
   const petnames = withPetname(group.petnames, newcomer, invite.petname)
   const body = invitation.encode({
     groupId: group.id,
-    groupSecret: group.keys.secret,
+    day,
+    groupSecret: secret,
+    statement: statement === undefined ? [] : [statement],
     name: utf8(group.name),
     inviterRecord: own.record,
     record,
@@ -121,21 +119,61 @@ export function joinGroup(
 ): { readonly group: Group; readonly send: GroupSend } {
   const { inviter, record } = from
   const list = mergeRecords(crypto, from.groupId, listFromRoot(crypto, inviter.record), [record]).list
+  const joined = { id: from.groupId, name: checkName(as.name), epoch: from.epoch, list }
   const group = {
-    ...quietGroup,
-    id: from.groupId,
-    name: checkName(as.name),
-    keys: groupKeys(crypto, from.groupSecret),
-    list,
+    ...makeGroup(crypto, joined, as.now),
     petnames: withPetname(new Map(), inviter.id, as.petname),
   }
-  return { group, send: { kind: 'confirmation', body: confirmation.encode({ record }), recipients: [inviter] } }
+  return { group, send: confirmationOf(from) }
+}
+
+/**
+ * The group held here under what an invitation into it brings: another record of this device, where it had been removed, and the
+ * present secret. `undefined` where it contradicts what is held, or its inviter is no member here.
+ */
+export function rejoinGroup(
+  crypto: Hashing & Signing & Group255,
+  held: Group,
+  from: VerifiedInvitation,
+  now: Millis,
+): { readonly group: Group; readonly send: GroupSend } | undefined {
+  const { inviter, record, epoch } = from
+  const same = epochByTag(held, epoch.tag)
+  if (same === undefined ? memberById(held.list, inviter.id) === undefined : !agrees(crypto, same, epoch))
+    return undefined
+  const { list } = mergeRecords(crypto, held.id, held.list, [record])
+  const group = refreshKeys(crypto, withEpoch({ ...held, list }, epoch, now), now)
+  return { group, send: confirmationOf(from) }
+}
+
+function confirmationOf({ record, inviter }: VerifiedInvitation): GroupSend {
+  return { kind: 'confirmation', body: confirmation.encode({ record }), recipients: [inviter], personal: true }
+}
+
+/** The best epoch with the secret of today: who is invited reads nothing of the days before. */
+function epochNow(crypto: Hashing, group: Group, now: Millis): Epoch {
+  const epoch = bestEpoch(group)
+  const day = Math.max(epoch.day, utcDay(now))
+  return { ...epoch, day, secret: secretOfDay(crypto, epoch, day) }
+}
+
+function makeGroup(
+  crypto: Hashing & Group255,
+  { epoch, ...fields }: Pick<Group, 'id' | 'name' | 'list'> & { readonly epoch: Epoch },
+  now: Millis,
+): Group {
+  const keys = groupKeys(crypto, epoch.secret)
+  return refreshKeys(crypto, { ...quietGroup, ...fields, epochs: [epoch], keys, live: [] }, now)
 }
 
 /** This device's own entry in a group that it is in. */
 export function ownMember(group: Group, self: NodeId): Member {
   const own = memberById(group.list, self)
-  if (own === undefined) throw new ProtocolError('GROUP_UNKNOWN', `this device is no member of ${group.name}`)
+  if (own === undefined)
+    throw new ProtocolError(
+      'GROUP_UNKNOWN',
+      `this device is no member of "${group.name}" any more; ask to be invited again`,
+    )
   return own
 }
 
@@ -147,6 +185,12 @@ const quietGroup = {
   toTell: [],
   introduceAt: undefined,
   introduceBy: undefined,
+  rekeyAt: undefined,
+  toUpdate: [],
+  updateAt: undefined,
+  differs: undefined,
+  answered: new Map<string, Millis>(),
+  left: false,
 }
 
 /** The group without the invitation of a device, which then counts for nothing. Throws `INVITATION_UNKNOWN`. */

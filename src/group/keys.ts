@@ -12,7 +12,12 @@ const KEY_BYTES = 32
 const WIDE_BYTES = 64
 const PASSPHRASE_SALT_BYTES = 16
 
-/** g, psk and G of a group's secret s. */
+/** The secret of the day after: there is no way back from it. */
+export function nextDaySecret(crypto: Hashing, secret: Key): Key {
+  return key(crypto.hkdf(secret, NO_SALT, labels.nextDay, KEY_BYTES))
+}
+
+/** g, psk and G of a group's secret s of one day. */
 export function groupKeys(crypto: Hashing & Group255, secret: Key): GroupKeys {
   const privateKey = derivedScalar(crypto, secret, labels.groupKey)
   const symmetric = key(crypto.hkdf(secret, NO_SALT, labels.groupSymmetric, KEY_BYTES))
@@ -37,7 +42,7 @@ export function invitationKeys(
   crypto: Hashing & Signing & Group255,
   derived: Uint8Array,
   target: IdentityKey,
-): (SealingTarget & { readonly scalar: Scalar }) | undefined {
+): (Required<SealingTarget> & { readonly scalar: Scalar }) | undefined {
   const scalar = derivedScalar(crypto, derived, labels.invitationKey)
   const symmetric = key(crypto.hkdf(derived, NO_SALT, labels.invitationSymmetric, KEY_BYTES))
   const targetPoint = crypto.identityPoint(target)

@@ -1,8 +1,8 @@
 /**
- * What a device does with a group, in one place: begin it, invite, read an invitation and join, take what members say,
- * and make the lists converge (PROTOCOL.md section 8).
+ * What a device does with a group, in one place: begin it, invite, read an invitation and join, take what members say, remove
+ * and leave, and make histories and secrets of all converge (PROTOCOL.md section 8).
  */
-export { introduce, receiveContent } from './convergence.js'
+export { attend, dueAt, introduce, receiveContent } from './convergence.js'
 export { readInvitation } from './invitation.js'
 export {
   cancelInvitation,
@@ -11,5 +11,9 @@ export {
   type Invited,
   inviteMember,
   joinGroup,
+  ownMember,
+  rejoinGroup,
 } from './joining.js'
+export { leaveGroup } from './leaving.js'
 export { checkName } from './names.js'
+export { removeMembers } from './rekey.js'

@@ -3,7 +3,7 @@
  * nor who watches a link counts bytes of a body or members of a group (PROTOCOL.md section 6.1).
  */
 import { limits } from '../base/limits.js'
-import { invitation, SLOT_BYTES } from '../wire/content.js'
+import { epochStatement, invitation, SLOT_BYTES } from '../wire/content.js'
 import { datagramsOf, messageRoomBytes } from '../wire/datagram-room.js'
 import type { PaddingMode } from './group.js'
 import {
@@ -22,9 +22,12 @@ const MAX_CONTENT_BYTES =
 /** Content bytes of the classes, ascending. */
 const CONTENT_CLASSES_BYTES: readonly number[] = contentClasses()
 
-/** Zero bytes to append to a content with a body of `bodyBytes`; 0 where the body is too large for any class. */
-export function contentPadding(mode: PaddingMode, bodyBytes: number): number {
-  const contentBytes = CONTENT_OVERHEAD_BYTES + bodyBytes
+/**
+ * Zero bytes to append to a content with a body of `bodyBytes`; 0 where the body is too large for any class. A personal part counts
+ * with the content, so that its copies have the sizes that others have.
+ */
+export function contentPadding(mode: PaddingMode, bodyBytes: number, personalPartBytes = 0): number {
+  const contentBytes = CONTENT_OVERHEAD_BYTES + bodyBytes + personalPartBytes
   switch (mode) {
     case 'none':
       return 0
@@ -41,7 +44,7 @@ export function contentPadding(mode: PaddingMode, bodyBytes: number): number {
 
 /** Bytes of the largest payload that can be an invitation, however it is padded. */
 export const INVITATION_PAYLOAD_BYTES = (() => {
-  const bodyBytes = invitation.leastBytes + limits.nameBytes
+  const bodyBytes = invitation.leastBytes + (epochStatement.fixedBytes as number) + limits.nameBytes
   const paddings = (['none', 'classes', 'cell'] as const).map((mode) => contentPadding(mode, bodyBytes))
   return PAYLOAD_OVERHEAD_BYTES + CONTENT_OVERHEAD_BYTES + bodyBytes + Math.max(...paddings)
 })()
@@ -50,11 +53,13 @@ export const INVITATION_PAYLOAD_BYTES = (() => {
  * Zero bytes to append to a content of which so many copies are made: as `contentPadding` says, or where such copies would be more
  * than a request may ask for, up to a rounded size, or none.
  */
-export function paddingThatFits(mode: PaddingMode, bodyBytes: number, copies: number): number {
+export function paddingThatFits(mode: PaddingMode, bodyBytes: number, copies: number, partBytes = 0): number {
   const contentBytes = CONTENT_OVERHEAD_BYTES + bodyBytes
-  const requestBytes = limits.messageBytes - FORWARD_OVERHEAD_BYTES - REQUEST_OVERHEAD_BYTES - copies * SLOT_BYTES
-  const most = Math.min(requestBytes, Math.floor(limits.splitTotalBytes / copies) - OPENED_COPY_OVERHEAD_BYTES)
-  const wanted = contentPadding(mode, bodyBytes)
+  const slotsBytes = copies * (SLOT_BYTES + partBytes)
+  const requestBytes = limits.messageBytes - FORWARD_OVERHEAD_BYTES - REQUEST_OVERHEAD_BYTES - slotsBytes
+  const copyBytes = Math.floor(limits.splitTotalBytes / copies) - OPENED_COPY_OVERHEAD_BYTES - partBytes
+  const most = Math.min(requestBytes, copyBytes)
+  const wanted = contentPadding(mode, bodyBytes, partBytes)
   if (wanted === 0 || contentBytes + wanted <= most) return wanted
   const rounded = padme(contentBytes)
   return rounded <= most ? rounded - contentBytes : 0

@@ -3,7 +3,7 @@
  * (PROTOCOL.md sections 3 to 5). What comes back with it lets the sender check receipts and know its own copy.
  */
 import { assert } from '../base/assert.js'
-import { bigEndian, concat, equal, type NodeId, type Point, wipe } from '../base/bytes.js'
+import { bigEndian, concat, equal, type NodeId, type Point, toHex, wipe } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import { labels } from '../base/labels.js'
 import { limits } from '../base/limits.js'
@@ -34,7 +34,7 @@ export interface RequestToAssemble {
   readonly splitterKey: Point
   /** C: CS's sealing key of the day. */
   readonly serverKey: Point
-  /** G, or P for an invitation. */
+  /** G, P for an invitation, or D for one member alone. */
   readonly groupKey: Point
   /** Slot window, 32 bits. */
   readonly window: number
@@ -43,6 +43,8 @@ export interface RequestToAssemble {
   readonly self: NodeId
   /** As `sealContent` made it. */
   readonly content: Uint8Array
+  /** A personal part for each recipient, by hex id, all of one length. */
+  readonly parts?: ReadonlyMap<string, Uint8Array>
   readonly mode: PaddingMode
 }
 
@@ -63,6 +65,8 @@ export interface AssembledRequest {
   readonly ownPoint: Uint8Array | undefined
   readonly slots: number
   readonly contentBytes: number
+  /** Of each personal part, 0 for none. */
+  readonly personalPartBytes: number
   readonly requestPaddingBytes: number
   readonly receipts: ReceiptCheck
 }
@@ -76,33 +80,52 @@ export function assembleRequest(
   random: RandomBytes,
   plan: RequestToAssemble,
 ): AssembledRequest | undefined {
-  checkSizes(plan.recipients.length, plan.content.length)
   const recipients = shuffle(random, [...plan.recipients])
+  const parts = partsFor(random, plan, recipients)
+  checkSizes(plan.recipients.length, plan.content.length, parts.personalPartBytes)
   const own = recipients.findIndex(({ id }) => equal(id, plan.self))
   assert(own >= 0, 'the sender is one of the recipients')
 
   const entropy = random(SLOT_ENTROPY_BYTES)
-  const slots = crypto.makeSlots(slotPlan(plan, recipients, entropy))
+  const slots = crypto.makeSlots(slotPlan(plan, recipients, parts.personalPartBytes, entropy))
   // Whoever has r opens every slot.
   wipe(entropy)
   if (slots === undefined) return undefined
-  const request = splitRequest(plan, slots)
-  const unpaddedBytes = REQUEST_OVERHEAD_BYTES + request.slots.length + request.content.length
+  const request = splitRequest(plan, slots, parts)
+  const partsBytes = request.personalParts.length
+  const unpaddedBytes = REQUEST_OVERHEAD_BYTES + request.slots.length + partsBytes + request.content.length
   const requestPaddingBytes = requestPadding(plan.mode, unpaddedBytes)
   return {
     message: sealRequest(crypto, request, recipients.length, plan.window, requestPaddingBytes),
     ownPoint: crypto.payloadPoints(request, own, 1),
     slots: recipients.length,
     contentBytes: plan.content.length,
+    personalPartBytes: parts.personalPartBytes,
     requestPaddingBytes,
     receipts: { request, receiptKeys: slots.receiptKeys, recipients },
   }
 }
 
-function checkSizes(copies: number, contentBytes: number): void {
+type Parts = Pick<SplitRequest, 'personalPartBytes' | 'personalParts'>
+
+/** In the order of the slots, so that each copy takes its own. */
+function partsFor(random: RandomBytes, { parts }: RequestToAssemble, recipients: readonly Recipient[]): Parts {
+  if (parts === undefined) return { personalPartBytes: 0, personalParts: NOTHING }
+  const personalPartBytes = parts.values().next().value?.length ?? 0
+  const partOf = ({ id, decoy }: Recipient) => (decoy ? random(personalPartBytes) : (parts.get(toHex(id)) ?? NOTHING))
+  const inOrder = recipients.map(partOf)
+  assert(
+    inOrder.every((part) => part.length === personalPartBytes),
+    'a personal part for each recipient, all of one length',
+  )
+  return { personalPartBytes, personalParts: concat(...inOrder) }
+}
+
+function checkSizes(copies: number, contentBytes: number, partBytes: number): void {
   assert(copies > 0 && copies <= limits.copies, 'as many recipients as a request may have')
-  const forwardBytes = FORWARD_OVERHEAD_BYTES + REQUEST_OVERHEAD_BYTES + copies * SLOT_BYTES + contentBytes
-  const copiesBytes = copies * (OPENED_COPY_OVERHEAD_BYTES + contentBytes)
+  const recipientsBytes = copies * (SLOT_BYTES + partBytes)
+  const forwardBytes = FORWARD_OVERHEAD_BYTES + REQUEST_OVERHEAD_BYTES + recipientsBytes + contentBytes
+  const copiesBytes = copies * (OPENED_COPY_OVERHEAD_BYTES + partBytes + contentBytes)
   if (forwardBytes <= limits.messageBytes && copiesBytes <= limits.splitTotalBytes) return
   throw new ProtocolError(
     'BODY_TOO_LARGE',
@@ -110,24 +133,28 @@ function checkSizes(copies: number, contentBytes: number): void {
   )
 }
 
-function slotPlan(plan: RequestToAssemble, recipients: readonly Recipient[], entropy: Uint8Array): SlotPlan {
+function slotPlan(
+  plan: RequestToAssemble,
+  recipients: readonly Recipient[],
+  partBytes: number,
+  entropy: Uint8Array,
+): SlotPlan {
   const { splitterKey, serverKey, groupKey, window, content } = plan
   return {
     splitterKey,
     serverKey,
     groupKey,
     window,
-    copyBytes: OPENED_COPY_OVERHEAD_BYTES + content.length,
+    copyBytes: OPENED_COPY_OVERHEAD_BYTES + partBytes + content.length,
     recipients: concat(...recipients.map((each) => (each.decoy ? DECOY : recipientFormat.encode(each)))),
     entropy,
   }
 }
 
-function splitRequest(plan: RequestToAssemble, made: Slots): SplitRequest {
+function splitRequest(plan: RequestToAssemble, made: Slots, parts: Parts): SplitRequest {
   const { ephemeral, requestKey, oneTimeBase, oneTimeKey, slots } = made
   const { serverKey, content } = plan
-  const noParts = { personalPartBytes: 0, personalParts: NOTHING }
-  return { ephemeral, requestKey, oneTimeBase, oneTimeKey, serverKey, slots, ...noParts, content }
+  return { ephemeral, requestKey, oneTimeBase, oneTimeKey, serverKey, slots, ...parts, content }
 }
 
 function sealRequest(

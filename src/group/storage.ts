@@ -2,21 +2,30 @@
  * A group as a device stores it: a format of its own, declared like those of the wire, with a version in front. What
  * is read back was verified before it was written, so nothing but its form is checked.
  */
-import { fromHex, groupId, key, nodeId, toHex, utf8 } from '../base/bytes.js'
+import { digest, fromHex, groupId, key, nodeId, toHex, utf8 } from '../base/bytes.js'
 import { limits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
 import type { Group255, Hashing } from '../crypto/crypto.js'
 import { format } from '../wire/codec.js'
-import { memberRecord } from '../wire/content.js'
-import { bytes, counted, list, nested, unsigned } from '../wire/fields.js'
-import type { Group, Member, MemberRecord } from './group.js'
+import { departure, epochStatement, memberRecord } from '../wire/content.js'
+import { bytes, choice, counted, list, nested, unsigned } from '../wire/fields.js'
+import { epochOf } from './epochs.js'
+import type { Epoch, Group } from './group.js'
+import { restoredList } from './history.js'
 import { nodeIdOf } from './identity.js'
 import { groupKeys } from './keys.js'
 import { readName } from './names.js'
 
-const VERSION = 1
+const VERSION = 2
 
 const storedId = format('stored id', 'A member.', [['id', bytes(8, nodeId), 'id']])
+
+const storedEpoch = format('stored epoch', 'A secret of a group.', [
+  ['day', unsigned(4), 'of the secret'],
+  ['secret', bytes(32, key), 's of that day'],
+  ['statement', list(epochStatement, 1, 1), 'unless it is the first'],
+  ['replacedAt', unsigned(6), 'Unix milliseconds, 0 for not at all'],
+])
 
 const storedPetname = format('stored petname', 'A local name.', [
   ['id', bytes(8, nodeId), 'id'],
@@ -25,23 +34,30 @@ const storedPetname = format('stored petname', 'A local name.', [
 
 const storedInvitation = format('stored invitation', 'An invitation without an answer yet.', [
   ['record', nested(memberRecord), 'of the newcomer'],
+  ['epoch', bytes(32, digest), 'tag of the epoch whose secret it carries'],
   ['expiresAt', unsigned(6), 'Unix milliseconds'],
 ])
 
 const storedGroup = format('stored group', 'A group at one of its members.', [
-  ['version', unsigned(1, { min: VERSION, max: VERSION }), '1'],
+  ['version', unsigned(1, { min: VERSION, max: VERSION }), '2'],
   ['id', bytes(8, groupId), 'of the group'],
-  ['secret', bytes(32, key), 's'],
+  ['left', choice({ no: 0, yes: 1 }), '1 where this device has left it'],
+  ['epochs', list(storedEpoch, 1, limits.groupEpochs, 1), 'the best first'],
   ['name', counted(1, limits.nameBytes), 'UTF-8'],
   ['root', list(storedId, 1, 1), 'whose record is taken on trust'],
-  ['records', list(memberRecord, 2, limits.members), 'of the members'],
-  ['orphans', list(memberRecord, 2, limits.members), 'records of unknown inviters'],
+  ['records', list(memberRecord, 2, limits.historyRecords), 'that count, by age'],
+  ['departures', list(departure, 2, limits.historyDepartures), 'that count'],
+  ['orphans', list(memberRecord, 2, limits.historyRecords), 'records of unknown inviters'],
+  ['strays', list(departure, 2, limits.historyDepartures), 'departures of or by members unknown'],
   ['pending', list(storedInvitation, 2, limits.pendingInvitations), 'invitations'],
   ['petnames', list(storedPetname, 2, limits.members + limits.pendingInvitations), 'local names'],
   ['toIntroduce', list(memberRecord, 2, limits.members), 'newcomers'],
   ['toTell', list(storedId, 2, limits.members), 'members to be told of earlier newcomers'],
   ['introduceAt', unsigned(6), 'Unix milliseconds, 0 for not at all'],
   ['introduceBy', unsigned(6), 'Unix milliseconds, 0 for not at all'],
+  ['rekeyAt', unsigned(6), 'Unix milliseconds, 0 for not at all'],
+  ['toUpdate', list(storedId, 2, limits.updates), 'members to be brought the present secret'],
+  ['updateAt', unsigned(6), 'Unix milliseconds, 0 for not at all'],
 ])
 
 type StoredGroup = typeof storedGroup extends { encode(value: infer T): Uint8Array } ? T : never
@@ -51,56 +67,78 @@ export function encodeGroup(group: Group): Uint8Array {
   return storedGroup.encode({
     version: VERSION,
     id: group.id,
-    secret: group.keys.secret,
+    left: group.left ? 'yes' : 'no',
+    epochs: group.epochs.map(({ day, secret, statement, replacedAt }) => ({
+      day,
+      secret,
+      statement: statement === undefined ? [] : [statement],
+      replacedAt: replacedAt ?? 0,
+    })),
     name: utf8(group.name),
-    root: [...group.list.members].filter(([id]) => id === group.list.root).map(([, member]) => member),
-    records: [...group.list.members.values()].map(({ record }) => record),
+    root: group.list.root === undefined ? [] : [{ id: nodeId(fromHex(group.list.root)) }],
+    records: [...group.list.records.values()].map(({ record }) => record),
+    departures: [...group.list.departures.values()],
     orphans: group.list.orphans,
+    strays: group.list.strays,
     pending: [...group.pending.values()],
     petnames: [...group.petnames].map(([id, name]) => ({ id: nodeId(fromHex(id)), name: utf8(name) })),
     toIntroduce: group.toIntroduce,
     toTell: group.toTell.map((id) => ({ id })),
     introduceAt: group.introduceAt ?? 0,
     introduceBy: group.introduceBy ?? 0,
+    rekeyAt: group.rekeyAt ?? 0,
+    toUpdate: group.toUpdate.map((id) => ({ id })),
+    updateAt: group.updateAt ?? 0,
   })
 }
 
-/** The group that `encodeGroup` wrote, or `undefined` where the bytes are none of this version, whole and well-formed. */
+/**
+ * The group that `encodeGroup` wrote, or `undefined` where the bytes are none of this version, whole and well-formed. Its keys are
+ * those of the day of each secret: `refreshKeys` makes those of today.
+ */
 export function decodeGroup(crypto: Hashing & Group255, stored: Uint8Array): Group | undefined {
   const parsed = storedGroup.parse(new Uint8Array(stored))
   if (!parsed.ok) return undefined
   const name = readName(parsed.value.name)
   const petnames = readPetnames(parsed.value)
   if (name === undefined || petnames === undefined) return undefined
-  const { id, secret, root, records, orphans, toIntroduce, toTell } = parsed.value
+  const { id, left, root, toIntroduce, toTell, toUpdate } = parsed.value
+  const epochs = parsed.value.epochs.map(({ statement, day, secret, replacedAt }) => ({
+    ...epochOf(crypto, statement[0], day, secret),
+    replacedAt: time(replacedAt),
+  }))
   return {
     id,
     name,
-    keys: groupKeys(crypto, secret),
-    list: { members: membersOf(crypto, records), root: root[0] && toHex(root[0].id), orphans },
+    epochs,
+    keys: groupKeys(crypto, (epochs[0] as Epoch).secret),
+    live: [],
+    list: listOf(crypto, parsed.value, root[0] && toHex(root[0].id)),
     pending: readPending(crypto, parsed.value),
     petnames,
     toIntroduce,
     toTell: toTell.map((each) => each.id),
     introduceAt: time(parsed.value.introduceAt),
     introduceBy: time(parsed.value.introduceBy),
+    rekeyAt: time(parsed.value.rekeyAt),
+    toUpdate: toUpdate.map((each) => each.id),
+    updateAt: time(parsed.value.updateAt),
+    differs: undefined,
+    answered: new Map(),
+    left: left === 'yes',
   }
 }
 
-function membersOf(crypto: Hashing, records: readonly MemberRecord[]): Map<string, Member> {
-  return new Map(
-    records.map((record) => {
-      const id = nodeIdOf(crypto, record.identityKey)
-      return [toHex(id), { id, record }]
-    }),
-  )
+function listOf(crypto: Hashing, { records, departures, orphans, strays }: StoredGroup, root: string | undefined) {
+  const counted = records.map((record) => ({ id: nodeIdOf(crypto, record.identityKey), record }))
+  return restoredList(counted, departures, { root, orphans, strays })
 }
 
 function readPending(crypto: Hashing, stored: StoredGroup): Group['pending'] {
   return new Map(
-    stored.pending.map(({ record, expiresAt }) => {
+    stored.pending.map(({ record, epoch, expiresAt }) => {
       const newcomer = nodeIdOf(crypto, record.identityKey)
-      return [toHex(newcomer), { newcomer, record, expiresAt }]
+      return [toHex(newcomer), { newcomer, epoch, record, expiresAt }]
     }),
   )
 }

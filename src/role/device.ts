@@ -69,6 +69,15 @@ export type DeviceCommand =
       /** When it is answered: once a first proxy has the message, the default, or once all is proven or given up. */
       readonly until?: 'taken' | 'over'
     }
+  /** Leaves the group: the others are told, and this device reads no more of it. */
+  | { readonly type: 'leaveGroup'; readonly reference: Reference; readonly group: string }
+  /** Removes members, and makes the group's secret anew for those who remain. */
+  | {
+      readonly type: 'removeMembers'
+      readonly reference: Reference
+      readonly group: string
+      readonly members: readonly NodeId[]
+    }
   /** These inbox messages are the application's now and may be deleted here. */
   | { readonly type: 'acknowledge'; readonly reference: Reference; readonly sequences: readonly number[] }
   /** Gives up a command that has not been answered; it fails with ABORTED, and what it may have sent is not unsent. */
@@ -135,6 +144,9 @@ export type DeviceResult =
   | { readonly type: 'uninvited'; readonly newcomer: NodeId }
   /** The message was handed to a first proxy; with `outcome`, where that was waited for. */
   | { readonly type: 'sent'; readonly report: UploadReport; readonly outcome: Outcome | undefined }
+  /** It is written here, and the message that tells the others is on its way. */
+  | { readonly type: 'left' }
+  | { readonly type: 'removed'; readonly members: readonly NodeId[] }
   | { readonly type: 'acknowledged' }
 
 /** A verified message, written to the inbox before CS is told. */
@@ -177,6 +189,8 @@ export type DeviceOutput =
   | { readonly type: 'invitationOver'; readonly group: string; readonly newcomer: NodeId }
   /** Somebody joined a group. */
   | { readonly type: 'memberJoined'; readonly group: string; readonly member: NodeId }
+  /** Somebody left a group or was removed, perhaps this device itself. */
+  | { readonly type: 'memberLeft'; readonly group: string; readonly member: NodeId }
 
 export interface CoverStatus {
   /** Mean time between two messages to nobody. */

@@ -19,6 +19,10 @@ import {
   zeroPadding,
 } from './fields.js'
 
+/** A history is compared in parts: what concerns the members whose ids' first bytes end in the same four bits. */
+export const BUCKETS = 16
+export const BUCKET_BYTES = 8
+
 /** Bytes of one recipient slot. */
 export const SLOT_BYTES = 10
 
@@ -60,14 +64,26 @@ export const scrambledPayload = format('scrambled payload', 'What T reads once a
 ])
 
 /** What a content is for. */
-export const contentKinds = { application: 1, invitation: 2, confirmation: 3, members: 4 } as const
+export const contentKinds = {
+  application: 1,
+  invitation: 2,
+  confirmation: 3,
+  members: 4,
+  rekey: 5,
+  question: 6,
+  answer: 7,
+} as const
 export type ContentKind = keyof typeof contentKinds
 
 export const content = format('content', 'What T reads once the content is opened.', [
   ['sender', bytes(8, nodeId), 'id of S'],
   ['signature', bytes(64, signature), 'by S: PROTOCOL.md section 6, and section 8 for an invitation'],
   ['messageId', bytes(8, messageId), 'Unix milliseconds (6 bytes), then 2 random bytes'],
-  ['kind', choice(contentKinds), '1 application, 2 invitation, 3 confirmation, 4 members'],
+  [
+    'kind',
+    choice(contentKinds),
+    '1 application, 2 invitation, 3 confirmation, 4 members, 5 rekey, 6 question, 7 answer',
+  ],
   ['body', delimited(limits.bodyBytes), 'then one byte 0x80'],
   ['paddingBytes', zeroPadding(), 'zero bytes'],
 ])
@@ -87,12 +103,32 @@ export const memberRecord = format(
   ],
 )
 
+export const departure = format('departure', 'Says that a member is one no longer; signed by itself or by another.', [
+  ['member', bytes(8, nodeId), 'id of who departs'],
+  ['by', bytes(8, nodeId), 'id of who signs'],
+  ['at', unsigned(6), 'Unix milliseconds'],
+  ['signature', bytes(64, signature), 'by that member, over "dp" || group id || all before'],
+])
+
+export const epochStatement = format('epoch statement', 'What its issuer says of a new group secret.', [
+  ['number', unsigned(4, { min: 1 }), 'one more than that of the epoch that it follows'],
+  ['parent', bytes(32, digest), 'tag of the epoch that it follows; zero for the first'],
+  ['commitment', bytes(32, digest), 'H("ec" || the secret of the first day)'],
+  ['day', unsigned(4), 'first day of the secret, days since the Unix epoch'],
+  ['issuer', bytes(8, nodeId), 'id of who drew the secret'],
+  ['departures', unsigned(2, { max: limits.historyDepartures }), 'departures that the issuer held'],
+  ['departuresDigest', bytes(32, digest), 'H("de" || those, in their order)'],
+  ['signature', bytes(64, signature), 'by the issuer, over "ep" || group id || all before'],
+])
+
 export const invitation = format(
   'invitation',
   'Body of a content of kind 2.',
   [
     ['groupId', bytes(8, groupId), 'of the group'],
-    ['groupSecret', bytes(32, key), 's'],
+    ['day', unsigned(4), 'day of the secret, days since the Unix epoch'],
+    ['groupSecret', bytes(32, key), 's of that day'],
+    ['statement', list(epochStatement, 1, 1), 'of the epoch, unless it is the first'],
     ['name', counted(1, limits.nameBytes), "the group's name at the inviter, as a suggestion; UTF-8"],
     ['inviterRecord', nested(memberRecord), 'of the inviter'],
     ['record', nested(memberRecord), 'of the newcomer, as it will be announced'],
@@ -104,6 +140,12 @@ export const invitation = format(
   ({ name }) => (fromUtf8(name) === undefined ? 'WIRE_VALUE' : undefined),
 )
 
+/** Stands in front of every body that is sealed for one member alone, whose key is not the group's. */
+export const personalBody = format('personal body', 'Body of a content for one member alone.', [
+  ['groupId', bytes(8, groupId), 'of the group'],
+  ['body', rest(limits.bodyBytes), 'as in a content of the same kind for all'],
+])
+
 export const confirmation = format('confirmation', 'Body of a content of kind 3: the newcomer has joined.', [
   ['record', nested(memberRecord), 'of the newcomer, as the inviter signed it'],
 ])
@@ -111,10 +153,41 @@ export const confirmation = format('confirmation', 'Body of a content of kind 3:
 /** What the members of the records have been told: the whole list of the digest, or not. */
 export const membersPurposes = { introduction: 1, records: 2 } as const
 
-export const members = format('members', 'Body of a content of kind 4: member records, and what the list comes to.', [
-  ['purpose', choice(membersPurposes), '1 introduction of newcomers who were sent the whole list, 2 records'],
-  ['memberCount', unsigned(2, { max: limits.members }), "members of the sender's list"],
-  ['listDigest', bytes(32, digest), "digest of the sender's list"],
-  ['directoryDigest', bytes(32, digest), 'digest of the directory the sender holds'],
-  ['records', list(memberRecord, 2, limits.members), 'some or all of the list'],
+export const members = format(
+  'members',
+  'Body of a content of kind 4: member records and departures, and what the history comes to.',
+  [
+    ['purpose', choice(membersPurposes), '1 introduction of newcomers who were sent the whole list, 2 records'],
+    ['memberCount', unsigned(2, { max: limits.members }), "members of the sender's list"],
+    ['listDigest', bytes(32, digest), "digest of the sender's history"],
+    ['directoryDigest', bytes(32, digest), 'digest of the directory the sender holds'],
+    ['records', list(memberRecord, 2, limits.historyRecords), 'some or all of the history'],
+    ['departures', list(departure, 2, limits.historyDepartures), 'some or all of the history'],
+  ],
+)
+
+export const rekey = format(
+  'group rekey',
+  'Body of a content of kind 5: a new secret, in a personal part for each member.',
+  [
+    ['ephemeral', bytes(32, point), 'E: [e]B, one for all personal parts'],
+    ['statement', nested(epochStatement), 'of the new epoch'],
+    ['memberCount', unsigned(2, { max: limits.members }), "members of the sender's list"],
+    ['listDigest', bytes(32, digest), "digest of the sender's history"],
+    ['directoryDigest', bytes(32, digest), 'digest of the directory the sender holds'],
+    ['departures', list(departure, 1, limits.contentDepartures), 'that the epoch before did not leave out'],
+  ],
+)
+
+export const question = format('question', 'Body of a content of kind 6: asks one member for what it holds.', [
+  ['epoch', bytes(32, digest), 'tag of the best epoch of the sender'],
+  ['number', unsigned(4), 'its number'],
+  ['buckets', bytes(BUCKETS * BUCKET_BYTES), 'for each bucket of the history, the first 8 bytes of its digest'],
+])
+
+export const answer = format('answer', 'Body of a content of kind 7: the current secret, for a member that lacks it.', [
+  ['day', unsigned(4), 'day of the secret, days since the Unix epoch'],
+  ['groupSecret', bytes(32, key), 's of that day'],
+  ['statement', list(epochStatement, 1, 1), 'of the epoch, unless it is the first'],
+  ['listDigest', bytes(32, digest), "digest of the sender's history"],
 ])

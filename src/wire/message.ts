@@ -152,6 +152,12 @@ export const deliveryConfirmation = format(
   [['numbers', list(deliveryNumber, 2, limits.deliveriesInFlight), 'of deliveries']],
 )
 
+export const mailboxEmpty = format(
+  'mailbox empty',
+  'CS to T: all that waited when this link came up has been delivered and confirmed.',
+  [],
+)
+
 export const dialBack = format('dial back', 'CS asks a proxy to try to reach an address.', [
   ['nonce', bytes(8), 'random'],
   ['identityKey', bytes(32, identityKey), 'of the node to be reached'],
@@ -205,6 +211,7 @@ export const messages = {
   receiptReply,
   delivery,
   deliveryConfirmation,
+  mailboxEmpty,
   dialBack,
   dialBackResult,
   proxyStanding,
@@ -226,6 +233,7 @@ export const messageKinds = {
   receiptReply: 0x17,
   delivery: 0x20,
   deliveryConfirmation: 0x21,
+  mailboxEmpty: 0x22,
   dialBack: 0x30,
   dialBackResult: 0x31,
   proxyStanding: 0x32,

@@ -67,7 +67,13 @@ export const registry: readonly Chapter[] = [
       content.invitation,
       content.confirmation,
       content.members,
+      content.rekey,
+      content.question,
+      content.answer,
+      content.personalBody,
       content.memberRecord,
+      content.departure,
+      content.epochStatement,
     ].map((format: AnyFormat) => ({ format })),
   },
   {

@@ -3,14 +3,15 @@
  * nobody floods the others on the way (PROTOCOL.md section 8.4). Histories are drawn from a seed, which is printed.
  */
 import t from 'tap'
-import { digest, type NodeId, toHex } from '../../src/base/bytes.js'
+import { digest, type NodeId, signature, toHex } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { randomBelow } from '../../src/base/random.js'
 import type { Millis } from '../../src/base/time.js'
-import { newMessageId, openGroupContent } from '../../src/group/content.js'
+import { newMessageId } from '../../src/group/content.js'
 import type { Group, GroupSend, Member, VerifiedContent } from '../../src/group/group.js'
-import { createRecord, listDigest, memberById, mergeRecords } from '../../src/group/member-list.js'
-import { createGroup, introduce, joinGroup, receiveContent } from '../../src/group/membership.js'
+import { mergeRecords } from '../../src/group/history.js'
+import { createRecord, listDigest, memberById } from '../../src/group/member-list.js'
+import { createGroup, introduce, joinGroup } from '../../src/group/membership.js'
 import { memberRecord, members as membersFormat } from '../../src/wire/content.js'
 import { seed, seeded } from '../base/seeded.js'
 import {
@@ -19,16 +20,21 @@ import {
   foundGroup,
   invite,
   makeDevice,
+  openFor,
   present,
-  sealFor,
+  receive,
+  sealPersonalFor,
   now as start,
   type TestDevice,
+  taken,
   tryPassphrase,
 } from './support.js'
 import { digestOf, type Node, World } from './world.js'
 
 t.comment(`seed ${seed}`)
 const random = seeded()
+/** What comes beside a content of the group's first epoch. */
+const unaccompanied = { personalPart: new Uint8Array(0), epoch: digest(new Uint8Array(32)) }
 
 t.test('random histories end with one list', (t) => {
   for (let history = 0; history < 8; history++) {
@@ -40,7 +46,7 @@ t.test('random histories end with one list', (t) => {
     const expected = members.map(({ device }) => toHex(device.id)).toSorted()
     t.strictSame([...present(members[0]?.group).list.members.keys()].toSorted(), expected, 'all that joined are in it')
     t.equal(
-      members.flatMap(({ held }) => held).filter((content) => !isInvitation(members, content)).length,
+      members.flatMap(({ held }) => held).filter(({ content }) => !isInvitation(members, content)).length,
       0,
       'nothing is still held',
     )
@@ -57,7 +63,7 @@ t.test('random histories end with one list', (t) => {
 
 /** A second invitation stays held: it opens with a passphrase only. */
 function isInvitation(members: readonly Node[], content: Uint8Array): boolean {
-  return members.every(({ group }) => !openGroupContent(crypto, present(group), content).ok)
+  return members.every(({ group, device }) => !openFor(present(group), device, content).ok)
 }
 
 t.test('two that invite at the same moment, and newcomers that never met', (t) => {
@@ -81,7 +87,7 @@ t.test('newcomers that invite before they have the list themselves', (t) => {
   for (const [i, newcomer] of chain.slice(1).entries()) {
     world.invite(present(chain[i]), newcomer)
     const invitation = present(world.letters.pop())
-    world.receive(newcomer, invitation.content)
+    world.receive(invitation)
   }
   world.settle()
   t.equal(new Set(world.members.map(digestOf)).size, 1)
@@ -165,13 +171,8 @@ function confirmAt(group: Group, inviter: TestDevice, newcomer: TestDevice, at: 
   const read = tryPassphrase(newcomer, invited.content)
   if (!read.ok) throw new Error(read.code)
   const { body } = joinGroup(crypto, read.value, { name: 'all', now: at }).send
-  const opened = openGroupContent(
-    crypto,
-    invited.group,
-    sealFor(group, newcomer, random, { kind: 'confirmation', body }),
-  )
-  if (!opened.ok) throw new Error(opened.code)
-  return receiveContent(crypto, invited.group, inviter.id, opened.value, at).group
+  const content = sealPersonalFor(group, newcomer, inviter, random, { kind: 'confirmation', body })
+  return receive(invited.group, inviter, taken(openFor(invited.group, inviter, content)), at).group
 }
 
 /** A group of `size` whose creator has signed all records; real signatures, made quickly. */
@@ -230,16 +231,26 @@ t.test('more records than one content may hold are not looked at', (t) => {
   const most = Math.floor((limits.membersContentBytes - headBytes) / recordBytes)
   const stranger = makeDevice(random).identity.identityKey
   const record = { ...sender.record, identityKey: stranger, role: 'member' as const }
-  const receive = (count: number) => {
+  const dropsOf = (count: number) => {
     // Each differs from the others, and no signature fits.
-    const records = Array.from({ length: count }, (_, i) => ({ ...record, since: record.since + 1 + i }))
+    const records = Array.from({ length: count }, (_, i) => {
+      return { ...record, since: record.since + 1 + i, signature: signature(random(64)) }
+    })
     const listDigest = digest(new Uint8Array(32))
-    const body = membersFormat.encode({ purpose: 'records', memberCount: 2, listDigest, directoryDigest, records })
-    const content = { sender, messageId: newMessageId(random, start), kind: 'members', body } as VerifiedContent
-    return receiveContent(crypto, group, founder.id, content, start).drops
+    const body = membersFormat.encode({
+      purpose: 'records',
+      memberCount: 2,
+      listDigest,
+      directoryDigest,
+      records,
+      departures: [],
+    })
+    const messageId = newMessageId(random, start)
+    const content: VerifiedContent = { sender, messageId, kind: 'members', body, ...unaccompanied }
+    return receive(group, founder, content, start).drops
   }
-  t.strictSame(receive(most), new Array(most).fill('MEMBER_RECORD'), 'each is judged at the limit')
-  t.strictSame(receive(most + 1), ['MESSAGE_CONTENT'], 'and none past it')
+  t.strictSame(dropsOf(most), new Array(most).fill('MEMBER_RECORD'), 'each is judged at the limit')
+  t.strictSame(dropsOf(most + 1), ['MESSAGE_CONTENT'], 'and none past it')
   t.end()
 })
 
@@ -281,6 +292,7 @@ t.test('who has heard the same list is not told again; who has not is told once'
   t.equal(world.multicasts - before, 3, 'confirmation, introduction and list: b has nothing to add')
 
   const content = (purpose: 'introduction' | 'records', listDigest: Uint8Array): VerifiedContent => ({
+    ...unaccompanied,
     sender: present(memberById(present(b.group).list, a.device.id)),
     messageId: newMessageId(random, world.now),
     kind: 'members',
@@ -290,6 +302,7 @@ t.test('who has heard the same list is not told again; who has not is told once'
       listDigest: digest(listDigest),
       directoryDigest,
       records: [present(memberById(present(d.group).list, d.device.id)).record],
+      departures: [],
     }),
   })
   const withoutD: Group = {
@@ -297,11 +310,11 @@ t.test('who has heard the same list is not told again; who has not is told once'
     list: {
       ...present(b.group).list,
       members: new Map([...present(b.group).list.members].filter(([id]) => id !== toHex(d.device.id))),
+      records: new Map([...present(b.group).list.records].filter(([, { id }]) => toHex(id) !== toHex(d.device.id))),
     },
   }
   const same = listDigest(crypto, present(b.group).list)
-  const toTell = (received: VerifiedContent) =>
-    receiveContent(crypto, withoutD, b.device.id, received, world.now).group.toTell.map(toHex)
+  const toTell = (received: VerifiedContent) => receive(withoutD, b.device, received, world.now).group.toTell.map(toHex)
   t.strictSame(toTell(content('introduction', same)), [])
   t.strictSame(
     toTell(content('introduction', new Uint8Array(32))),
@@ -311,19 +324,13 @@ t.test('who has heard the same list is not told again; who has not is told once'
   t.strictSame(toTell(content('records', same)), [toHex(d.device.id)], 'heard of by the way')
   const crowded = { ...withoutD, toTell: [c.device.id, makeDevice(random).id, c.device.id] }
   t.strictSame(
-    receiveContent(crypto, crowded, b.device.id, content('records', same), world.now).group.toTell.map(toHex),
+    receive(crowded, b.device, content('records', same), world.now).group.toTell.map(toHex),
     [toHex(c.device.id), toHex(d.device.id)],
     'nobody twice, and nobody who is no member any more',
   )
-  const knowing = receiveContent(
-    crypto,
-    present(b.group),
-    b.device.id,
-    content('records', new Uint8Array(32)),
-    world.now,
-  )
-  t.strictSame(knowing.group, b.group, 'a known member is told nothing')
+  const knowing = receive(present(b.group), b.device, content('records', same), world.now)
+  t.equal(knowing.group, b.group, 'a known member is told nothing')
   const cut = { ...content('records', same), body: content('records', same).body.subarray(1) }
-  t.strictSame(receiveContent(crypto, withoutD, b.device.id, cut, world.now).drops, ['MESSAGE_CONTENT'])
+  t.strictSame(receive(withoutD, b.device, cut, world.now).drops, ['MESSAGE_CONTENT'])
   t.end()
 })

@@ -2,7 +2,7 @@
  * Invitations and joining: who can open one, what is refused, and what members are told (PROTOCOL.md sections 8.1 to 8.3).
  */
 import t from 'tap'
-import { bigEndian, concat, identityKey, key, nodeId, signature, toHex } from '../../src/base/bytes.js'
+import { bigEndian, concat, digest, identityKey, key, nodeId, signature, toHex } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { newMessageId, openGroupContent } from '../../src/group/content.js'
 import type { Group, MemberRecord } from '../../src/group/group.js'
@@ -16,7 +16,6 @@ import {
   inviteMember,
   joinGroup,
   readInvitation,
-  receiveContent,
 } from '../../src/group/membership.js'
 import { confirmation, invitation } from '../../src/wire/content.js'
 import { seed, seeded } from '../base/seeded.js'
@@ -29,8 +28,11 @@ import {
   invite,
   makeDevice,
   now,
+  openFor,
   present,
+  receive,
   sealFor,
+  sealPersonalFor,
   type TestDevice,
   taken,
   tryPassphrase,
@@ -57,7 +59,7 @@ t.test('the invited device joins with the passphrase', (t) => {
   const invited = invite(group, alice, bob, random)
   const read = taken(tryPassphrase(bob, invited.content))
   t.strictSame(read.groupId, group.id)
-  t.strictSame(read.groupSecret, group.keys.secret)
+  t.strictSame(read.epoch, group.epochs[0])
   t.equal(read.name, 'friends')
   t.strictSame(read.inviter.id, alice.id)
   t.strictSame(read.inviterKey, alice.identity.identityKey)
@@ -67,21 +69,15 @@ t.test('the invited device joins with the passphrase', (t) => {
   const joined = joinGroup(crypto, read, { name: 'pals', petname: 'Al', now })
   t.equal(joined.group.name, 'pals')
   t.equal(joined.group.petnames.get(toHex(alice.id)), 'Al')
-  t.strictSame(joined.group.keys, group.keys)
+  t.strictSame(joined.group.live, group.live)
   t.strictSame([...joined.group.list.members.keys()].toSorted(), [toHex(alice.id), toHex(bob.id)].toSorted())
   t.strictSame(
     joined.send.recipients.map(({ id }) => id),
     [alice.id],
   )
 
-  const content = sealFor(joined.group, bob, random, { kind: joined.send.kind, body: joined.send.body })
-  const received = receiveContent(
-    crypto,
-    invited.group,
-    alice.id,
-    taken(openGroupContent(crypto, invited.group, content)),
-    now,
-  )
+  const content = sealPersonalFor(joined.group, bob, alice, random, joined.send)
+  const received = receive(invited.group, alice, taken(openFor(invited.group, alice, content)))
   t.strictSame(
     received.joined.map(({ id }) => id),
     [bob.id],
@@ -90,14 +86,9 @@ t.test('the invited device joins with the passphrase', (t) => {
   t.equal(received.group.pending.size, 0)
   t.equal(received.group.introduceAt, now + limits.introduceQuietMs)
 
-  const again = receiveContent(
-    crypto,
-    received.group,
-    alice.id,
-    taken(openGroupContent(crypto, received.group, content)),
-    now,
-  )
-  t.strictSame({ ...again, group: undefined }, { group: undefined, joined: [], drops: [] }, 'a repeat changes nothing')
+  const again = receive(received.group, alice, taken(openFor(received.group, alice, content)))
+  const nothing = { group: undefined, joined: [], gone: [], sends: [], drops: [] }
+  t.strictSame({ ...again, group: undefined }, nothing, 'a repeat changes nothing')
   t.strictSame(again.group, received.group)
   t.end()
 })
@@ -292,6 +283,7 @@ t.test('inviting oneself, a member, or past the limits is refused', (t) => {
     },
     pending: numbered(pending, {
       newcomer: bob.id,
+      epoch: digest(new Uint8Array(32)),
       record: present(memberById(group.list, alice.id)).record,
       expiresAt: now,
     }),
@@ -371,8 +363,8 @@ t.test('an invitation taken back or run out goes with the name it was given, and
 function confirm(into: Group, newcomer: TestDevice, record?: MemberRecord): Group {
   const confirmed = record ?? present(into.pending.get(toHex(newcomer.id))).record
   const body = confirmation.encode({ record: confirmed })
-  const content = sealFor(into, newcomer, random, { kind: 'confirmation', body })
-  return receiveContent(crypto, into, alice.id, taken(openGroupContent(crypto, into, content)), now).group
+  const content = sealPersonalFor(into, newcomer, alice, random, { kind: 'confirmation', body })
+  return receive(into, alice, taken(openFor(into, alice, content))).group
 }
 
 t.test('an inviter goes by no clock when it signs a record', (t) => {
@@ -390,32 +382,35 @@ t.test('an inviter goes by no clock when it signs a record', (t) => {
 t.test('a confirmation counts from the invited device alone, for what was signed here', (t) => {
   const invited = invite(group, alice, bob, random)
   const { record } = present(invited.group.pending.get(toHex(bob.id)))
-  const receive = (by: TestDevice, body: Uint8Array, into = invited.group) => {
-    const opened = openGroupContent(crypto, into, sealFor(into, by, random, { kind: 'confirmation', body }))
-    return opened.ok ? receiveContent(crypto, into, alice.id, opened.value, now).drops[0] : opened.code
+  const codeFrom = (by: TestDevice, body: Uint8Array, into = invited.group) => {
+    const content = sealPersonalFor(into, by, alice, random, { kind: 'confirmation', body })
+    const opened = openFor(into, alice, content)
+    return opened.ok ? receive(into, alice, opened.value).drops[0] : opened.code
   }
   const body = confirmation.encode({ record })
-  t.equal(receive(bob, body), undefined)
-  t.equal(receive(carol, body), 'MESSAGE_SENDER', 'from somebody not invited')
-  t.equal(receive(bob, body, group), 'MESSAGE_SENDER', 'where no invitation is known')
-  t.equal(receive(bob, body.subarray(1)), 'MESSAGE_CONTENT', 'cut off')
+  t.equal(codeFrom(bob, body), undefined)
+  t.equal(codeFrom(carol, body), 'MESSAGE_SENDER', 'from somebody not invited')
+  t.equal(codeFrom(bob, body, group), 'MESSAGE_SENDER', 'where no invitation is known')
+  t.equal(codeFrom(bob, body.subarray(1)), 'MESSAGE_CONTENT', 'cut off')
   const forged = { ...record, accessCode: flipped(record.accessCode, 0) }
-  t.equal(receive(bob, confirmation.encode({ record: forged })), 'CONFIRMATION_UNKNOWN', 'with another access code')
+  t.equal(codeFrom(bob, confirmation.encode({ record: forged })), 'CONFIRMATION_UNKNOWN', 'with another access code')
   const bySelf = createRecord(crypto, { ...record, identity: bob.identity, groupId: group.id })
-  t.equal(receive(bob, confirmation.encode({ record: bySelf })), 'CONFIRMATION_UNKNOWN', 'signed by itself')
+  t.equal(codeFrom(bob, confirmation.encode({ record: bySelf })), 'CONFIRMATION_UNKNOWN', 'signed by itself')
   const both = invite(invited.group, alice, carol, random).group
   const ofCarol = present(both.pending.get(toHex(carol.id))).record
-  t.equal(receive(bob, confirmation.encode({ record: ofCarol }), both), 'CONFIRMATION_UNKNOWN', "with another's record")
+  t.equal(
+    codeFrom(bob, confirmation.encode({ record: ofCarol }), both),
+    'CONFIRMATION_UNKNOWN',
+    "with another's record",
+  )
 
   const app = openGroupContent(crypto, invited.group, sealFor(invited.group, bob, random))
   t.equal(codeOf(app), 'MESSAGE_SENDER', 'anything else waits until it has confirmed')
   const sender = { id: nodeId(alice.id), record }
-  const inside = { sender, messageId: newMessageId(random, now), kind: 'invitation' as const, body: invited.body }
-  t.strictSame(
-    receiveContent(crypto, group, alice.id, inside, now).drops,
-    ['MESSAGE_CONTENT'],
-    'no invitation inside a group',
-  )
+  const kind = 'invitation' as const
+  const beside = { personalPart: new Uint8Array(0), epoch: undefined }
+  const inside = { sender, messageId: newMessageId(random, now), kind, body: invited.body, ...beside }
+  t.strictSame(receive(group, alice, inside).drops, ['MESSAGE_CONTENT'], 'no invitation inside a group')
   t.end()
 })
 

@@ -56,7 +56,8 @@ t.test('a content of any kind and size comes out as it went in, with its sender'
       const id = newMessageId(random, now)
       const changes = { kind, body, messageId: id, paddingBytes: bodyBytes % 7 }
       const opened = taken(openGroupContent(crypto, group, sealFor(group, bob, random, changes)))
-      t.strictSame({ ...opened, sender: opened.sender.id }, { sender: bob.id, messageId: id, kind, body })
+      t.match(opened, { messageId: id, kind, body })
+      t.strictSame(opened.sender.id, bob.id)
     }
   }
   t.end()

@@ -6,11 +6,22 @@ import type { RandomBytes } from '../../src/base/random.js'
 import type { Millis } from '../../src/base/time.js'
 import type { Crypto, Identity } from '../../src/crypto/crypto.js'
 import { loadCrypto } from '../../src/driver/crypto.js'
-import { type ContentToSeal, newMessageId, openGroupContent, sealContent } from '../../src/group/content.js'
+import {
+  type ContentToSeal,
+  newMessageId,
+  openContent,
+  openPersonalContent,
+  sealContent,
+  verifyGroupContent,
+  verifyPersonalContent,
+} from '../../src/group/content.js'
+import type { Received } from '../../src/group/convergence.js'
 import type { Group, Opened, VerifiedContent, VerifiedInvitation } from '../../src/group/group.js'
 import { nodeIdOf } from '../../src/group/identity.js'
 import { invitationKeys, invitationPrivateKey, passphraseSalt } from '../../src/group/keys.js'
 import { createGroup, inviteMember, joinGroup, readInvitation, receiveContent } from '../../src/group/membership.js'
+import { personalBody } from '../../src/wire/content.js'
+import { seeded } from '../base/seeded.js'
 
 export const crypto: Crypto = await loadCrypto()
 
@@ -66,10 +77,17 @@ export function invite(
   random: RandomBytes,
   passphrase = 'correct horse battery staple',
   changes: Partial<ContentToSeal> = {},
+  at: Millis = now,
 ): { group: Group; content: Uint8Array; body: Uint8Array } {
   const { identityKey } = newcomer.identity
   const { accessCode } = newcomer
-  const invited = inviteMember(crypto, group, { ...inviter, newcomer: identityKey, accessCode, now, directoryDigest })
+  const invited = inviteMember(crypto, group, {
+    ...inviter,
+    newcomer: identityKey,
+    accessCode,
+    now: at,
+    directoryDigest,
+  })
   const keys = present(invitationKeys(crypto, derive(passphrase, identityKey), identityKey))
   const signedFor = { type: 'invitation', keys } as const
   const content = sealFor(group, inviter, random, { signedFor, kind: 'invitation', body: invited.body, ...changes })
@@ -98,11 +116,57 @@ export function foundGroup(devices: readonly TestDevice[], random: RandomBytes):
     const invited = invite(group, creator, newcomer, random)
     const read = taken(tryPassphrase(newcomer, invited.content))
     const { send } = joinGroup(crypto, read, { name: 'friends', now })
-    const content = sealFor(group, newcomer, random, { kind: send.kind, body: send.body })
-    const confirmed = taken(openGroupContent(crypto, invited.group, content))
-    group = receiveContent(crypto, invited.group, creator.id, confirmed, now).group
+    const content = sealPersonalFor(group, newcomer, creator, random, send)
+    group = receive(invited.group, creator, taken(openFor(invited.group, creator, content)), now).group
   }
   return group
+}
+
+/** A content for one member alone, of any group. */
+export function sealPersonalFor(
+  { id }: Pick<Group, 'id'>,
+  sender: TestDevice,
+  recipient: TestDevice,
+  random: RandomBytes,
+  { kind, body }: Pick<ContentToSeal, 'kind' | 'body'>,
+  changes: Partial<ContentToSeal> = {},
+): Uint8Array {
+  const { identityKey } = recipient.identity
+  const keys = { publicPoint: present(crypto.identityPoint(identityKey)) }
+  return sealContent(crypto, random, {
+    identity: sender.identity,
+    sender: sender.id,
+    signedFor: { type: 'personal', id, recipient: identityKey, keys },
+    messageId: newMessageId(random, now),
+    kind,
+    body: personalBody.encode({ groupId: id, body }),
+    paddingBytes: 0,
+    ...changes,
+  })
+}
+
+/** Opens a content as a device does, with all keys of the group that it holds and its own. */
+export function openFor(
+  group: Group,
+  device: TestDevice,
+  content: Uint8Array,
+  personalPart?: Uint8Array,
+): Opened<VerifiedContent> {
+  for (const keys of group.live) {
+    const parsed = openContent(crypto, keys, content)
+    const { publicPoint, epoch } = keys
+    if (parsed) return verifyGroupContent(crypto, group, { parsed, publicPoint, epoch: epoch.tag }, personalPart)
+  }
+  const personal = openPersonalContent(crypto, device.identity, content)
+  if (personal === undefined) return { ok: false, code: 'MESSAGE_CONTENT' }
+  return verifyPersonalContent(crypto, group, device.identity.identityKey, personal)
+}
+
+const draws = seeded()
+
+/** What a device makes of a content. */
+export function receive(group: Group, device: TestDevice, content: VerifiedContent, at: Millis = now): Received {
+  return receiveContent(crypto, draws, group, device, content, at)
 }
 
 export function taken<T>(opened: Opened<T>): T {

@@ -8,6 +8,7 @@ import { limits } from '../../src/base/limits.js'
 import { nodeIdOf } from '../../src/group/identity.js'
 import { INVITATION_PAYLOAD_BYTES } from '../../src/group/padding.js'
 import type { DeviceBounds } from '../../src/role/device/core.js'
+import { STORED_VERSION } from '../../src/role/device/records.js'
 import { encodeMessage } from '../../src/wire/message.js'
 import { seed } from '../base/seeded.js'
 import { crypto, Lab, type Order, random, type TestDevice } from './device-lab.js'
@@ -390,6 +391,8 @@ t.test('what is damaged on disk is reported, left as it is, and does not stop th
   for (const key of damaged) t.same(ben.node.store.get(key), Uint8Array.of(1, 2, 3), key)
 
   lab.network.crash(ben.node)
-  ben.node.store.set('device/format', Uint8Array.of(2))
-  t.throws(() => lab.network.restart(ben.node), { code: 'DATA_VERSION' })
+  ben.node.store.set('device/format', Uint8Array.of(STORED_VERSION + 1))
+  t.throws(() => lab.network.restart(ben.node), { code: 'DATA_VERSION', message: /newer/ })
+  ben.node.store.set('device/format', Uint8Array.of(STORED_VERSION - 1))
+  t.throws(() => lab.network.restart(ben.node), { code: 'DATA_VERSION', message: /before the first release/ })
 })

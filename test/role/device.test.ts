@@ -7,7 +7,7 @@ import { digest, equal, identityKey, key, type NodeId, nodeId, point, toHex, utf
 import { limits } from '../../src/base/limits.js'
 import { utcDay } from '../../src/base/time.js'
 import { newMessageId, sealContent } from '../../src/group/content.js'
-import { groupKeys, invitationKeys, passphraseSalt } from '../../src/group/keys.js'
+import { invitationKeys, passphraseSalt } from '../../src/group/keys.js'
 import { listDigest } from '../../src/group/member-list.js'
 import { inviteMember } from '../../src/group/membership.js'
 import { chooseProxies } from '../../src/role/choose-proxies.js'
@@ -42,7 +42,8 @@ function invitationUnderOtherKeys(lab: Lab, from: TestDevice, to: TestDevice): U
   const { identityKey: newcomer } = to.identity
   const group = from.group('friends')
   const members = new Map([...group.list.members].filter(([id]) => id !== toHex(to.id)))
-  const other = { ...group, keys: groupKeys(crypto, key(random(32))), list: { ...group.list, members } }
+  const epochs = group.epochs.map((epoch) => ({ ...epoch, secret: key(random(32)) }))
+  const other = { ...group, epochs, list: { ...group.list, members } }
   const directoryDigest = digest(random(32))
   const invite = { identity: from.identity, self: from.id, newcomer, accessCode: to.accessCode, now, directoryDigest }
   const salt = passphraseSalt(crypto, newcomer, lab.serverIdentity.identityKey)

@@ -2,16 +2,17 @@
  * What a user may ask of a device, each command answered once (PROTOCOL.md sections 6 and 8). A command that needs the
  * directory waits for it a little while; one that needs a passphrase waits for its derivation.
  */
-import { equal, type IdentityKey, type NodeId, toHex, wipe } from '../../base/bytes.js'
+import { digest, equal, type IdentityKey, type NodeId, toHex, wipe } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
 import { newMessageId } from '../../group/content.js'
-import type { Group } from '../../group/group.js'
+import type { Group, GroupSend } from '../../group/group.js'
 import { passphraseSalt } from '../../group/keys.js'
-import { createGroup } from '../../group/membership.js'
+import { createGroup, leaveGroup, ownMember, removeMembers } from '../../group/membership.js'
 import type { DeviceCommand, DeviceResult, Outcome, UploadReport } from '../device.js'
 import type { Reference } from '../role.js'
+import type { VerifiedDirectory } from '../server-link.js'
 import type { DeviceCore } from './core.js'
 import type { Cover } from './cover.js'
 import { prepareInvitation, sendInvitation, uninvite } from './inviting.js'
@@ -21,6 +22,7 @@ import type { Addressee } from './records.js'
 import type { Sending } from './sending.js'
 
 type CommandOf<T extends DeviceCommand['type']> = Extract<DeviceCommand, { type: T }>
+type NeedsDirectory = CommandOf<'invite' | 'send' | 'leaveGroup' | 'removeMembers'>
 /** Those that need a derivation. */
 type Slow = CommandOf<'invite'> | CommandOf<'join'> | (CommandOf<'decline'> & { readonly passphrase: Uint8Array })
 
@@ -30,7 +32,7 @@ export class Commands {
   private readonly receiving: Receiving
   private readonly cover: Cover
   /** Commands that wait for a directory, in the order they came. */
-  private waiting: { readonly command: CommandOf<'invite' | 'send'>; readonly until: Millis }[] = []
+  private waiting: { readonly command: NeedsDirectory; readonly until: Millis }[] = []
   /** Commands that wait for a derivation. */
   private readonly deriving = new Map<Reference, Slow>()
 
@@ -101,6 +103,12 @@ export class Commands {
       case 'send':
         this.send(now, command)
         return
+      case 'leaveGroup':
+        this.leaveGroup(now, command)
+        return
+      case 'removeMembers':
+        this.removeMembers(now, command)
+        return
       case 'acknowledge':
         this.acknowledge(command)
         return
@@ -124,7 +132,7 @@ export class Commands {
   private invite(now: Millis, command: CommandOf<'invite'>): void {
     this.core.groups.named(command.group)
     checkPassphrase(command.passphrase)
-    if (this.waitsForDirectory(now, command)) return
+    if (this.waitsForDirectory(now, command) === undefined) return
     // What would be refused after the derivation is refused before it, and nothing of this is kept.
     prepareInvitation(this.core, now, command)
     this.derive(command, command.address.identityKey)
@@ -175,7 +183,8 @@ export class Commands {
     const { random, padding } = this.core.options
     const group = this.core.groups.named(command.group)
     checkBody(group, command.body)
-    if (this.waitsForDirectory(now, command)) return
+    ownMember(group, this.core.options.self.id)
+    if (this.waitsForDirectory(now, command) === undefined) return
     const draft = {
       groupId: group.id,
       kind: 'application',
@@ -192,6 +201,46 @@ export class Commands {
     this.sending.enqueue(this.core.outbox.add(draft, recipients, { reference, until, result }))
   }
 
+  private leaveGroup(now: Millis, command: CommandOf<'leaveGroup'>): void {
+    const group = this.core.groups.named(command.group)
+    const directory = this.waitsForDirectory(now, command)
+    if (directory === undefined) return
+    this.checkOutbox()
+    const { crypto } = this.core.options
+    const left = leaveGroup(crypto, group, this.receiving.local(), now, digest(directory.digest))
+    this.finish(now, command.reference, left, { type: 'left' })
+  }
+
+  private removeMembers(now: Millis, command: CommandOf<'removeMembers'>): void {
+    const group = this.core.groups.named(command.group)
+    const directory = this.waitsForDirectory(now, command)
+    if (directory === undefined) return
+    this.checkOutbox()
+    const { crypto, random } = this.core.options
+    const { members } = command
+    const local = this.receiving.local()
+    const removed = removeMembers(crypto, random, group, local, members, now, digest(directory.digest))
+    this.finish(now, command.reference, removed, { type: 'removed', members })
+  }
+
+  private checkOutbox(): void {
+    if (this.core.outbox.hasRoom) return
+    throw new ProtocolError('SEND_QUEUE_FULL', 'too much is waiting to be sent; try again when some of it has arrived')
+  }
+
+  /** The group's next state and what tells the others of it, in one write. */
+  private finish(
+    now: Millis,
+    reference: Reference,
+    { group, sends }: { readonly group: Group; readonly sends: readonly GroupSend[] },
+    result: DeviceResult,
+  ): void {
+    this.core.groups.put(group)
+    this.sending.enqueue(...sends.map((send) => this.receiving.store(now, group, send)))
+    this.receiving.keysChanged()
+    this.core.storage.whenDurable(() => this.core.replies.done(reference, result))
+  }
+
   private acknowledge({ reference, sequences }: CommandOf<'acknowledge'>): void {
     this.core.inbox.acknowledge(sequences)
     this.core.storage.whenDurable(() => this.core.replies.done(reference, { type: 'acknowledged' }))
@@ -205,10 +254,11 @@ export class Commands {
     this.core.replies.failed(reference, 'ABORTED', 'given up; what was sent until then is not unsent')
   }
 
-  private waitsForDirectory(now: Millis, command: CommandOf<'invite' | 'send'>): boolean {
-    if (this.core.directory() !== undefined) return false
-    this.waiting.push({ command, until: now + limits.directoryWaitMs })
-    return true
+  /** The directory, or `undefined` where the command waits for one. */
+  private waitsForDirectory(now: Millis, command: NeedsDirectory): VerifiedDirectory | undefined {
+    const directory = this.core.directory()
+    if (directory === undefined) this.waiting.push({ command, until: now + limits.directoryWaitMs })
+    return directory
   }
 
   private derive(command: Slow, target: IdentityKey): void {

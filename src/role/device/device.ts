@@ -5,6 +5,7 @@
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
+import { keysNeededFrom } from '../../group/epochs.js'
 import type { Group } from '../../group/group.js'
 import { createEndpoint } from '../../link/endpoint.js'
 import type { LinkEndpoint, LinkOutput } from '../../link/link.js'
@@ -50,6 +51,8 @@ class DeviceMachine implements DeviceRole {
   private readonly outputs: DeviceOutput[] = []
   /** Deliveries that CS may delete. */
   private confirmations: number[] = []
+  /** CS has said on this link that nothing waits from before it. */
+  private caughtUp = false
   private upkeepAt: Millis = 0
   private stopped = false
   private now: Millis = 0
@@ -89,6 +92,7 @@ class DeviceMachine implements DeviceRole {
     if (directory !== undefined) this.serverLink.restoreDirectory(now, directory)
     this.sending.enqueue(...outgoing)
     for (const message of this.core.inbox.takeRestored()) this.core.say({ type: 'message', message })
+    this.core.groups.refresh(this.options.crypto, now)
     this.upkeep(now)
     this.cover.start(now)
     this.serverLink.start(now)
@@ -124,6 +128,8 @@ class DeviceMachine implements DeviceRole {
       case 'decline':
       case 'uninvite':
       case 'send':
+      case 'leaveGroup':
+      case 'removeMembers':
       case 'acknowledge':
       case 'abort':
         this.command(now, input)
@@ -140,14 +146,15 @@ class DeviceMachine implements DeviceRole {
 
   deadline(): Millis | undefined {
     if (this.stopped) return undefined
-    const canIntroduce = this.core.directory() !== undefined && this.core.outbox.hasRoom
+    const canAttend = this.core.directory() !== undefined && this.core.outbox.hasRoom
     const parts = [
       this.endpoint.deadline(),
       this.serverLink.deadline(),
       this.sending.deadline(),
       this.cover.deadline(),
       this.commands.deadline(),
-      canIntroduce ? this.core.groups.introduceAt : undefined,
+      canAttend ? this.core.groups.dueAt : undefined,
+      this.core.groups.refreshDueAt,
       this.upkeepAt,
     ]
     return parts.reduce(earliest, undefined)
@@ -206,6 +213,16 @@ class DeviceMachine implements DeviceRole {
     this.core.unread.prune(now)
     this.core.early.prune(now)
     expire(this.core, now)
+    this.forgetKeys(now)
+  }
+
+  /** Two clocks must agree that a day is over before its keys go: the own one, and CS's as the directory has it. */
+  private forgetKeys(now: Millis): void {
+    const { directory } = this.serverLink
+    if (directory === undefined) return
+    const certain = Math.min(now, directory.issuedAt)
+    const caughtUp = this.caughtUp && this.receiving.tookAll
+    this.core.groups.forget(this.options.crypto, keysNeededFrom(now, certain, caughtUp), certain, now)
   }
 
   /** Lets every part see what the others caused, until nothing moves any more. */
@@ -239,15 +256,18 @@ class DeviceMachine implements DeviceRole {
 
   /** What follows from what came in; true where it may have given the links something to do. */
   private work(now: Millis): boolean {
-    if (this.receiving.takeGrown()) this.receiving.retryEarly(now)
-    this.sending.enqueue(...this.receiving.introduceDue(now))
+    if (this.core.groups.refresh(this.options.crypto, now)) this.receiving.keysChanged()
+    this.receiving.retryWhatMayOpen(now)
+    this.sending.enqueue(...this.receiving.attendDue(now))
     // Before CS is known to know this end there is nothing to begin anew, though copies may have come already.
     if (this.serverLink.session !== undefined && this.receiving.wantsRefused(now)) {
       this.receiving.retryKept(now)
       this.reconnect(now)
       return true
     }
-    return this.sending.pump(now)
+    const pumped = this.sending.pump(now)
+    this.core.groups.dropLeft(({ id }) => this.core.outbox.hasOf(id))
+    return pumped
   }
 
   private linkOutput(now: Millis, output: LinkOutput): void {
@@ -284,6 +304,9 @@ class DeviceMachine implements DeviceRole {
     else if (this.serverLink.message(now, parsed.value)) return
     else if (parsed.value.kind === 'delivery') {
       this.receiving.delivery(now, parsed.value.value.number, parsed.value.value.payload)
+    } else if (parsed.value.kind === 'mailboxEmpty') {
+      this.caughtUp = true
+      this.forgetKeys(now)
     } else this.core.drop('ROLE_UNEXPECTED')
   }
 
@@ -295,6 +318,7 @@ class DeviceMachine implements DeviceRole {
       case 'lost':
         // They come again, and are known then.
         this.confirmations = []
+        this.caughtUp = false
         this.core.say({ type: 'connection' })
         return
       case 'directory':

@@ -51,7 +51,7 @@ export function sendInvitation(
   if (keys === undefined) throw identityRefused()
   const draft = {
     groupId: group.id,
-    invitation: keys,
+    target: { type: 'invitation', keys } as const,
     kind: messageKind,
     messageId: newMessageId(random, now),
     body,
@@ -72,7 +72,8 @@ export function uninvite(core: DeviceCore, sending: Sending, command: CommandOf<
   const group = core.groups.named(command.group)
   core.groups.put(cancelInvitation(group, newcomer))
   for (const parcel of core.outbox.all()) {
-    const isIt = parcel.invitation !== undefined && equal(parcel.groupId, group.id) && parcel.open.has(toHex(newcomer))
+    const isIt =
+      parcel.target?.type === 'invitation' && equal(parcel.groupId, group.id) && parcel.open.has(toHex(newcomer))
     if (isIt) sending.withdraw(parcel)
   }
   core.storage.whenDurable(() => {

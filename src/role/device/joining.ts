@@ -8,7 +8,7 @@ import type { Millis } from '../../base/time.js'
 import { descramble } from '../../group/content.js'
 import type { Group, Opened, VerifiedInvitation } from '../../group/group.js'
 import { invitationKeys, invitationPrivateKey } from '../../group/keys.js'
-import { joinGroup, readInvitation } from '../../group/membership.js'
+import { joinGroup, readInvitation, rejoinGroup } from '../../group/membership.js'
 import type { DeviceResult } from '../device.js'
 import type { DeviceCore } from './core.js'
 import type { KeptPayload } from './kept.js'
@@ -125,7 +125,7 @@ function accept(
 ): Joined {
   const { crypto } = core.options
   const byGroup = new Map(
-    consistent(core, invitations).map(({ invitation }) => [toHex(invitation.groupId), invitation]),
+    consistent(core, now, invitations).map(({ invitation }) => [toHex(invitation.groupId), invitation]),
   )
   const fresh = [...byGroup.values()].filter(({ groupId }) => core.groups.byId(groupId) === undefined)
   const names = fresh.map((invitation, index) => localName(invitation, name, index))
@@ -138,10 +138,16 @@ function accept(
   for (const invitation of byGroup.values()) {
     const held = core.groups.byId(invitation.groupId)
     const as = held?.name ?? (names[fresh.indexOf(invitation)] as string)
-    const { group, send } = joinGroup(crypto, invitation, { name: as, now })
-    if (held === undefined) core.groups.put(group)
-    // Invited again, although a member: the inviter has missed the confirmation.
-    if (held === undefined || isFromMember(held, invitation)) queued.push(receiving.store(now, held ?? group, send))
+    // Invited again, although a member: the inviter has missed the confirmation, or this device was removed and may come back.
+    const joined =
+      held === undefined ? joinGroup(crypto, invitation, { name: as, now }) : rejoinGroup(crypto, held, invitation, now)
+    if (joined !== undefined) {
+      core.groups.put(joined.group)
+      receiving.keysChanged()
+      if (held === undefined || isFromMember(held, invitation)) {
+        queued.push(receiving.store(now, joined.group, joined.send))
+      }
+    }
     const memberCount = held?.list.members.size ?? invitation.memberCount + 1
     results.push({ name: as, inviter: invitation.inviter.id, memberCount })
     for (const each of invitations) if (isSameGroup(each.invitation, invitation)) core.unopened.remove(each.entry)
@@ -153,10 +159,10 @@ function accept(
  * Those that no group held here contradicts. Whoever knows a group's id can invite under it with other keys: the keys held
  * stay, and the invitation is kept, because it may be the true one.
  */
-function consistent(core: DeviceCore, invitations: readonly Usable[]): Usable[] {
+function consistent(core: DeviceCore, now: Millis, invitations: readonly Usable[]): Usable[] {
   const fitting = invitations.filter(({ invitation }) => {
     const held = core.groups.byId(invitation.groupId)
-    return held === undefined || equal(held.keys.secret, invitation.groupSecret)
+    return held === undefined || rejoinGroup(core.options.crypto, held, invitation, now) !== undefined
   })
   if (fitting.length > 0) return fitting
   const message =
@@ -165,7 +171,7 @@ function consistent(core: DeviceCore, invitations: readonly Usable[]): Usable[] 
 }
 
 function isSameGroup(a: VerifiedInvitation, b: VerifiedInvitation): boolean {
-  return equal(a.groupId, b.groupId) && equal(a.groupSecret, b.groupSecret)
+  return equal(a.groupId, b.groupId) && equal(a.epoch.tag, b.epoch.tag) && equal(a.epoch.secret, b.epoch.secret)
 }
 
 /** The name asked for; where one passphrase opens several groups, the further ones get a number. */

@@ -4,9 +4,10 @@
  */
 import { concat, equal, type Point } from '../../base/bytes.js'
 import { type Millis, slotWindow, utcDay } from '../../base/time.js'
-import { sealContent } from '../../group/content.js'
+import { type SignedFor, sealContent } from '../../group/content.js'
 import { withDecoys } from '../../group/decoys.js'
 import { assembleDirect } from '../../group/direct.js'
+import { sealingKeys } from '../../group/epochs.js'
 import { nodeIdOf } from '../../group/identity.js'
 import { directPadding, paddingThatFits } from '../../group/padding.js'
 import { type AssembledRequest, assembleRequest, type Recipient } from '../../group/request.js'
@@ -47,10 +48,10 @@ export function makeRequest(
   const contentPaddingBytes =
     second === undefined
       ? directPadding(draft.padding, draft.body.length)
-      : paddingThatFits(draft.padding, draft.body.length, recipients.length)
+      : paddingThatFits(draft.padding, draft.body.length, recipients.length, partBytesOf(draft))
   const sealed = draft.cover
     ? coverContent(core, draft, contentPaddingBytes)
-    : sealedContent(core, draft, contentPaddingBytes)
+    : sealedContent(core, now, draft, contentPaddingBytes)
   if (serverKey === undefined || sealed === undefined) return undefined
   const plan = { serverKey, ...sealed, window: slotWindow(now) }
   const [only] = recipients
@@ -58,7 +59,14 @@ export function makeRequest(
     second === undefined
       ? only && assembleDirect(crypto, random, { ...plan, recipient: only })
       : splitterKey &&
-        assembleRequest(crypto, random, { ...plan, splitterKey, recipients, self: self.id, mode: draft.padding })
+        assembleRequest(crypto, random, {
+          ...plan,
+          ...(draft.parts && { parts: draft.parts }),
+          splitterKey,
+          recipients,
+          self: self.id,
+          mode: draft.padding,
+        })
   if (assembled === undefined) return undefined
   const nextHop = second?.id ?? nodeIdOf(crypto, server.identityKey)
   const forward = encodeMessage('forward', { nextHop, extension: NO_EXTENSION, message: assembled.message })
@@ -66,10 +74,11 @@ export function makeRequest(
 }
 
 /** Whom the slots are for: those to send to, none of them real in cover, and what rounds their number up. */
-function slotsFor({ options }: DeviceCore, { cover, decoys, body }: Draft, to: readonly Addressee[]): Recipient[] {
+function slotsFor({ options }: DeviceCore, draft: Draft, to: readonly Addressee[]): Recipient[] {
   const { self } = options
+  const { cover, decoys, body } = draft
   const recipients = cover ? to.map((each) => ({ ...each, decoy: !equal(each.id, self.id) })) : to
-  return withDecoys(decoys ?? options.decoys ?? 'none', recipients, body.length)
+  return withDecoys(decoys ?? options.decoys ?? 'none', recipients, body.length, partBytesOf(draft))
 }
 
 /** The content, and the key that its copies are scrambled for. */
@@ -78,24 +87,25 @@ interface Sealed {
   readonly groupKey: Point
 }
 
-function sealedContent(core: DeviceCore, draft: Draft, paddingBytes: number): Sealed | undefined {
+function partBytesOf({ parts }: Draft): number {
+  return parts?.values().next().value?.length ?? 0
+}
+
+function sealedContent(core: DeviceCore, now: Millis, draft: Draft, paddingBytes: number): Sealed | undefined {
   const { crypto, random, self } = core.options
-  const { groupId, messageId, kind, body, invitation } = draft
-  const group = core.groups.byId(groupId)
-  if (group === undefined) return undefined
+  const { messageId, kind, body } = draft
+  const signedFor = signedForOf(core, now, draft)
+  if (signedFor === undefined) return undefined
   const content = sealContent(crypto, random, {
     identity: self.identity,
     sender: self.id,
-    signedFor:
-      invitation === undefined
-        ? { type: 'group', id: group.id, keys: group.keys }
-        : { type: 'invitation', keys: invitation },
+    signedFor,
     messageId,
     kind,
     body,
     paddingBytes,
   })
-  return { content, groupKey: (invitation ?? group.keys).publicPoint }
+  return { content, groupKey: signedFor.keys.publicPoint }
 }
 
 /** A point and random bytes in the place of a content, and a key that nobody holds. */
@@ -106,4 +116,18 @@ function coverContent({ options }: DeviceCore, { body }: Draft, paddingBytes: nu
   const ephemeral = freshPoint()
   const sealedBytes = CONTENT_OVERHEAD_BYTES + body.length + paddingBytes - ephemeral.length
   return { content: concat(ephemeral, random(sealedBytes)), groupKey: freshPoint() }
+}
+
+/** What a draft is sealed for: made anew for each try, since a group's keys change with the day and with its members. */
+function signedForOf(core: DeviceCore, now: Millis, { groupId, target, epoch }: Draft): SignedFor | undefined {
+  const { crypto } = core.options
+  if (target?.type === 'invitation') return { type: 'invitation', keys: target.keys }
+  if (target?.type === 'personal') {
+    const { recipient } = target
+    const publicPoint = crypto.identityPoint(recipient)
+    return publicPoint && { type: 'personal', id: groupId, recipient, keys: { publicPoint } }
+  }
+  const group = core.groups.kept(groupId)
+  const keys = group && sealingKeys(crypto, group, epoch, now)
+  return keys && { type: 'group', id: groupId, keys }
 }

@@ -2,23 +2,46 @@
  * Messages on their way, each held from the moment it is to be sent until every recipient is proven to have it or it is given
  * up (PROTOCOL.md section 7.1). All stand on disk meanwhile, so that no crash loses one. Count and bytes are bounded.
  */
-import { concat, equal, type GroupId, type MessageId, point, key as secretKey, toHex } from '../../base/bytes.js'
+import {
+  concat,
+  type Digest,
+  digest,
+  equal,
+  fromHex,
+  type GroupId,
+  type IdentityKey,
+  identityKey,
+  type MessageId,
+  type NodeId,
+  nodeId,
+  point,
+  key as secretKey,
+  toHex,
+} from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { Millis } from '../../base/time.js'
 import type { DecoyMode } from '../../group/decoys.js'
-import type { PaddingMode, SealingTarget } from '../../group/group.js'
-import type { ContentKind } from '../../wire/content.js'
+import type { Group, GroupSend, PaddingMode, SealingTarget } from '../../group/group.js'
+import { type ContentKind, personalBody } from '../../wire/content.js'
 import type { DeviceResult, Outcome, UnprovenReason, UploadReport } from '../device.js'
 import type { Reference } from '../role.js'
 import { type Addressee, keys, numberIn, outboxRecord } from './records.js'
 import type { Storage } from './storage.js'
 
+export type DraftTarget =
+  | { readonly type: 'invitation'; readonly keys: Required<SealingTarget> }
+  | { readonly type: 'personal'; readonly recipient: IdentityKey }
+
 /** A message to be sent; the same whatever proxies it is tried with. */
 export interface Draft {
   readonly groupId: GroupId
-  /** What it is sealed for where that is an invitation, not the group. */
-  readonly invitation?: SealingTarget
+  /** What it is sealed for where that is not the group. */
+  readonly target?: DraftTarget
+  /** Tag of the epoch it is sealed under, where that is not the best one. */
+  readonly epoch?: Digest
+  /** A personal part for each recipient and the sender, by hex id. */
+  readonly parts?: ReadonlyMap<string, Uint8Array>
   readonly kind: ContentKind
   readonly messageId: MessageId
   readonly body: Uint8Array
@@ -29,6 +52,18 @@ export interface Draft {
   readonly direct?: true
   /** To nobody: nothing of it is kept on disk. */
   readonly cover?: true
+}
+
+/** What a group wants said, as a message to be sent. */
+export function draftOf(group: Group, send: GroupSend, messageId: MessageId, padding: PaddingMode): Draft {
+  const { kind, body, epoch, parts, personal, recipients } = send
+  const [only] = recipients
+  const common = { groupId: group.id, kind, messageId, padding }
+  if (personal && only !== undefined) {
+    const target = { type: 'personal', recipient: only.record.identityKey } as const
+    return { ...common, target, body: personalBody.encode({ groupId: group.id, body }) }
+  }
+  return { ...common, body, ...(epoch && { epoch }), ...(parts && { parts }) }
 }
 
 /** Who waits for a message, and for what of it: that a first proxy has it, or that all is proven or given up. */
@@ -81,6 +116,7 @@ export interface OutboxBounds {
 }
 
 const POINT_BYTES = 32
+const IDENTITY_KEY_BYTES = 32
 const NOTHING = new Uint8Array(0)
 const NO_KEY = ''
 
@@ -109,9 +145,17 @@ export class Outbox {
     if (number !== undefined) this.nextNumber = Math.max(this.nextNumber, number + 1)
     const parsed = outboxRecord.parse(value.slice())
     if (number === undefined || !parsed.ok) return undefined
-    const { groupId, kind, messageId, others, open, target, body } = parsed.value
-    const invitation = targetOf(target)
-    const draft = { groupId, kind, messageId, body, padding, ...(invitation && { invitation }) }
+    const { groupId, kind, messageId, others, open, body } = parsed.value
+    const target = targetOf(parsed.value.target)
+    const epoch = parsed.value.epoch.length === 0 ? undefined : digest(parsed.value.epoch)
+    const stored = parsed.value.parts.map(({ id, part }): [string, Uint8Array] => [toHex(id), part])
+    const parts = stored.length === 0 ? undefined : new Map(stored)
+    const draft: Draft = {
+      ...{ groupId, kind, messageId, body, padding },
+      ...(target && { target }),
+      ...(epoch && { epoch }),
+      ...(parts && { parts }),
+    }
     return this.hold(draft, open, { key, patient: true, others, waiter: undefined })
   }
 
@@ -171,7 +215,7 @@ export class Outbox {
 
   /** Writes down who is left. */
   update(parcel: Parcel): void {
-    if (!parcel.cover) this.storage.put(parcel.key, encode(parcel))
+    if (!parcel.cover) this.storage.put(parcel.key, encode(parcel, this.self.id))
   }
 
   remove(parcel: Parcel): void {
@@ -187,6 +231,12 @@ export class Outbox {
 
   all(): readonly Parcel[] {
     return [...this.held]
+  }
+
+  /** Whether anything of a group is held. */
+  hasOf(groupId: GroupId): boolean {
+    for (const each of this.held) if (equal(each.groupId, groupId)) return true
+    return false
   }
 
   has(parcel: Parcel): boolean {
@@ -226,20 +276,37 @@ export class Outbox {
   }
 }
 
-function encode(parcel: Parcel): Uint8Array {
-  const { invitation, open } = parcel
-  const target = invitation === undefined ? NOTHING : concat(invitation.publicPoint, invitation.symmetric)
-  return outboxRecord.encode({ ...parcel, target, open: [...open.values()] })
+function encode(parcel: Parcel, self: NodeId): Uint8Array {
+  const { target, epoch = NOTHING, parts = new Map<string, Uint8Array>(), open } = parcel
+  const needed = [...parts].filter(([id]) => open.has(id) || id === toHex(self))
+  return outboxRecord.encode({
+    ...parcel,
+    target: encodeTarget(target),
+    epoch,
+    parts: needed.map(([id, part]) => ({ id: nodeId(fromHex(id)), part })),
+    open: [...open.values()],
+  })
 }
 
-function targetOf(target: Uint8Array): SealingTarget | undefined {
+function encodeTarget(target: DraftTarget | undefined): Uint8Array {
+  if (target === undefined) return NOTHING
+  return target.type === 'personal' ? target.recipient : concat(target.keys.publicPoint, target.keys.symmetric)
+}
+
+function targetOf(target: Uint8Array): DraftTarget | undefined {
   if (target.length === 0) return undefined
-  return { publicPoint: point(target.subarray(0, POINT_BYTES)), symmetric: secretKey(target.subarray(POINT_BYTES)) }
+  if (target.length === IDENTITY_KEY_BYTES) return { type: 'personal', recipient: identityKey(target) }
+  if (target.length !== 2 * POINT_BYTES) return undefined
+  const keys = {
+    publicPoint: point(target.subarray(0, POINT_BYTES)),
+    symmetric: secretKey(target.subarray(POINT_BYTES)),
+  }
+  return { type: 'invitation', keys }
 }
 
 /** A recipient as it stands here, and with it the key and the tokens by which its receipt is checked. */
 const RECIPIENT_BYTES = 64
 
-function sizeBytes({ body }: Draft, recipients: number): number {
-  return body.length + RECIPIENT_BYTES * recipients
+function sizeBytes({ body, parts }: Draft, recipients: number): number {
+  return body.length + (RECIPIENT_BYTES + (parts === undefined ? 0 : limits.personalPartBytes)) * recipients
 }

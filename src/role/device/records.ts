@@ -2,14 +2,24 @@
  * What a device keeps on its disk: the keys of its entries and the formats of their values. None of it travels; the
  * formats are declared like those of the wire, so that a damaged entry is refused whole.
  */
-import { type GroupId, groupId, type MessageId, messageId, type NodeId, nodeId, toHex } from '../../base/bytes.js'
+import {
+  digest,
+  type GroupId,
+  groupId,
+  type MessageId,
+  messageId,
+  type NodeId,
+  nodeId,
+  point,
+  toHex,
+} from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
 import { type FormatValue, format } from '../../wire/codec.js'
 import { contentKinds } from '../../wire/content.js'
 import { bytes, choice, counted, list, rest, unsigned } from '../../wire/fields.js'
 
 /** Version of all that stands here. */
-export const STORED_VERSION = 1
+export const STORED_VERSION = 2
 
 export const inboxRecord = format('inbox record', 'A message until the application acknowledges it.', [
   ['groupId', bytes(8, groupId), 'of the group'],
@@ -21,6 +31,7 @@ export const inboxRecord = format('inbox record', 'A message until the applicati
 export type InboxRecord = FormatValue<typeof inboxRecord>
 
 const TARGET_BYTES = 64
+const TAG_BYTES = 32
 
 const addressee = format('addressee', 'A recipient.', [
   ['id', bytes(8, nodeId), 'of the device'],
@@ -28,19 +39,38 @@ const addressee = format('addressee', 'A recipient.', [
 ])
 export type Addressee = FormatValue<typeof addressee>
 
+const storedPart = format('stored part', 'A personal part.', [
+  ['id', bytes(8, nodeId), 'of its recipient'],
+  ['part', counted(1, limits.personalPartBytes), 'for it alone'],
+])
+
 export const outboxRecord = format('outbox record', 'A message until every recipient is proven to have it.', [
   ['groupId', bytes(8, groupId), 'of the group'],
   ['kind', choice(contentKinds), 'of the content'],
   ['messageId', bytes(8, messageId), 'of the message'],
   ['others', unsigned(2, { max: limits.copies }), 'recipients in the beginning, the sender not counted'],
   ['open', list(addressee, 2, limits.copies), 'those that are not proven to have it'],
-  ['target', counted(1, TARGET_BYTES), 'of an invitation, what it is sealed for: point and symmetric key'],
+  [
+    'target',
+    counted(1, TARGET_BYTES),
+    'empty for a group; of an invitation point and symmetric key, of what is for one member alone its identity key',
+  ],
+  ['epoch', counted(1, TAG_BYTES), 'tag of the epoch it is sealed under, empty for the best'],
+  ['parts', list(storedPart, 2, limits.copies), 'personal parts of the sender and of those that are open'],
   ['body', rest(limits.messageBytes), 'of the content'],
 ])
 
 export const keptRecord = format('kept record', 'A payload kept for another try.', [
   ['receivedAt', unsigned(6), 'Unix milliseconds'],
   ['payload', rest(limits.messageBytes), 'as CS delivered it'],
+])
+
+export const earlyPayload = format('early payload', 'An opened content from somebody who is not in the list yet.', [
+  ['groupId', bytes(8, groupId), 'of the group'],
+  ['publicPoint', bytes(32, point), 'G of the day it was sealed under; zero for what was sealed for this device alone'],
+  ['epoch', bytes(32, digest), 'tag of the epoch'],
+  ['personalPart', counted(1, limits.personalPartBytes), 'that came beside it'],
+  ['content', rest(limits.messageBytes), 'as it opened'],
 ])
 
 const NUMBER_DIGITS = 16

@@ -17,7 +17,7 @@ export class Restore {
     this.core = core
   }
 
-  /** Throws `DATA_VERSION` for what a newer program wrote; keys that are not the device's are passed over. */
+  /** Throws `DATA_VERSION` for what a newer program wrote, or one of before the first release; keys that are not the device's are passed over. */
   entry(key: string, value: Uint8Array): void {
     if (this.read(key, value)) return
     this.core.say({
@@ -79,6 +79,12 @@ export class Restore {
       throw new ProtocolError(
         'DATA_VERSION',
         'the data was written by a newer version of this program; use that version, or another data directory',
+      )
+    }
+    if (version > 0 && version < STORED_VERSION) {
+      throw new ProtocolError(
+        'DATA_VERSION',
+        'the data was written by a version of before the first release; start with another data directory',
       )
     }
     return version === STORED_VERSION

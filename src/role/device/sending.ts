@@ -186,7 +186,7 @@ export class Sending {
     const { forward, assembled, contentPaddingBytes } = made
     // Known before it leaves: the copy cannot come back earlier than this.
     const { ownPoint } = assembled
-    const unknownOtherwise = parcel.invitation !== undefined || parcel.cover === true
+    const unknownOtherwise = parcel.target !== undefined || parcel.cover === true
     if (ownPoint !== undefined) this.core.ownCopies.add(now, ownPoint, unknownOtherwise)
     const number = this.endpoint.send(now, session, forward)
     if (number === undefined) {

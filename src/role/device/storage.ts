@@ -4,14 +4,14 @@
  */
 import type { Millis } from '../../base/time.js'
 import type { DeviceOutput } from '../device.js'
-import type { Reference } from '../role.js'
+import type { Reference, Write } from '../role.js'
 
 /** Called once what it waits for is durable. */
 export type Afterwards = (now: Millis) => void
 
 export class Storage {
   private readonly say: (output: DeviceOutput) => void
-  private staged = new Map<string, Uint8Array | undefined>()
+  private staged = new Map<string, Omit<Write, 'key'>>()
   private stagedAfter: Afterwards[] = []
   private readonly pending: { readonly reference: Reference; durable: boolean; readonly after: Afterwards[] }[] = []
   private nextReference: Reference = 1
@@ -22,11 +22,21 @@ export class Storage {
 
   /** Writes with the rest of this input; of two values under one key the later counts. */
   put(key: string, value: Uint8Array): void {
-    this.staged.set(key, value)
+    this.stage(key, value, false)
   }
 
   delete(key: string): void {
-    this.staged.set(key, undefined)
+    this.stage(key, undefined, false)
+  }
+
+  /** The same, where what stood there is a secret that must not be found on the disk afterwards; without a value it goes. */
+  replaceSecret(key: string, value: Uint8Array | undefined): void {
+    this.stage(key, value, true)
+  }
+
+  private stage(key: string, value: Uint8Array | undefined, erases: boolean): void {
+    const erase = erases || this.staged.get(key)?.erase === true
+    this.staged.set(key, erase ? { value, erase } : { value })
   }
 
   /** Runs once everything put or deleted so far is durable. */
@@ -38,7 +48,7 @@ export class Storage {
   flush(now: Millis): void {
     if (this.staged.size > 0) {
       const reference = this.nextReference++
-      const writes = [...this.staged].map(([key, value]) => ({ key, value }))
+      const writes = [...this.staged].map(([key, write]) => ({ key, ...write }))
       this.pending.push({ reference, durable: false, after: this.stagedAfter })
       this.staged = new Map()
       this.stagedAfter = []

@@ -32,7 +32,8 @@ export function uploadReport(sent: SentMessage, cost: MessageCost): UploadReport
   const paddingBytes = sent.contentPaddingBytes + assembled.requestPaddingBytes
   const headerBytes = cost.payloadBytes - sent.forwardBytes
   const furtherDatagramBytes = cost.datagrams === 1 ? 0 : headerBytes - firstHeaderBytes(sent)
-  const copyBytes = SEALED_COPY_OVERHEAD_BYTES + assembled.contentBytes
+  const copyBytes = SEALED_COPY_OVERHEAD_BYTES + assembled.personalPartBytes + assembled.contentBytes
+  const recipientBytes = SLOT_BYTES + assembled.personalPartBytes
   return {
     messageId,
     slots: assembled.slots,
@@ -42,7 +43,7 @@ export function uploadReport(sent: SentMessage, cost: MessageCost): UploadReport
     datagrams: cost.datagrams,
     paddingBytes,
     furtherDatagramBytes,
-    fixedBytes: cost.payloadBytes - bodyBytes - SLOT_BYTES * assembled.slots - paddingBytes - furtherDatagramBytes,
+    fixedBytes: cost.payloadBytes - bodyBytes - recipientBytes * assembled.slots - paddingBytes - furtherDatagramBytes,
     copyBytes,
     deliveryBytes: copyBytes - SEAL_BYTES - openedCopy.leastBytes,
   }

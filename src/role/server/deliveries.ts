@@ -26,6 +26,8 @@ interface Channel {
   /** Taken up and not confirmed. */
   readonly inFlight: Set<number>
   inFlightBytes: number
+  /** What waited when the link came up and is not confirmed; `undefined` once the device has been told that all is. */
+  backlog: Set<number> | undefined
 }
 
 /** Kind and number before the payload. */
@@ -62,9 +64,13 @@ export class Deliveries {
       staged: new Queue(),
       inFlight: new Set(),
       inFlightBytes: 0,
+      backlog: new Set(),
     }
     this.channels.set(owner, channel)
-    for (const mail of this.mailboxes.waiting(owner)) channel.waiting.push(mail)
+    for (const mail of this.mailboxes.waiting(owner)) {
+      channel.waiting.push(mail)
+      channel.backlog?.add(mail.number)
+    }
     this.pump(now, channel)
   }
 
@@ -113,6 +119,7 @@ export class Deliveries {
     this.takeFresh(removed.mail)
     const channel = this.channels.get(owner)
     if (channel?.inFlight.delete(number)) channel.inFlightBytes -= removed.mail.payloadBytes
+    channel?.backlog?.delete(number)
     return true
   }
 
@@ -122,7 +129,15 @@ export class Deliveries {
     if (channel !== undefined) this.pump(now, channel)
   }
 
+  /** The device may then forget keys that only older messages could need. */
+  private tellEmpty(now: Millis, channel: Channel): void {
+    if (channel.backlog === undefined || channel.backlog.size > 0) return
+    if (this.endpoint.send(now, channel.session, encodeMessage('mailboxEmpty', {})) === undefined) return
+    channel.backlog = undefined
+  }
+
   private pump(now: Millis, channel: Channel): void {
+    this.tellEmpty(now, channel)
     for (let next = channel.waiting.peek(); next !== undefined; next = channel.waiting.peek()) {
       const wanted = this.mailboxes.has(next)
       if (wanted && !this.hasRoom(channel, next)) break

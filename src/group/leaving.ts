@@ -1,0 +1,30 @@
+/**
+ * Leaving a group: the device signs its own departure, tells all others, and reads no more of it (PROTOCOL.md section 8.6).
+ */
+import type { Digest } from '../base/bytes.js'
+import { equal } from '../base/bytes.js'
+import type { Millis } from '../base/time.js'
+import type { Hashing, Signing } from '../crypto/crypto.js'
+import { announce } from './announcing.js'
+import type { Group, GroupSend, Local } from './group.js'
+import { membersByAge } from './member-list.js'
+import { signDeparture, withDepartures } from './rekey.js'
+
+/** Throws `GROUP_UNKNOWN` where this device is no member, `HISTORY_FULL` past what a history may hold. */
+export function leaveGroup(
+  crypto: Hashing & Signing,
+  group: Group,
+  local: Local,
+  now: Millis,
+  directoryDigest: Digest,
+): { readonly group: Group; readonly sends: readonly GroupSend[] } {
+  const departure = signDeparture(crypto, group, local, local.self, now)
+  const others = membersByAge(group.list).filter(({ id }) => !equal(id, local.self))
+  const left = withDepartures(crypto, { ...group, left: true, live: [], rekeyAt: undefined }, [departure])
+  const sends = announce(crypto, left.list, directoryDigest)(
+    'records',
+    { records: [], departures: [departure] },
+    others,
+  )
+  return { group: left, sends }
+}

@@ -1,0 +1,251 @@
+/**
+ * What is said to one member alone: questions for what it holds, the parts of a history in which two differ, and the present
+ * secret for who lacks it (PROTOCOL.md section 8.7). All of it is bounded and rare.
+ */
+import { concat, type Digest, digest, equal, equalConstantTime, type NodeId, toHex } from '../base/bytes.js'
+import type { DropCode } from '../base/errors.js'
+import { limits } from '../base/limits.js'
+import { type RandomBytes, randomBelow } from '../base/random.js'
+import { type Millis, utcDay } from '../base/time.js'
+import type { Hashing, Signing } from '../crypto/crypto.js'
+import { answer as answerFormat, BUCKET_BYTES, BUCKETS, question as questionFormat } from '../wire/content.js'
+import { announce } from './announcing.js'
+import { messageTime } from './content.js'
+import {
+  bestEpoch,
+  byRank,
+  commitmentTo,
+  epochByTag,
+  epochOf,
+  secretOfDay,
+  statementSignedBy,
+  withEpoch,
+} from './epochs.js'
+import type { Epoch, Group, GroupSend, Local, Member, MemberList, VerifiedContent } from './group.js'
+import { type History, knownById } from './history.js'
+import { listDigest, memberById } from './member-list.js'
+
+interface Step {
+  readonly group: Group
+  readonly sends: readonly GroupSend[]
+}
+
+/** Somebody said what its history comes to. */
+export interface Announced {
+  readonly listDigest: Digest
+  readonly from: NodeId
+  readonly at: Millis
+}
+
+/** Notes an announced history that is not this device's, to be asked for after a quiet time; the newest counts. */
+export function noteHistory(
+  crypto: Hashing,
+  random: RandomBytes,
+  group: Group,
+  announced: Announced,
+  now: Millis,
+): Group {
+  const own = listDigest(crypto, group.list)
+  const held = group.differs
+  const isNewer = held === undefined || announced.at >= held.announcedAt
+  const newest = isNewer ? announced.listDigest : held.listDigest
+  if (equal(newest, own)) return held === undefined ? group : { ...group, differs: undefined }
+  const from = isNewer ? (announced.from.slice() as NodeId) : held.from
+  const announcedAt = isNewer ? announced.at : held.announcedAt
+  const listDigestOf = newest.slice() as Digest
+  return {
+    ...group,
+    differs: { listDigest: listDigestOf, from, announcedAt, askAt: askAt(random, group, now), asked: 0 },
+  }
+}
+
+/** Once to twice the quiet time, and longer where many might ask at once. */
+function askAt(random: RandomBytes, { list }: Group, now: Millis): Millis {
+  const spreadMs = limits.askQuietMs + list.members.size * limits.askMemberMs
+  return now + limits.askQuietMs + randomBelow(random, spreadMs)
+}
+
+/** Asks a member, the announcer first, where the histories still differ. */
+export function askIfDue(crypto: Hashing, random: RandomBytes, group: Group, { self }: Local, now: Millis): Step {
+  const { differs } = group
+  if (differs === undefined || now < differs.askAt) return { group, sends: [] }
+  const others = [...group.list.members.values()].filter(({ id }) => !equal(id, self))
+  const isOver = equal(differs.listDigest, listDigest(crypto, group.list)) || differs.asked >= limits.askTries
+  if (isOver || others.length === 0) return { group: { ...group, differs: undefined }, sends: [] }
+  const announcer = differs.asked === 0 ? memberById(group.list, differs.from) : undefined
+  const whom = announcer ?? (others[randomBelow(random, others.length)] as Member)
+  const next = { ...differs, asked: differs.asked + 1, askAt: askAt(random, group, now) }
+  return { group: spoken({ ...group, differs: next }, QUESTION, whom.id, now), sends: [question(crypto, group, whom)] }
+}
+
+function question(crypto: Hashing, group: Group, whom: Member): GroupSend {
+  const { tag, number } = bestEpoch(group)
+  const body = questionFormat.encode({ epoch: tag, number, buckets: concat(...buckets(crypto, group.list)) })
+  return { kind: 'question', body, recipients: [whom], personal: true }
+}
+
+/**
+ * Answers a member with what it lacks: the present secret, and the parts of the history that differ. Where this device
+ * may lack something itself, it asks back. `ASK_RATE` past the rate.
+ */
+export function answerQuestion(
+  crypto: Hashing & Signing,
+  group: Group,
+  { self }: Local,
+  { sender, body }: VerifiedContent,
+  now: Millis,
+): Step & { readonly drops: readonly DropCode[] } {
+  const parsed = questionFormat.parse(body)
+  if (!parsed.ok) return { group, sends: [], drops: ['MESSAGE_CONTENT'] }
+  const member = memberById(group.list, sender.id)
+  if (member === undefined || memberById(group.list, self) === undefined) {
+    return { group, sends: [], drops: ['MESSAGE_SENDER'] }
+  }
+  if (!mayAnswer(group, sender.id, now)) return { group, sends: [], drops: ['ASK_RATE'] }
+  const best = bestEpoch(group)
+  const rank = byRank(best, { ...best, number: parsed.value.number, tag: parsed.value.epoch })
+  const differing = differingBuckets(crypto, group.list, parsed.value.buckets)
+  const sends: GroupSend[] = rank < 0 ? [secretFor(crypto, group, member)] : []
+  if (differing.size > 0) {
+    const say = announce(crypto, group.list, NO_DIRECTORY)
+    for (const send of say('records', historyIn(group.list, differing), [member])) {
+      sends.push({ ...send, personal: true })
+    }
+  }
+  const next = spoken(group, ANSWER, sender.id, now)
+  const mayLack = rank > 0 || differing.size > 0
+  if (!mayLack || spokeAt(group, QUESTION, sender.id, now)) return { group: next, sends, drops: [] }
+  return {
+    group: spoken(next, QUESTION, sender.id, now),
+    sends: [...sends, question(crypto, group, member)],
+    drops: [],
+  }
+}
+
+/** Members who may lack the present secret: it is brought to each in person, soon. */
+export function withUpdates(group: Group, ids: readonly NodeId[], now: Millis): Group {
+  const byId = new Map([...group.toUpdate, ...ids].map((id) => [toHex(id), id.slice() as NodeId]))
+  const members = [...byId].filter(([id]) => group.list.members.has(id)).map(([, id]) => id)
+  if (members.length === 0) return group
+  const updateAt = group.updateAt ?? now + limits.introduceQuietMs
+  return { ...group, toUpdate: members.slice(0, limits.updates), updateAt }
+}
+
+export function updateIfDue(crypto: Hashing, group: Group, now: Millis): Step {
+  if (group.updateAt === undefined || now < group.updateAt) return { group, sends: [] }
+  const members = group.toUpdate
+    .filter((id) => !spokeAt(group, ANSWER, id, now))
+    .flatMap((id) => memberById(group.list, id) ?? [])
+  const told = members.reduce((next, { id }) => spoken(next, ANSWER, id, now), group)
+  const sends = members.map((member) => secretFor(crypto, group, member))
+  return { group: { ...told, toUpdate: [], updateAt: undefined }, sends }
+}
+
+/** The best epoch's secret, of no day before the member came. */
+function secretFor(crypto: Hashing, group: Group, member: Member): GroupSend {
+  const epoch = bestEpoch(group)
+  const day = Math.max(epoch.day, utcDay(member.record.since))
+  const body = answerFormat.encode({
+    day,
+    groupSecret: secretOfDay(crypto, epoch, day),
+    statement: epoch.statement === undefined ? [] : [epoch.statement],
+    listDigest: listDigest(crypto, group.list),
+  })
+  return { kind: 'answer', body, recipients: [member], personal: true }
+}
+
+/**
+ * Takes a secret on a member's word, if its statement is signed by a member and it contradicts nothing that is held. The signature is
+ * left open by a newcomer alone, which does not know all members yet: whoever vouched for it brings it the secret.
+ */
+export function takeAnswer(
+  crypto: Hashing & Signing,
+  random: RandomBytes,
+  group: Group,
+  content: VerifiedContent,
+  now: Millis,
+): { readonly group: Group; readonly drops: readonly DropCode[] } {
+  const parsed = answerFormat.parse(content.body)
+  if (!parsed.ok) return { group, drops: ['MESSAGE_CONTENT'] }
+  const { day, groupSecret, statement, listDigest: theirs } = parsed.value
+  const epoch = epochOf(crypto, statement[0], day, groupSecret)
+  const code = judgeEpoch(crypto, group, epoch, now)
+  if (code !== undefined) return { group, drops: [code] }
+  const best = bestEpoch(group)
+  const announced = { listDigest: theirs, from: content.sender.id, at: messageTime(content.messageId) }
+  const next = noteHistory(crypto, random, group, announced, now)
+  // Who told it is behind itself: nothing is learnt from it, and it is told in turn.
+  if (byRank(best, epoch) < 0) return { group: withUpdates(next, [content.sender.id], now), drops: [] }
+  return { group: withEpoch(next, epoch, now), drops: [] }
+}
+
+function judgeEpoch(crypto: Hashing & Signing, group: Group, epoch: Epoch, now: Millis): DropCode | undefined {
+  const { statement, day, secret } = epoch
+  if (day > utcDay(now + limits.clockSkewMs) || epoch.number > bestEpoch(group).number + limits.epochsAhead)
+    return 'GROUP_SECRET'
+  const held = epochByTag(group, epoch.tag)
+  if (held !== undefined && !agrees(crypto, held, epoch)) return 'GROUP_SECRET'
+  if (statement === undefined) return held === undefined ? 'GROUP_SECRET' : undefined
+  if (day < statement.day) return 'GROUP_SECRET'
+  if (day === statement.day && !equal(commitmentTo(crypto, secret), statement.commitment)) return 'GROUP_SECRET'
+  const issuer = knownById(group.list, statement.issuer)
+  if (issuer === undefined) return group.list.root === undefined ? 'GROUP_SECRET' : undefined
+  return statementSignedBy(crypto, group.id, issuer.record, statement) ? undefined : 'GROUP_SECRET'
+}
+
+/** Whether two secrets of one epoch lead to the same one. */
+export function agrees(crypto: Hashing, a: Pick<Epoch, 'day' | 'secret'>, b: Pick<Epoch, 'day' | 'secret'>): boolean {
+  const day = Math.max(a.day, b.day)
+  return equalConstantTime(secretOfDay(crypto, a, day), secretOfDay(crypto, b, day))
+}
+
+/** The first 8 bytes of the digest of each bucket. */
+function buckets(crypto: Hashing, list: Pick<MemberList, 'records' | 'departures'>): Uint8Array[] {
+  return Array.from({ length: BUCKETS }, (_, bucket) => {
+    const { records, departures } = historyIn(list, new Set([bucket]))
+    const members = records.map((record): [string, Member] => [
+      toHex(record.signature),
+      list.records.get(toHex(record.signature)) as Member,
+    ])
+    const named = departures.map((each): [string, typeof each] => [toHex(each.signature), each])
+    const bucketDigest = listDigest(crypto, { records: new Map(members), departures: new Map(named) })
+    return bucketDigest.subarray(0, BUCKET_BYTES)
+  })
+}
+
+function differingBuckets(crypto: Hashing, list: MemberList, theirs: Uint8Array): Set<number> {
+  const differing = new Set<number>()
+  for (const [bucket, own] of buckets(crypto, list).entries()) {
+    if (!equal(own, theirs.subarray(bucket * BUCKET_BYTES, (bucket + 1) * BUCKET_BYTES))) differing.add(bucket)
+  }
+  return differing
+}
+
+/** What concerns members whose ids begin so. */
+function historyIn(list: Pick<MemberList, 'records' | 'departures'>, buckets: ReadonlySet<number>): History {
+  const isIn = (id: NodeId) => buckets.has((id[0] as number) % BUCKETS)
+  return {
+    records: [...list.records.values()].filter(({ id }) => isIn(id)).map(({ record }) => record),
+    departures: [...list.departures.values()].filter(({ member }) => isIn(member)),
+  }
+}
+
+const ANSWER = 'answer'
+const QUESTION = 'question'
+const NO_DIRECTORY = digest(new Uint8Array(32))
+
+function mayAnswer(group: Group, id: NodeId, now: Millis): boolean {
+  const recent = [...group.answered].filter(([, at]) => at > now - limits.answerPauseMs && at <= now)
+  const answers = recent.filter(([name]) => name.startsWith(ANSWER))
+  return answers.length < limits.answersPerPause && !spokeAt(group, ANSWER, id, now)
+}
+
+function spokeAt(group: Group, what: string, id: NodeId, now: Millis): boolean {
+  const at = group.answered.get(`${what}/${toHex(id)}`)
+  return at !== undefined && at > now - limits.answerPauseMs && at <= now
+}
+
+function spoken(group: Group, what: string, id: NodeId, now: Millis): Group {
+  const recent = [...group.answered].filter(([, at]) => at > now - limits.answerPauseMs && at <= now)
+  return { ...group, answered: new Map(recent).set(`${what}/${toHex(id)}`, now) }
+}
