@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv
   /** The network namespace to run in. */
   readonly namespace?: string
+  /** After which it is killed. */
+  readonly timeoutMs?: number
 }
 
 /** A directory of the test's own, short enough for a socket in it. */
@@ -58,12 +60,15 @@ export interface Started {
 }
 
 /** Starts the command and lets it run. */
-export function start(args: readonly string[], { input = '', env = {}, namespace }: RunOptions = {}): Started {
+export function start(
+  args: readonly string[],
+  { input = '', env = {}, namespace, timeoutMs = TIMEOUT_MS }: RunOptions = {},
+): Started {
   const inside = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace]
   const [program, ...words] = [...inside, process.execPath, main, ...args] as [string, ...string[]]
   const child = spawn(program, words, {
     env: { ...cleanEnvironment(), ...env },
-    timeout: TIMEOUT_MS,
+    timeout: timeoutMs,
     killSignal: 'SIGKILL',
   })
   left.add(child)

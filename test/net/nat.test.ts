@@ -15,8 +15,11 @@ const NAME = 'cast.test'
 const SERVER = '203.0.113.1'
 const MOVED = '203.0.114.1'
 const PROXIES = ['192.0.2.11', '198.51.100.12', '203.0.113.13']
+/** Of one that has not been told to be a proxy; like the others' in a network of its own. */
+const OPEN = '100.64.7.14'
 const LOSS = 0.1
 const PATIENCE_MS = 90_000
+const TEST_MS = 175_000
 
 const why = obstacle()
 if (why !== undefined) t.plan(0, why)
@@ -33,12 +36,12 @@ async function all(): Promise<void> {
     await Promise.all([...running].map(({ result }) => result))
     network.close()
   })
-  for (const address of [SERVER, ...PROXIES]) network.addAddress(address)
+  for (const address of [SERVER, OPEN, ...PROXIES]) network.addAddress(address)
   const [natOfAlice, natOfBob] = [network.addNat(), network.addNat()]
   network.setName(NAME, SERVER)
 
   function launch(namespace: string, ...words: string[]): Started {
-    const started = start(words, { namespace })
+    const started = start(words, { namespace, timeoutMs: TEST_MS })
     running.add(started)
     void started.result.then(() => running.delete(started))
     return started
@@ -76,8 +79,9 @@ async function all(): Promise<void> {
   await Promise.all(
     PROXIES.map((host, index) => node(network.outside, `p${index}`, '--proxy', 'on', '--listen', `${host}:7000`).line),
   )
+  const carol = node(network.outside, 'carol', '--listen', `${OPEN}:7000`)
   const [alice, bob] = [node(natOfAlice.inside, 'alice'), node(natOfBob.inside, 'bob')]
-  const [, bobAddress] = await Promise.all([alice.line, bob.line])
+  const [, bobAddress] = await Promise.all([alice.line, bob.line, carol.line])
   natOfAlice.lose(LOSS)
   natOfBob.lose(LOSS)
 
@@ -116,6 +120,14 @@ async function all(): Promise<void> {
       t.ok(await under, `${code} was counted, and the message came through afterwards`)
     }
     t.equal(alice.child.exitCode, null)
+  })
+
+  await t.test('a device in the open becomes a proxy on its own, and one behind a NAT does not', async (t) => {
+    await until('carol to serve', async () => (await statusOf('carol')).proxy?.listed === true)
+    t.match((await statusOf('carol')).proxy, { standing: { state: 'listed', reason: 'reached' } })
+    await until('an answer about bob', async () => (await statusOf('bob')).proxy?.standing?.reason === 'unreached')
+    t.match((await statusOf('bob')).proxy, { listed: false, standing: { state: 'candidate', reached: 0 } })
+    t.equal((await statusOf('p0')).directory?.proxies.length, PROXIES.length + 1)
   })
 
   await t.test('a server that moves is found again by the name on its card', async (t) => {
