@@ -101,6 +101,13 @@ export interface Group {
     address: string,
     options: { readonly passphrase: string; readonly as?: string; readonly signal?: AbortSignal },
   ): Promise<Invited>
+  /**
+   * Removes members, each given by local name, hex id or address, and gives the others a new secret: who is removed reads nothing that
+   * they send from then on. Resolves with hex ids once it is written down and on its way. Rejects with MEMBER_UNKNOWN, MEMBER_SELF.
+   */
+  remove(members: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<string[]>
+  /** Leaves the group, which is gone here at once; resolves once it is written down and the others are about to be told. */
+  leave(options?: { readonly signal?: AbortSignal }): Promise<void>
   /** Invitations made here that have not been answered, eldest first. */
   invitations(): PendingInvitation[]
   /**
@@ -151,8 +158,17 @@ export interface DeviceInfo {
         readonly proxies: readonly string[]
       }
     | undefined
-  /** `listDigest` is hex: members whose digests are equal hold the same list. */
-  readonly groups: readonly { readonly name: string; readonly members: number; readonly listDigest: string }[]
+  /**
+   * `listDigest` is hex: members whose digests are equal hold the same history, departures included. `epoch` counts the secrets that
+   * the group has had after its first.
+   */
+  readonly groups: readonly {
+    readonly name: string
+    readonly members: number
+    readonly departures: number
+    readonly listDigest: string
+    readonly epoch: number
+  }[]
   /** Messages that no key opens. */
   readonly unopened: number
   readonly inboxMessages: number

@@ -5,6 +5,7 @@
 import { toHex } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import type { Crypto } from '../crypto/crypto.js'
+import { bestEpoch } from '../group/epochs.js'
 import type { Group as GroupState } from '../group/group.js'
 import { passphraseBytes } from '../group/keys.js'
 import { listDigest } from '../group/member-list.js'
@@ -128,9 +129,11 @@ export class DeviceNode implements Device {
         validUntil: new Date(directory.validUntil),
         proxies: [...directory.proxies.keys()],
       },
-      groups: groups.map(({ name, list }) => ({
+      groups: groups.map(({ name, list, epochs }) => ({
         name,
         members: list.members.size,
+        departures: list.departures.size,
+        epoch: bestEpoch({ epochs }).number,
         listDigest: toHex(listDigest(this.crypto, list)),
       })),
       sealed: this.sealed,
@@ -209,6 +212,10 @@ export class DeviceNode implements Device {
       members: () => this.members(name),
       fingerprint: () => fingerprint(this.crypto, this.stateOf(name)),
       invitations: () => pendingOf(this.stateOf(name)),
+      remove: (members, options) => this.remove(name, members, options?.signal),
+      leave: async ({ signal } = {}) => {
+        await this.commands.issue('left', { type: 'leaveGroup', group: name }, signal)
+      },
       uninvite: (device, options) => this.uninvite(name, device, options?.signal),
       invite: async (address, { passphrase, as, signal }) => {
         const parsed = parseDeviceAddress(address)
@@ -230,6 +237,12 @@ export class DeviceNode implements Device {
       send: (body, options) => this.send(name, body, options),
       messages: ({ signal } = {}) => this.inbox.read(name, signal),
     }
+  }
+
+  private async remove(group: string, devices: readonly string[], signal: AbortSignal | undefined): Promise<string[]> {
+    const members = devices.map((each) => memberNamed(this.crypto, this.stateOf(group), each))
+    await this.commands.issue('removed', { type: 'removeMembers', group, members }, signal)
+    return members.map(toHex)
   }
 
   private async uninvite(group: string, device: string, signal: AbortSignal | undefined): Promise<string> {

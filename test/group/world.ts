@@ -2,8 +2,7 @@
  * A group of devices and a network between them that delivers contents in any order, some twice, some only after days, all in the
  * end. Every content is sealed and opened as between real devices; time is counted, not spent.
  */
-import { equal, type NodeId, toHex } from '../../src/base/bytes.js'
-import { limits } from '../../src/base/limits.js'
+import { equal, toHex } from '../../src/base/bytes.js'
 import { type RandomBytes, randomBelow } from '../../src/base/random.js'
 import type { Millis } from '../../src/base/time.js'
 import { newMessageId } from '../../src/group/content.js'
@@ -245,10 +244,6 @@ export class World {
   }
 }
 
-export function idsOf(nodes: readonly Node[]): NodeId[] {
-  return nodes.map(({ device }) => device.id)
-}
-
 /** The digest of the history that a member holds, in hex. */
 export function digestOf(node: Node): string {
   return toHex(listDigest(crypto, present(node.group).list))
@@ -262,4 +257,3 @@ export function stateOf(node: Node): string {
 }
 
 export const DAY_MS = 24 * 60 * 60_000
-export const SKEW_MS = limits.clockSkewMs

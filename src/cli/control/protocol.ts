@@ -102,7 +102,9 @@ const nodeStatus = z.object({
   connected: z.boolean(),
   serverLink,
   directory: directory.nullable(),
-  groups: z.array(z.object({ name: z.string(), members: count, listDigest: hexDigest })),
+  groups: z.array(
+    z.object({ name: z.string(), members: count, departures: count, listDigest: hexDigest, epoch: count }),
+  ),
   unopened: count,
   inbox: count,
   outgoing: count,
