@@ -208,6 +208,13 @@ export const limits = {
   proxyFailures: 2,
   avoidMs: 10 * MINUTE_MS,
   avoidMaxMs: 120 * MINUTE_MS,
+  /** First proxies that a device keeps to, those that stand in for them included; how long at least and at most. */
+  guards: 64,
+  guardLifeMinMs: 21 * DAY_MS,
+  guardLifeMaxMs: 42 * DAY_MS,
+  /** One that is missing from the directory, or has failed so often without a success in between, for that long is replaced. */
+  guardAwayMs: 3 * DAY_MS,
+  guardFailures: 8,
   /** How long a command waits for a directory. */
   directoryWaitMs: 10 * SECOND_MS,
   /** How long a message waits for enough proxies to be listed. */

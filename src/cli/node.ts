@@ -39,6 +39,7 @@ interface Options extends DataPassphraseOption {
   readonly meanForwardWait?: number
   readonly extraHopBelow?: number
   readonly workers?: number
+  readonly firstProxies?: number
   readonly padding: PaddingMode
   readonly decoys: DecoyMode
   readonly cover?: number
@@ -47,6 +48,7 @@ interface Options extends DataPassphraseOption {
 }
 
 const MAX_MEAN_WAIT_MS = 60_000
+const MAX_FIRST_PROXIES = 16
 const MAX_COPIES_PER_SECOND = 1_000_000
 
 export function addNode(program: Command): void {
@@ -80,6 +82,11 @@ export function addNode(program: Command): void {
       '--extra-hop-below <rate>',
       'copies a second below which the copies of this proxy go by another one as well, 0 for never (default: 20)',
       wholeNumber('--extra-hop-below', 0, MAX_COPIES_PER_SECOND),
+    )
+    .option(
+      '--first-proxies <n>',
+      'first proxies that the device keeps to for weeks, 0 for all (default: 3)',
+      wholeNumber('--first-proxies', 0, MAX_FIRST_PROXIES),
     )
     .option('--padding <mode>', `how sizes are hidden: ${paddingModes.join(', ')}`, oneOf(paddingModes), 'classes')
     .option(
@@ -179,6 +186,7 @@ async function deviceOf(options: Options, opened: Opened, daemon: Daemon): Promi
   const device = await openDevice({
     ...opened,
     padding: options.padding,
+    ...(options.firstProxies !== undefined && { firstProxies: options.firstProxies }),
     decoys: options.decoys,
     ...(options.cover !== undefined && { coverMeanMs: options.cover }),
     log: createLog(options.logLevel),

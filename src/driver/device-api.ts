@@ -21,6 +21,8 @@ export interface DeviceOptions {
   readonly passphrase?: string
   /** HOST:PORT to send from; by default any free port. */
   readonly listen?: string
+  /** First proxies that the device keeps to for weeks, 0 to 16; 0 takes all that are listed. Default 3. */
+  readonly firstProxies?: number
   /** How sizes are hidden; default `classes`. */
   readonly padding?: PaddingMode
   /** How the number of slots of each message is rounded up, so that a proxy counts no members; default `none`. */

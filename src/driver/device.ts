@@ -45,6 +45,7 @@ export async function openDeviceNode(options: DeviceOptions): Promise<DeviceNode
         server,
         ownProxy: nodeIdOf(crypto, proxyIdentity.identityKey),
         padding: options.padding ?? 'classes',
+        ...(options.firstProxies !== undefined && { firstProxies: options.firstProxies }),
         decoys: options.decoys ?? 'none',
         coverMeanMs: options.coverMeanMs ?? 0,
         ...(options.observe && { observe: options.observe }),

@@ -1,6 +1,6 @@
 /**
- * The choice of P1 and P2 among the proxies that the directory lists (PROTOCOL.md section 9): uniformly random, not the
- * sender's own proxy, apart in the network, so that nobody on one network sees both, and with an address family in common,
+ * The choice of P1 and P2 among the proxies that the directory lists (PROTOCOL.md section 9.9): uniformly random, P1 among the
+ * few that the sender keeps to, not its own proxy, apart in the network, so that nobody on one network sees both, and with an address family in common,
  * so that the first can reach the second.
  */
 import { equal, type NodeId, toHex } from '../base/bytes.js'
@@ -13,6 +13,8 @@ export interface ProxyWishes {
   readonly day: number
   /** The sender's own proxy. */
   readonly own: NodeId | undefined
+  /** Hex ids of those that may be P1; `undefined` for all. */
+  readonly firstAmong?: ReadonlySet<string> | undefined
   /** Hex ids of proxies that failed; taken as P1 only where there is no other choice. */
   readonly avoid: ReadonlySet<string>
   /** The same for P2; weighs less. */
@@ -39,8 +41,10 @@ export function chooseProxies(random: RandomBytes, directory: VerifiedDirectory,
   const listed = [...places.keys()]
   const usable = listed.filter((proxy) => wishes.own === undefined || !equal(proxy.id, wishes.own))
   const splitters = usable.filter((proxy) => proxy.sealingKeys.has(wishes.day))
-  const failed = usable.filter((proxy) => wishes.avoid.has(toHex(proxy.id)))
-  const fresh = failed.length === 0 ? [...usable] : usable.filter((proxy) => !failed.includes(proxy))
+  const { firstAmong } = wishes
+  const firsts = firstAmong === undefined ? usable : usable.filter((proxy) => firstAmong.has(toHex(proxy.id)))
+  const failed = firsts.filter((proxy) => wishes.avoid.has(toHex(proxy.id)))
+  const fresh = failed.length === 0 ? [...firsts] : firsts.filter((proxy) => !failed.includes(proxy))
   for (const candidates of [fresh, failed]) {
     for (let first = draw(random, candidates); first !== undefined; first = draw(random, candidates)) {
       const partners = partnersOf(first, splitters, places)

@@ -31,6 +31,8 @@ export interface DeviceOptions extends RoleContext {
   readonly server: ServerContact
   /** The id of the proxy that runs beside this device, if any: never chosen as P1 or P2. */
   readonly ownProxy?: NodeId
+  /** First proxies that the device keeps to for weeks; 0 takes all. Default 3. */
+  readonly firstProxies?: number
   readonly padding: PaddingMode
   /** How the number of slots is rounded up; default none. */
   readonly decoys?: DecoyMode

@@ -7,11 +7,13 @@ import { limits } from '../../base/limits.js'
 import type { DeviceOptions, DeviceOutput } from '../device.js'
 import type { VerifiedDirectory } from '../server-link.js'
 import { Groups } from './groups.js'
+import { Guards } from './guards.js'
 import { HandedOn } from './handed-on.js'
 import { Inbox, type InboxBounds } from './inbox.js'
 import { Kept, type KeptBounds } from './kept.js'
 import { Outbox, type OutboxBounds } from './outbox.js'
 import { OwnCopies } from './own-copies.js'
+import { keys } from './records.js'
 import { Replies } from './replies.js'
 import { Storage } from './storage.js'
 
@@ -38,6 +40,7 @@ export interface DeviceCore extends Surroundings {
   readonly early: Kept
   readonly outbox: Outbox
   readonly replies: Replies
+  readonly guards: Guards
   drop(code: DropCode): void
 }
 
@@ -62,10 +65,12 @@ const UNOPENED: KeptBounds = {
 const UNREAD: KeptBounds = { messages: limits.unreadMessages, bytes: limits.unreadBytes, lifeMs: limits.unreadLifeMs }
 const EARLY: KeptBounds = { messages: limits.earlyMessages, bytes: limits.earlyBytes, lifeMs: limits.earlyLifeMs }
 
+const DEFAULT_FIRST_PROXIES = 3
+
 export function createCore(surroundings: Surroundings, bounds: DeviceBounds): DeviceCore {
   const { say } = surroundings
   const storage = new Storage(say)
-  const { self, accessCode } = surroundings.options
+  const { self, accessCode, random, ownProxy, firstProxies } = surroundings.options
   const groups = new Groups(storage, bounds.groups)
   return {
     ...surroundings,
@@ -78,6 +83,12 @@ export function createCore(surroundings: Surroundings, bounds: DeviceBounds): De
     unread: new Kept(storage, 'unread/', bounds.unread ?? UNREAD),
     early: new Kept(storage, 'early/', bounds.early ?? EARLY),
     outbox: new Outbox(storage, { id: self.id, accessCode }, bounds.outbox),
+    guards: new Guards({
+      random,
+      own: ownProxy,
+      count: firstProxies ?? DEFAULT_FIRST_PROXIES,
+      save: (record) => storage.put(keys.guards, record),
+    }),
     replies: new Replies(say, bounds.commands),
     drop: (code) => say({ type: 'drop', code }),
   }

@@ -73,6 +73,19 @@ export const earlyPayload = format('early payload', 'An opened content from some
   ['content', rest(limits.messageBytes), 'as it opened'],
 ])
 
+const guardRecord = format('guard record', 'A first proxy that the device keeps to.', [
+  ['id', bytes(8, nodeId), 'of the proxy'],
+  ['drawnAt', unsigned(6), 'Unix milliseconds'],
+  ['endsAt', unsigned(6), 'Unix milliseconds'],
+  ['missingSince', unsigned(6), 'Unix milliseconds; 0 while it is listed'],
+  ['failingSince', unsigned(6), 'Unix milliseconds; 0 where it works'],
+  ['failures', unsigned(1), 'in a row'],
+])
+
+export const guardsRecord = format('guards record', 'The first proxies that the device keeps to.', [
+  ['guards', list(guardRecord, 1, limits.guards), 'in the order in which they were drawn'],
+])
+
 const NUMBER_DIGITS = 16
 
 export const keys = {
@@ -82,6 +95,7 @@ export const keys = {
   /** Messages from before this moment are refused, as the record of those handed on reaches no further back. */
   floor: 'device/floor',
   directory: 'directory',
+  guards: 'device/guards',
   group: (id: GroupId) => `group/${toHex(id)}`,
   inbox: (sequence: number) => `inbox/${padded(sequence)}`,
   outbox: (number: number) => `sending/${padded(number)}`,

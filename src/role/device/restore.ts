@@ -47,6 +47,8 @@ export class Restore {
       case keys.directory:
         this.directory = value.slice()
         return true
+      case keys.guards:
+        return this.core.guards.restore(value)
       default:
     }
     const folder = key.split('/')[0]

@@ -32,7 +32,9 @@ export class Routes {
     const avoided = [...this.avoided(now)]
     const avoid = new Set([...failed, ...avoided])
     const avoidSecond = new Set([...parcel.avoid, ...avoided])
-    const choice = chooseProxies(random, directory, { day: utcDay(now), own: ownProxy, avoid, avoidSecond })
+    const firstAmong = this.core.guards.candidates(now, directory)
+    const wishes = { day: utcDay(now), own: ownProxy, firstAmong, avoid, avoidSecond }
+    const choice = chooseProxies(random, directory, wishes)
     if (choice.ok && choice.apart === 'address' && !this.saidOneNetwork) {
       this.saidOneNetwork = true
       const event = 'all proxies are in one network: whoever watches it sees first and second proxy'
@@ -41,8 +43,15 @@ export class Routes {
     return choice
   }
 
-  /** A message went by these without proof, or they could not be reached. */
+  /** It could not be reached, or refused a message. */
+  unreached(now: Millis, id: NodeId): void {
+    this.core.guards.unreached(now, id)
+    this.failed(now, id)
+  }
+
+  /** A message went by these without proof. */
   failed(now: Millis, ...ids: readonly NodeId[]): void {
+    for (const id of ids) this.core.guards.failed(now, id)
     for (const id of ids.map(toHex)) {
       const failures = (this.standings.get(id)?.failures ?? 0) + 1
       const past = failures - limits.proxyFailures
@@ -58,7 +67,10 @@ export class Routes {
 
   /** All that went by these is accounted for. */
   succeeded(...ids: readonly NodeId[]): void {
-    for (const id of ids) this.standings.delete(toHex(id))
+    for (const id of ids) {
+      this.core.guards.succeeded(id)
+      this.standings.delete(toHex(id))
+    }
   }
 
   private *avoided(now: Millis): Generator<string> {

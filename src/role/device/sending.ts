@@ -274,7 +274,7 @@ export class Sending {
     outgoing.tries++
     const proxy = this.proxies.idOf(session)
     if (proxy !== undefined) outgoing.failed.add(toHex(proxy))
-    if (proxy !== undefined) this.routes.failed(now, proxy)
+    if (proxy !== undefined) this.routes.unreached(now, proxy)
     if (outgoing.tries < limits.sendTries) this.enqueue(outgoing)
     else {
       const message = `no first proxy took the message in ${outgoing.tries} tries; check the network, then send it again`
