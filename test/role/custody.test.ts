@@ -5,7 +5,9 @@
 import t, { type Test } from 'tap'
 import { toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
+import type { SessionId } from '../../src/link/link.js'
 import type { DeviceResult, Outcome } from '../../src/role/device.js'
+import { encodeMessage } from '../../src/wire/message.js'
 import { seed } from '../base/seeded.js'
 import { crypto, Lab, random, type TestDevice } from './device-lab.js'
 
@@ -235,6 +237,43 @@ t.test('receipts that were not asked for, or of another length, are dropped', as
   lab.network.runFor(10_000)
   t.ok(anna.node.dropped('RECEIPT_UNEXPECTED') > 0)
 })
+
+t.test(
+  'a reply counts only on the link that it was asked for on: the second proxy of a message can be the first of another',
+  async (t) => {
+    const { lab, anna } = group(2, HOSTS.slice(0, 2))
+    const links = new Map<(typeof lab.proxies)[number], SessionId>()
+    let crossed = false
+    for (const proxy of lab.proxies) {
+      const { machine } = proxy.node
+      const honest = machine.onMessage
+      machine.onMessage = (now, received) => {
+        links.set(proxy, received.session)
+        if (!crossed || received.message.kind !== 'receiptRequest') {
+          honest(now, received)
+          return
+        }
+        const { ticket } = received.message.value
+        const tokens = lab.receipts.get(toHex(ticket)) ?? random(0)
+        for (const [other, session] of links) {
+          if (other === proxy) continue
+          other.node.machine.endpoint.send(now, session, encodeMessage('receiptReply', { ticket, tokens }))
+          lab.network.input(other.node, { type: 'timeout' })
+        }
+      }
+    }
+    for (let i = 0; links.size < 2; i++) sent(anna, `before ${i}`, 'taken')
+    lab.network.runFor(5_000)
+    crossed = true
+    anna.order({ type: 'send', group: GROUP, body: utf8('hello'), until: 'over' })
+    lab.network.runFor(10_000)
+    t.ok(anna.node.dropped('RECEIPT_UNEXPECTED') > 0)
+    t.equal(anna.node.machine.status().unprovenMessages, 1)
+    crossed = false
+    lab.network.runFor(60_000)
+    t.equal(anna.node.machine.status().unprovenMessages, 0)
+  },
+)
 
 t.test('copies are checked a few at a time, and other work goes on in between', async (t) => {
   const around = group(12)

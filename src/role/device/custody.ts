@@ -70,8 +70,8 @@ export class Custody {
     this.core.outbox.remove(parcel)
   }
 
-  reply(ticket: Uint8Array, tokens: Uint8Array): boolean {
-    return this.receipts.reply(ticket, tokens)
+  reply(session: SessionId, ticket: Uint8Array, tokens: Uint8Array): boolean {
+    return this.receipts.reply(session, ticket, tokens)
   }
 
   closed(now: Millis, session: SessionId): void {

@@ -115,10 +115,13 @@ export class Receipts {
     for (const watch of [...this.watches.values()]) if (belongs(watch.outgoing)) this.drop(watch)
   }
 
-  /** What P1 says; false where nothing was asked. */
-  reply(ticket: Uint8Array, tokens: Uint8Array): boolean {
+  /**
+   * What P1 says; false where nothing was asked on this link. P2 knows the ticket too, and may be another message's P1: it must
+   * not learn by answering there whose request that was.
+   */
+  reply(session: SessionId, ticket: Uint8Array, tokens: Uint8Array): boolean {
     const watch = this.watches.get(toHex(ticket))
-    if (watch === undefined || watch.askedOn === undefined || tokens.length !== watch.tokenBytes) return false
+    if (watch === undefined || watch.askedOn !== session || tokens.length !== watch.tokenBytes) return false
     watch.askedOn = undefined
     watch.unreachable = 0
     watch.replies++

@@ -241,7 +241,7 @@ export class Sending {
     else if (parsed.value.kind === 'busy') this.refused(now, session, parsed.value.value.message)
     else if (parsed.value.kind === 'receiptReply') {
       const { ticket, tokens } = parsed.value.value
-      if (!this.custody.reply(ticket, tokens)) this.core.drop('RECEIPT_UNEXPECTED')
+      if (!this.custody.reply(session, ticket, tokens)) this.core.drop('RECEIPT_UNEXPECTED')
     } else this.core.drop('ROLE_UNEXPECTED')
   }
 
