@@ -211,6 +211,21 @@ t.test('with little traffic', (t) => {
     t.end()
   })
 
+  t.test('a first proxy that closes its link behind the request is not drawn either', (t) => {
+    const around = surroundings({ extraHopBelow: 20, others: [addresses.source.host], meanWaitMs: 5 })
+    const given = actAsExtraHops(around)
+    around.network.jobMs = () => 100
+    const { endpoint } = around.source.machine
+    const session = send(around, request(around, 60))
+    around.network.runFor(50)
+    endpoint.close(around.network.now, session, 'done')
+    around.network.input(around.source, { type: 'timeout' })
+    around.network.runFor(3_000)
+    t.equal(given.length, 60)
+    t.notOk(given.some(({ host }) => host === addresses.source.host))
+    t.end()
+  })
+
   t.test('what the extra proxy brings back is what the server said, and the request is done', (t) => {
     const around = surroundings({ extraHopBelow: 20, others: far, meanWaitMs: 5 })
     around.next.up = false

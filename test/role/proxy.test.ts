@@ -634,7 +634,12 @@ function splitting(copies: number, slicesAhead = 2) {
   const request = openedRequest(copies)
   const entropy = random(32)
   const gathering = new ReceiptGathering({ random, meanWaitMs: 1, holdMs: 1, hand: () => true })
-  splitter.accept(7, request, entropy, gathering.begin(START, 1 as SessionId, random(32), copies, 4))
+  splitter.accept(
+    7,
+    request,
+    entropy,
+    gathering.begin(START, { session: 1 as SessionId, p1Host: undefined }, random(32), copies, 4),
+  )
   splitter.recorded(7)
   /** Ends the job that was handed out as the `turn`-th; what it took with it is gone then. */
   function end(turn: number, how: (job: Job) => JobResult = (job) => runJob(crypto, job)) {

@@ -142,7 +142,7 @@ t.test('as P2', (t) => {
       return handed.length > 1
     }
     const gathering = new ReceiptGathering({ random, meanWaitMs: 0, holdMs: 3_000, hand })
-    const tokens = gathering.begin(START, 1 as SessionId, random(32), 2, 8)
+    const tokens = gathering.begin(START, { session: 1 as SessionId, p1Host: undefined }, random(32), 2, 8)
     gathering.answered(tokens, 1, random(4))
     for (let due = gathering.deadline(); due !== undefined; due = gathering.deadline()) gathering.timeout(due)
     t.strictSame(
@@ -330,14 +330,18 @@ t.test('a rate of a link is used up and fills again, up to its burst', (t) => {
   const session = 7 as SessionId
   t.notOk(rates.take(START, session, 51))
   t.ok(rates.take(START, session, 50))
-  t.notOk(rates.allows(START, session))
-  t.ok(rates.allows(START + 1, session))
+  t.notOk(rates.of(START, session).allows(START))
+  t.ok(rates.of(START, session).allows(START + 1))
   t.notOk(rates.take(START + 9, session, 10))
   t.ok(rates.take(START + 10, session, 10))
   t.notOk(rates.take(START + 10_000, session, 51))
   rates.take(START + 10_000, session, 50)
   rates.forget(session)
-  t.ok(rates.take(START + 10_000, session, 50), 'a link that is new')
+  const rate = rates.of(START + 10_000, session)
+  t.ok(rate.take(START + 10_000, 50), 'a link that is new')
+  rates.forget(session)
+  t.notOk(rate.take(START + 10_000, 1), 'who holds the rate of a link that is gone has no more of it')
+  t.equal(rates.count, 0, 'nor is the link remembered again')
   t.end()
 })
 

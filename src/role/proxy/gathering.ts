@@ -10,9 +10,15 @@ import type { SessionId } from '../../link/link.js'
 import { TICKET_BYTES } from '../../wire/message.js'
 import { Waiting } from './waiting.js'
 
-/** Tokens of one request. */
-export interface Gathering {
+/** Whoever a request came from. */
+export interface FirstHop {
   readonly session: SessionId
+  /** Where it was when the request came, as far as that is known. */
+  readonly p1Host: string | undefined
+}
+
+/** Tokens of one request. */
+export interface Gathering extends FirstHop {
   readonly ticket: Uint8Array
   /** Bytes that P1 gets. */
   readonly tokenBytes: number
@@ -64,10 +70,17 @@ export class ReceiptGathering {
   }
 
   /** Begins for a request of `copies` copies that was accepted; P1 is to get `tokenBytes`. */
-  begin(now: Millis, session: SessionId, ephemeral: Uint8Array, copies: number, tokenBytes: number): Gathering {
+  begin(
+    now: Millis,
+    { session, p1Host }: FirstHop,
+    ephemeral: Uint8Array,
+    copies: number,
+    tokenBytes: number,
+  ): Gathering {
     const { random, meanWaitMs, holdMs } = this.options
     const gathering = {
       session,
+      p1Host,
       ticket: ephemeral.slice(0, TICKET_BYTES),
       tokenBytes,
       tokens: random(TOKEN_BYTES * copies),

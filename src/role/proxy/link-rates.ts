@@ -10,6 +10,14 @@ interface Account {
   filledAt: Millis
 }
 
+/** The rate of one link, for who holds it: it goes on counting where the link is gone meanwhile. */
+export interface LinkRate {
+  /** Whether there is any more now. */
+  allows(now: Millis): boolean
+  /** Takes so many from what there is; whether there were as many. */
+  take(now: Millis, count: number): boolean
+}
+
 export class LinkRates {
   private readonly perMs: number
   private readonly burst: number
@@ -21,17 +29,28 @@ export class LinkRates {
     this.burst = burst
   }
 
-  /** Whether the link may have any more now. */
-  allows(now: Millis, session: SessionId): boolean {
-    return this.account(now, session).left >= 1
+  /** Links that are remembered. */
+  get count(): number {
+    return this.accounts.size
   }
 
-  /** Takes so many from what the link may have; whether there were as many. */
+  /** Takes so many from what the link, which must be up, may have; whether there were as many. */
   take(now: Millis, session: SessionId, count: number): boolean {
-    const account = this.account(now, session)
-    if (account.left < count) return false
-    account.left -= count
-    return true
+    return this.of(now, session).take(now, count)
+  }
+
+  /** The rate of a link that is up: to be asked for now by whoever takes from it later, since nobody forgets one that is gone. */
+  of(now: Millis, session: SessionId): LinkRate {
+    const account = this.accounts.get(session) ?? { left: this.burst, filledAt: now }
+    this.accounts.set(session, account)
+    return {
+      allows: (then) => this.filled(then, account).left >= 1,
+      take: (then, count) => {
+        if (this.filled(then, account).left < count) return false
+        account.left -= count
+        return true
+      },
+    }
   }
 
   /** The link is gone. */
@@ -39,9 +58,7 @@ export class LinkRates {
     this.accounts.delete(session)
   }
 
-  private account(now: Millis, session: SessionId): Account {
-    const account = this.accounts.get(session) ?? { left: this.burst, filledAt: now }
-    this.accounts.set(session, account)
+  private filled(now: Millis, account: Account): Account {
     if (now <= account.filledAt) return account
     account.left = Math.min(this.burst, account.left + (now - account.filledAt) * this.perMs)
     account.filledAt = now

@@ -14,7 +14,7 @@ import type { Reference, RoleContext, Write } from '../role.js'
 import type { ResultOf, Work } from '../work.js'
 import type { Copies } from './copies.js'
 import type { ReceiptGathering } from './gathering.js'
-import type { LinkRates } from './link-rates.js'
+import type { LinkRate, LinkRates } from './link-rates.js'
 import { type OpenedRequest, type OpeningKeys, openingJob, readRequest } from './open-request.js'
 import type { RequestReplays } from './replays.js'
 import { Splitter } from './splitter.js'
@@ -42,6 +42,9 @@ type Answer = (now: Millis, code: DropCode | undefined) => void
 /** A request as it came. */
 interface Taken {
   readonly session: SessionId
+  /** Of the link as it was then: by the time that the request is open, P1 may have closed it. */
+  readonly rate: LinkRate
+  readonly p1Host: string | undefined
   readonly ephemeral: Uint8Array
   readonly messageBytes: number
 }
@@ -67,7 +70,7 @@ export class Requests {
       slicesAhead: SLICES_A_THREAD * threads,
       made: (now, spaced, bytesEach, tokens, from) => {
         const onToken = (place: number, token: Uint8Array) => gathering.answered(tokens, from + place, token)
-        copies.add(now, spaced, bytesEach, onToken, options.peerHost(tokens.session))
+        copies.add(now, spaced, bytesEach, onToken, tokens.p1Host)
       },
       failed: (count, bytesEach, code) => {
         copies.release(count, bytesEach)
@@ -83,14 +86,16 @@ export class Requests {
 
   /** Takes a request in. Past what may be opened at one time it is refused at once: the sender tries another proxy. */
   take(now: Millis, session: SessionId, request: MessageOf<'request'>['value'], answer: Answer): void {
-    const { work, keys } = this.options
-    const refused = this.refusal(now, session, request)
+    const { work, keys, rates, peerHost } = this.options
+    const rate = rates.of(now, session)
+    const refused = this.refusal(now, rate, request)
     if (refused !== undefined) {
       answer(now, refused)
       return
     }
     const bytes = request.sealed.length
-    const taken = { session, ephemeral: concat(request.ephemeral), messageBytes: messageBytes(request) }
+    const from = { session, rate, p1Host: peerHost(session) }
+    const taken = { ...from, ephemeral: concat(request.ephemeral), messageBytes: messageBytes(request) }
     this.opening++
     this.openingBytes += bytes
     work.issue(openingJob(keys(now), now, request), (then, result) => {
@@ -114,19 +119,19 @@ export class Requests {
   /** Why a request is not even opened. */
   private refusal(
     now: Millis,
-    session: SessionId,
+    rate: LinkRate,
     { ephemeral, sealed }: MessageOf<'request'>['value'],
   ): DropCode | undefined {
-    const { bounds, replays, rates } = this.options
+    const { bounds, replays } = this.options
     if (replays.has(ephemeral)) return 'REQUEST_REPLAY'
-    if (!rates.allows(now, session)) return 'REQUEST_RATE'
+    if (!rate.allows(now)) return 'REQUEST_RATE'
     const fits = this.opening < bounds.openingRequests && this.openingBytes + sealed.length <= bounds.openingBytes
     return fits ? undefined : 'REQUEST_FULL'
   }
 
   private unsealed(now: Millis, taken: Taken, result: ResultOf<'openRequest'>): DropCode | undefined {
     const { random, observe, persist, gathering } = this.options
-    const { session, ephemeral, messageBytes: bytes } = taken
+    const { ephemeral, messageBytes: bytes } = taken
     if (result.type === 'failed') return 'JOB_FAILED'
     if (result.unsealed === undefined) return 'REQUEST_OPEN'
     const read = readRequest(ephemeral, result.unsealed, observe)
@@ -136,7 +141,7 @@ export class Requests {
       wipe(read.request.split.requestKey)
       return admitted
     }
-    const tokens = gathering.begin(now, session, ephemeral, read.request.count, receiptBytes(bytes))
+    const tokens = gathering.begin(now, taken, ephemeral, read.request.count, receiptBytes(bytes))
     this.splitter.accept(persist([admitted]), read.request, random(ENTROPY_BYTES), tokens)
     this.acceptedRequests++
     return undefined
@@ -145,12 +150,12 @@ export class Requests {
   /** Reserves room for the copies and remembers the request; else the reason why not. */
   private admit(
     now: Millis,
-    { session, ephemeral }: Taken,
+    { rate, ephemeral }: Taken,
     { window, count, sealedCopyBytes }: OpenedRequest,
   ): Write | DropCode {
-    const { replays, copies, rates } = this.options
+    const { replays, copies } = this.options
     if (replays.has(ephemeral)) return 'REQUEST_REPLAY'
-    if (!rates.take(now, session, count)) return 'REQUEST_RATE'
+    if (!rate.take(now, count)) return 'REQUEST_RATE'
     if (!copies.reserve(count, sealedCopyBytes)) return 'REQUEST_FULL'
     const record = replays.remember(window, ephemeral)
     if (record !== undefined) return record
