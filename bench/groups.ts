@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { createPassphrases, passphraseCost } from '../src/crypto/passphrase.js'
-import { gather, idle, joinAll, joinOne, type Step } from './groups/gathering.js'
+import { gather, idle, joinAll, joinOne, removeOne, type Step } from './groups/gathering.js'
 import { type Opening, opening } from './groups/opening.js'
 import type { Bytes, Traffic } from './groups/traffic.js'
 import { effort } from './measure.js'
@@ -19,9 +19,12 @@ const GROUPS = 100
 const MS_PER_SECOND = 1000
 /** What joining a large group may make each other member receive. */
 const JOIN_BYTES_ALLOWED = 400
+/** What removing one may make the remover send for each member, and each who remains receive. */
+const REKEY_UPLOAD_ALLOWED = 80
+const REKEY_BYTES_ALLOWED = 700
 
 export interface GatheringRow {
-  readonly step: 'all join' | 'one more joins'
+  readonly step: 'all join' | 'one more joins' | 'one is removed'
   readonly members: number
   readonly virtualSeconds: number
   readonly wallSeconds: number
@@ -35,15 +38,24 @@ export async function groups({ quick }: BenchOptions): Promise<BenchReport> {
   const all = joinAll(world)
   const one = joinOne(world)
   const nothing = idle(world, one.virtualMs)
+  const removal = removeOne(world)
   const others = (traffic: Traffic) => traffic.devices.slice(1, -1)
   const oneOther = median(others(one.traffic).map(({ received }) => received))
   const idleOther = median(others(nothing.traffic).map(({ received }) => received))
+  const removed = rowOf('one is removed', members, removal)
+  const rekeyed = {
+    /** Of the whole upload: the message that rekeys, and the one that tells who was removed. */
+    uploadBytesPerMember: significant((removal.traffic.devices[0] as Bytes).sent / members, 3),
+    receivedBytes: median(removal.traffic.devices.slice(2).map(({ received }) => received)),
+    requests: removal.traffic.requests,
+  }
   const opened = opening(GROUPS, effort(quick))
   const derivationMs = await derivation()
-  const rows = [rowOf('all join', members, all), rowOf('one more joins', members + 1, one)]
+  const rows = [rowOf('all join', members, all), rowOf('one more joins', members + 1, one), removed]
   const text = [
     ...rows.flatMap((row) => [describe(row), table(row), '']),
     `one more joins: each other member receives ${oneOther} bytes (median; ${JOIN_BYTES_ALLOWED} allowed), and ${idleOther} in as much time without`,
+    `one is removed: ${rekeyed.requests} requests; the remover sends ${rekeyed.uploadBytesPerMember} bytes a member (${REKEY_UPLOAD_ALLOWED} allowed), each who remains receives ${rekeyed.receivedBytes} (median; ${REKEY_BYTES_ALLOWED} allowed)`,
     '',
     describeOpening(opened),
     `a passphrase costs either side ${derivationMs} ms (Argon2id)`,
@@ -56,11 +68,19 @@ export async function groups({ quick }: BenchOptions): Promise<BenchReport> {
     idleOtherReceivedBytes: idleOther,
     allowedBytes: JOIN_BYTES_ALLOWED,
   }
-  const problem = `one more member cost each other member ${oneOther} bytes, more than ${JOIN_BYTES_ALLOWED}`
+  const problems = [
+    ...(oneOther > JOIN_BYTES_ALLOWED ? [`one more member cost each other ${oneOther} bytes`] : []),
+    ...(rekeyed.receivedBytes > REKEY_BYTES_ALLOWED
+      ? [`a removal cost each member ${rekeyed.receivedBytes} bytes`]
+      : []),
+    ...(rekeyed.uploadBytesPerMember > REKEY_UPLOAD_ALLOWED
+      ? [`a removal cost the remover ${rekeyed.uploadBytesPerMember} bytes a member`]
+      : []),
+  ]
   return {
-    results: [...rows, summary, opened, { derivationMs }],
+    results: [...rows, summary, rekeyed, opened, { derivationMs }],
     ...{ text, notes },
-    ...(oneOther > JOIN_BYTES_ALLOWED && { problem }),
+    ...(problems.length > 0 && { problem: `${problems.join('; ')}: more than is allowed` }),
   }
 }
 

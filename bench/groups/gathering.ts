@@ -2,7 +2,7 @@
  * A large group in virtual time: made, everybody invited and joined, one more, one removed. All of it is the product's own
  * code, in one process; two things that follow from nothing else are made cheap, and the bench says so.
  */
-import { toHex, utf8 } from '../../src/base/bytes.js'
+import { equal, toHex, utf8 } from '../../src/base/bytes.js'
 import type { Crypto } from '../../src/crypto/crypto.js'
 import { crypto, type DeviceActor, World } from '../../test/sim/world.js'
 import { since, type Traffic, trafficOf } from './traffic.js'
@@ -45,6 +45,24 @@ export function joinOne(world: World): Step {
   return step(world, () => {
     comeIn(world, creator, [newcomer])
     world.network.runFor(SETTLES_MS)
+  })
+}
+
+/** The first device removes the second; those who remain get a fresh secret. */
+export function removeOne(world: World): Step {
+  const [remover, removed] = world.devices as [DeviceActor, DeviceActor]
+  const remaining = world.devices.filter((each) => each !== removed)
+  const { epochs } = world.group(remover, GROUP)
+  world.network.runFor(QUIET_MS)
+  return step(world, () => {
+    world.do(remover, { type: 'removeMembers', group: GROUP, members: [removed.self.id] })
+    const secret = world.group(remover, GROUP).keys.secret
+    if (world.group(remover, GROUP).epochs.length === epochs.length) throw new Error('no secret is fresh')
+    const haveIt = () => remaining.every((each) => equal(world.group(each, GROUP).keys.secret, secret))
+    world.runUntil('all who remain have the fresh secret', haveIt, PATIENCE_MS)
+    world.network.runFor(SETTLES_MS)
+    if (new Set(remaining.map((each) => world.group(each, GROUP).list.members.size)).size > 1)
+      throw new Error('lists differ')
   })
 }
 

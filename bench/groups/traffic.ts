@@ -18,6 +18,8 @@ export interface Traffic {
   /** The server, towards proxies and towards devices. */
   readonly fromProxies: Bytes
   readonly toDevices: Bytes
+  /** Requests that proxies split. */
+  readonly requests: number
 }
 
 export function trafficOf(world: World): Traffic {
@@ -30,11 +32,12 @@ export function trafficOf(world: World): Traffic {
     toServer: total(proxies.map((links) => links.server)),
     fromProxies: total([server.proxies]),
     toDevices: total([server.devices]),
+    requests: world.proxies.reduce((sum, { node }) => sum + node.machine.status().splitRequests, 0),
   }
 }
 
 export function since(before: Traffic, now: Traffic): Traffic {
-  const less = (part: Exclude<keyof Traffic, 'devices'>) => minus(now[part], before[part])
+  const less = (part: Exclude<keyof Traffic, 'devices' | 'requests'>) => minus(now[part], before[part])
   return {
     devices: now.devices.map((each, i) => minus(each, before.devices[i] ?? { sent: 0, received: 0 })),
     fromSenders: less('fromSenders'),
@@ -42,6 +45,7 @@ export function since(before: Traffic, now: Traffic): Traffic {
     toServer: less('toServer'),
     fromProxies: less('fromProxies'),
     toDevices: less('toDevices'),
+    requests: now.requests - before.requests,
   }
 }
 

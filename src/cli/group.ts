@@ -1,5 +1,7 @@
 /** `splitcast group`: creating and listing groups; what else there is has files of its own. */
 import type { Command } from 'commander'
+import type { CallReply } from './control/protocol.js'
+import { addDepartures } from './departures.js'
 import { addInvitations } from './invitations.js'
 import { addInvite } from './invite.js'
 import { addJoin } from './join.js'
@@ -26,11 +28,12 @@ export function addGroup(program: Command): void {
   addJoin(group)
   dataOption(group.command('list'))
     .description('list the groups of this device')
-    .option('--json', 'print [{name, members}]')
+    .option('--json', 'print [{name, members, removed}], the last only where this device was removed')
     .addHelpText('after', '\nExample:\n  splitcast group list')
     .action(list)
   addMembers(group)
   addInvitations(group)
+  addDepartures(group)
 }
 
 async function create(name: string, options: Options): Promise<void> {
@@ -43,5 +46,9 @@ async function list(options: Options): Promise<void> {
   const { groups } = await withNode(options, (node) => node.call('groups', {}))
   if (options.json) await printJson(groups)
   else if (groups.length === 0) await print('no groups')
-  else await print(columns(groups.map(({ name, members }) => [printable(name), membersText(members)])))
+  else await print(columns(groups.map(row)))
+}
+
+function row({ name, members, removed }: CallReply<'groups'>['groups'][number]): string[] {
+  return [printable(name), membersText(members), removed ? 'this device was removed' : '']
 }

@@ -240,9 +240,13 @@ export class DeviceNode implements Device {
   }
 
   private async remove(group: string, devices: readonly string[], signal: AbortSignal | undefined): Promise<string[]> {
-    const members = devices.map((each) => memberNamed(this.crypto, this.stateOf(group), each))
-    await this.commands.issue('removed', { type: 'removeMembers', group, members }, signal)
-    return members.map(toHex)
+    const state = this.stateOf(group)
+    // One that is named twice is one.
+    const members = new Map(
+      devices.map((device) => memberNamed(this.crypto, state, device)).map((id) => [toHex(id), id]),
+    )
+    await this.commands.issue('removed', { type: 'removeMembers', group, members: [...members.values()] }, signal)
+    return [...members.keys()]
   }
 
   private async uninvite(group: string, device: string, signal: AbortSignal | undefined): Promise<string> {

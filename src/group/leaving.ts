@@ -7,10 +7,10 @@ import type { Millis } from '../base/time.js'
 import type { Hashing, Signing } from '../crypto/crypto.js'
 import { announce } from './announcing.js'
 import type { Group, GroupSend, Local } from './group.js'
-import { membersByAge } from './member-list.js'
+import { memberById, membersByAge } from './member-list.js'
 import { signDeparture, withDepartures } from './rekey.js'
 
-/** Throws `GROUP_UNKNOWN` where this device is no member, `HISTORY_FULL` past what a history may hold. */
+/** Throws `HISTORY_FULL` past what a history may hold. One that has been removed has nothing to say any more. */
 export function leaveGroup(
   crypto: Hashing & Signing,
   group: Group,
@@ -18,9 +18,11 @@ export function leaveGroup(
   now: Millis,
   directoryDigest: Digest,
 ): { readonly group: Group; readonly sends: readonly GroupSend[] } {
+  const gone = { ...group, left: true, live: [], rekeyAt: undefined }
+  if (memberById(group.list, local.self) === undefined) return { group: gone, sends: [] }
   const departure = signDeparture(crypto, group, local, local.self, now)
   const others = membersByAge(group.list).filter(({ id }) => !equal(id, local.self))
-  const left = withDepartures(crypto, { ...group, left: true, live: [], rekeyAt: undefined }, [departure])
+  const left = withDepartures(crypto, gone, [departure])
   const sends = announce(crypto, left.list, directoryDigest)(
     'records',
     { records: [], departures: [departure] },

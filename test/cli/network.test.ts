@@ -38,6 +38,10 @@ async function statusOf(name: string): Promise<NodeStatus> {
   return status
 }
 
+async function membersOf(name: string, group: string): Promise<number | undefined> {
+  return (await statusOf(name)).groups.find((each) => each.name === group)?.members
+}
+
 async function inboxOf(name: string, messages: number): Promise<void> {
   await eventually(`an inbox of ${messages}`, async () => (await statusOf(name)).inbox === messages || undefined)
 }
@@ -177,6 +181,30 @@ t.test('invitations listed, taken back, declined', async (t) => {
     stderr: /INVITATION_UNKNOWN/,
   })
   t.equal(await printed('group', 'invitations', 'chess', ...data('bob')), 'no invitation awaits an answer')
+})
+
+t.test('members removed and leaving', async (t) => {
+  const comesIn = async () => {
+    await printed('group', 'invite', 'chess', aliceAddress, '--as', 'anna', ...secret, ...data('bob'))
+    await printed('group', 'join', '--wait', '--timeout', '20', ...secret, ...data('alice'))
+    await eventually('two members', async () => (await membersOf('bob', 'chess')) === 2 || undefined)
+  }
+  await comesIn()
+  const remove = (...what: string[]) => splitcast(['group', 'remove', 'chess', ...what, ...data('bob')])
+  t.match(await remove('anna'), { code: 2, stderr: /--yes.*USAGE/ })
+  t.match(await remove('nobody', '--yes'), { code: 4, stderr: /MEMBER_UNKNOWN/ })
+  t.match(await remove('anna', aliceAddress, '--yes'), {
+    code: 0,
+    stdout: `removed 1 device from chess: ${(await statusOf('alice')).id}\na fresh key is on its way to the others: 1 member with this device\n`,
+  })
+  await eventually('she hears of it', async () => (await membersOf('alice', 'chess')) === 1 || undefined)
+  t.match(await printed('group', 'list', ...data('alice')), /^chess +1 member +this device was removed$/m)
+
+  await comesIn()
+  t.match(await printed('group', 'list', ...data('alice')), /^chess +2 members$/m, 'one who is invited again is back')
+  t.equal(await printed('group', 'leave', 'chess', '--yes', ...data('alice')), 'left chess; the others are being told')
+  t.equal(await membersOf('alice', 'chess'), undefined)
+  await eventually('he hears of it', async () => (await membersOf('bob', 'chess')) === 1 || undefined)
 })
 
 t.test('a message, and what it cost', async (t) => {

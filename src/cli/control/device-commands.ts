@@ -44,6 +44,14 @@ export function deviceHandlers(device: Device, proxy: ProxyNode | undefined, sto
         const groups = group === undefined ? device.groups.list() : [groupNamed(device, group)]
         return { invitations: groups.flatMap(pendingReplies) }
       },
+      leave: async ({ group }, signal) => {
+        await groupNamed(device, group).leave({ signal })
+        return {}
+      },
+      remove: async ({ group, devices }, signal) => {
+        const named = groupNamed(device, group)
+        return { removed: await named.remove(devices, { signal }), members: named.members().length }
+      },
       uninvite: async ({ group, device: who }, signal) => ({
         id: await groupNamed(device, group).uninvite(who, { signal }),
       }),
@@ -141,7 +149,9 @@ function groupNamed(device: Device, name: string): Group {
 }
 
 function groupReply(group: Group): CallReply<'createGroup'> {
-  return { name: group.name, members: group.members().length }
+  const members = group.members()
+  const isIn = members.some(({ self }) => self)
+  return { name: group.name, members: members.length, ...(!isIn && { removed: true as const }) }
 }
 
 function memberReplies(group: Group): CallReply<'members'>['members'] {

@@ -138,7 +138,8 @@ const serverStatus = z.object({
 
 const status = z.discriminatedUnion('kind', [nodeStatus, serverStatus])
 
-const group = z.object({ name: z.string(), members: count })
+/** `removed` where this device is no longer one of the members. */
+const group = z.object({ name: z.string(), members: count, removed: z.literal(true).optional() })
 const member = z.object({
   id: hexId,
   name: z.string().nullable(),
@@ -217,6 +218,12 @@ export const calls = {
   pending: {
     request: z.object({ group: name.optional() }),
     reply: z.object({ invitations: z.array(pendingInvitation) }),
+  },
+  leave: { request: z.object({ group: name }), reply: z.object({}) },
+  /** Ids of those removed, and how many are left. */
+  remove: {
+    request: z.object({ group: name, devices: z.array(z.string().max(1024)).min(1).max(limits.members) }),
+    reply: z.object({ removed: z.array(hexId), members: count }),
   },
   uninvite: {
     request: z.object({ group: name, device: z.string().max(1024) }),
