@@ -80,7 +80,7 @@ export interface ProxyStatus {
   /** Counters of the links by what is at the other end. */
   readonly links: {
     readonly senders: LinkCounters
-    /** Proxies that bring requests to be split. */
+    /** Who brings requests to be split or copies to be passed on: proxies, and senders of direct messages. */
     readonly fromProxies: LinkCounters
     /** Proxies that requests and copies are passed on to. */
     readonly toProxies: LinkCounters

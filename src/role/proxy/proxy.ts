@@ -359,7 +359,7 @@ class ProxyMachine implements ProxyRole {
     if (message.kind === 'forward') {
       this.refuse(now, incoming, this.forward(now, incoming, message.value))
     } else if (message.kind === 'request') {
-      // Only proxies bring requests; until the first one, nothing tells them from senders.
+      // Senders bring no requests to be split; until the first one, nothing tells proxies from senders.
       this.totals.assign(incoming.session, 'fromProxies')
       this.observeSource('request link', incoming)
       this.requests.take(now, incoming.session, message.value, (then, code) => this.refuse(then, incoming, code))
@@ -386,7 +386,10 @@ class ProxyMachine implements ProxyRole {
     const id = toHex(nextHop)
     this.observeSource(id === this.serverId ? 'copy link' : 'forward link', incoming)
     if (id === this.selfId) return 'FORWARD_SELF'
-    if (id === this.serverId) return this.mixing.passing.take(now, incoming.session, message)
+    if (id === this.serverId) {
+      this.totals.assign(incoming.session, 'fromProxies')
+      return this.mixing.passing.take(now, incoming.session, message)
+    }
     const proxy = this.serverLink.directory?.proxies.get(id)
     if (proxy === undefined) return 'FORWARD_UNKNOWN'
     if (message[0] !== messageKinds.request) return 'FORWARD_KIND'

@@ -34,6 +34,8 @@ export const dropCauses: Readonly<Partial<Record<DropCode, readonly Cause[]>>> =
   DIRECTORY_DELTA: ['absence', 'loss', 'reordering'],
   DIRECTORY_EXPIRED: ['wrongClock'],
   PROXY_ENTRY: ['wrongClock'],
+  // An answer that came after its round was over.
+  DIAL_BACK_UNEXPECTED: ['loss', 'absence', 'reordering'],
   FORWARD_SELF: ['liar'],
   FORWARD_UNKNOWN: ['liar', 'absence', 'loss'],
   FORWARD_KIND: ['liar'],
