@@ -151,7 +151,7 @@ async function openWith(path: string, file: IdentityFile, passphrase?: AskPassph
     path,
     identity,
     dataKey,
-    storeOptions: (name) => ({ format: sealedEntries(atRest, dataKey, name), whenHeld }),
+    storeOptions: (name) => ({ format: sealedEntries(atRest, dataKey, name), settled: !file.moving, whenHeld }),
   }
 }
 

@@ -11,7 +11,7 @@ import type { PassphraseCost } from '../crypto/crypto.js'
 import { type AskPassphrase, openExisting, STORES, type StoreName } from './data-directory.js'
 import { checkedEntries, sealedEntries } from './entries.js'
 import { replaceFile } from './files.js'
-import { IDENTITY_FILE, openText, sealedText } from './identity-file.js'
+import { IDENTITY_FILE, openText, readIdentityFile, sealedText } from './identity-file.js'
 import { systemRandom } from './random.js'
 import { type HeldStore, openStore, type StoreOptions } from './store.js'
 import { checkPassphrase, newDataKey, wrapKey } from './wrapped-key.js'
@@ -27,9 +27,11 @@ export async function setDataPassphrase(path: string, passphrase: AskPassphrase,
     const atRest = await createAtRest(systemRandom())
     const dataKey = newDataKey()
     const wrapped = await wrapKey(atRest, dataKey, chosen, cost)
+    const text = (moving: boolean) => sealedText(atRest, directory.identity, dataKey, wrapped, moving)
     // The key first: a crash leaves entries that the next start seals, never sealed ones without their key.
-    await replaceFile(join(path, IDENTITY_FILE), sealedText(atRest, directory.identity, dataKey, wrapped))
+    await replaceFile(join(path, IDENTITY_FILE), text(true))
     for (const [name, store] of stores) await store.reform(sealedEntries(atRest, dataKey, name))
+    await replaceFile(join(path, IDENTITY_FILE), text(false))
     wipe(dataKey)
   })
 }
@@ -54,11 +56,16 @@ export async function changeDataPassphrase(
 
 /** Takes it away; keys and entries stand in the open afterwards. */
 export async function removeDataPassphrase(path: string, passphrase: AskPassphrase): Promise<void> {
-  const directory = await openExisting(path, passphrase)
-  if (directory.dataKey === undefined) throw withoutPassphrase(path)
-  await withStores(path, directory.storeOptions, async (stores) => {
+  const { identity, dataKey, storeOptions } = await openExisting(path, passphrase)
+  if (dataKey === undefined) throw withoutPassphrase(path)
+  await withStores(path, storeOptions, async (stores) => {
+    const file = await readIdentityFile(path)
+    if (!file?.sealed) throw withoutPassphrase(path)
+    const atRest = await createAtRest(systemRandom())
+    // A crash leaves entries in both forms: the next start must know that the open ones are its own.
+    await replaceFile(join(path, IDENTITY_FILE), sealedText(atRest, identity, dataKey, file.wrapped, true))
     for (const [, store] of stores) await store.reform(checkedEntries)
-    await replaceFile(join(path, IDENTITY_FILE), openText(directory.identity))
+    await replaceFile(join(path, IDENTITY_FILE), openText(identity))
   })
 }
 

@@ -40,6 +40,8 @@ export type IdentityFile =
       readonly kind: DataKind
       readonly wrapped: WrappedKey
       readonly secrets: Uint8Array
+      /** Whether entries of the stores are on their way into or out of the sealed form. */
+      readonly moving: boolean
       readonly text: string
     }
 
@@ -64,6 +66,7 @@ const sealedSchema = z.object({
   kind,
   passphrase: wrappedKeySchema,
   secrets: hexBytes(SECRET_BYTES + SEAL_BYTES),
+  moving: z.literal(true).optional(),
   check: z.string(),
 })
 
@@ -90,14 +93,31 @@ export function openText(identity: StoredIdentity): string {
   })
 }
 
-/** The file's text for secrets under a data key, and for the passphrase around that. */
-export function sealedText(atRest: AtRest, identity: StoredIdentity, dataKey: Uint8Array, wrapped: WrappedKey): string {
+/**
+ * The file's text for secrets under a data key, and for the passphrase around that. `moving` says that a store may hold open
+ * entries, since its entries are being brought from one form into the other; it is sealed with the secrets, so that nobody
+ * else has open entries taken over.
+ */
+export function sealedText(
+  atRest: AtRest,
+  identity: StoredIdentity,
+  dataKey: Uint8Array,
+  wrapped: WrappedKey,
+  moving = false,
+): string {
   const { kind, seed, proxySeed, accessCode } = identity
   const together = concat(seed, proxySeed, accessCode)
-  const secrets = atRest.seal(secretsKey(dataKey), utf8(kind), together)
+  const secrets = atRest.seal(secretsKey(dataKey), associatedOf(kind, moving), together)
   wipe(together)
   const check = checkOf(kind, utf8(JSON.stringify(wrapped)), secrets)
-  return textOf({ version: SEALED_VERSION, kind, passphrase: wrapped, secrets: toHex(secrets), check })
+  return textOf({
+    version: SEALED_VERSION,
+    kind,
+    passphrase: wrapped,
+    secrets: toHex(secrets),
+    ...(moving && { moving }),
+    check,
+  })
 }
 
 /** The secrets, or `undefined` where they are not sealed under this key. */
@@ -106,7 +126,7 @@ export function openSecrets(
   file: IdentityFile & { readonly sealed: true },
   dataKey: Uint8Array,
 ): StoredIdentity | undefined {
-  const opened = atRest.open(secretsKey(dataKey), utf8(file.kind), file.secrets)
+  const opened = atRest.open(secretsKey(dataKey), associatedOf(file.kind, file.moving), file.secrets)
   return (
     opened && {
       kind: file.kind,
@@ -164,9 +184,9 @@ function parseOpen(json: unknown, text: string): IdentityFile | undefined {
 function parseSealed(json: unknown, text: string): IdentityFile | undefined {
   const parsed = sealedSchema.safeParse(json)
   if (!parsed.success) return undefined
-  const { kind, passphrase, secrets, check } = parsed.data
+  const { kind, passphrase, secrets, moving = false, check } = parsed.data
   if (check !== checkOf(kind, utf8(JSON.stringify(passphrase)), secrets)) return undefined
-  return { sealed: true, kind, wrapped: passphrase, secrets, text }
+  return { sealed: true, kind, wrapped: passphrase, secrets, moving, text }
 }
 
 /** A digit changed on the disk would else be another identity, which nobody knows, or a passphrase that is always wrong. */
@@ -174,6 +194,10 @@ function checkOf(kind: DataKind, ...parts: readonly Uint8Array[]): string {
   const hash = createHash('sha256').update(kind)
   for (const part of parts) hash.update(part)
   return hash.digest('hex').slice(0, 16)
+}
+
+function associatedOf(kind: DataKind, moving: boolean): Uint8Array {
+  return utf8(moving ? `${kind}/moving` : kind)
 }
 
 function secretsKey(dataKey: Uint8Array): Uint8Array {

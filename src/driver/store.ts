@@ -32,6 +32,8 @@ export interface HeldStore extends Store {
 export interface StoreOptions {
   /** How entries stand; by default with a check and not sealed. */
   readonly format?: EntryFormat
+  /** Whether all entries stand in that form, and others were put there by somebody else; by default they are brought into it. */
+  readonly settled?: boolean
   /** Asked once no other process can hold the store, before anything is read. */
   readonly whenHeld?: () => Promise<void>
 }
@@ -47,9 +49,10 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
     const numbers = await batchNumbers(level)
     const { lost, tornEnd } = await examine(directory, numbers)
     if (lost !== undefined) throw damaged(directory, lost)
-    const store = new BatchingStore(level, directory, new Journal(directory, numbers), tornEnd)
-    await store.reform(options.format ?? checkedEntries)
-    if (await store.hasOthers()) throw damaged(directory, 'it holds entries under a passphrase that is not its own')
+    const { format = checkedEntries, settled = false } = options
+    const store = new BatchingStore(level, directory, new Journal(directory, numbers), tornEnd, format)
+    if (!settled) await store.reform(format)
+    if (await store.hasOthers()) throw damaged(directory, settled ? FOREIGN : OTHER_PASSPHRASE)
     return store
   } catch (error) {
     await level.close()
@@ -65,7 +68,10 @@ export interface StoreRepair {
 }
 
 /** Makes a damaged store one that opens again, with the entries that are whole; what is lost stays lost. */
-export async function repairStore(directory: string, { format, whenHeld }: StoreOptions): Promise<StoreRepair> {
+export async function repairStore(
+  directory: string,
+  { format, settled, whenHeld }: StoreOptions,
+): Promise<StoreRepair> {
   const level = await openLevel(directory)
   try {
     await whenHeld?.()
@@ -75,7 +81,8 @@ export async function repairStore(directory: string, { format, whenHeld }: Store
     let kept = 0
     for (const form of new Set([bareEntries, checkedEntries, format ?? checkedEntries])) {
       for await (const [name, stored] of level.iterator({ gte: form.from, lt: form.to })) {
-        if (form.decode(name, stored) === undefined) dropped.push({ type: 'del', key: name })
+        const foreign = settled === true && form !== format
+        if (foreign || form.decode(name, stored) === undefined) dropped.push({ type: 'del', key: name })
         else kept++
       }
     }
@@ -145,11 +152,12 @@ class BatchingStore implements HeldStore {
   private readonly level: Level
   private readonly directory: string
   private readonly journal: Journal
-  private format: EntryFormat = checkedEntries
+  private format: EntryFormat
   private waiting: Waiting[] = []
   private syncing: Promise<void> | undefined
 
-  constructor(level: Level, directory: string, journal: Journal, tornEnd: boolean) {
+  constructor(level: Level, directory: string, journal: Journal, tornEnd: boolean, format: EntryFormat) {
+    this.format = format
     this.level = level
     this.directory = directory
     this.journal = journal
@@ -295,6 +303,8 @@ class BatchingStore implements HeldStore {
 }
 
 const CHANGED = 'an entry was changed on the disk'
+const FOREIGN = 'it holds entries that are not under its passphrase'
+const OTHER_PASSPHRASE = 'it holds entries under a passphrase that is not its own'
 
 function pair({ key, value }: Entry): readonly [string, Uint8Array] {
   return [key, value]

@@ -3,9 +3,14 @@ import { chmod, chown, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFil
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import t from 'tap'
+import { createAtRest } from '../../src/crypto/at-rest.js'
 import { openDataDirectory } from '../../src/driver/data-directory.js'
 import { changeDataPassphrase, removeDataPassphrase, setDataPassphrase } from '../../src/driver/data-passphrase.js'
-import { openStore } from '../../src/driver/store.js'
+import { bareEntries, checkedEntries } from '../../src/driver/entries.js'
+import { sealedText } from '../../src/driver/identity-file.js'
+import { systemRandom } from '../../src/driver/random.js'
+import { openStore, repairStore } from '../../src/driver/store.js'
+import { newDataKey, wrapKey } from '../../src/driver/wrapped-key.js'
 import { printed, splitcast, temporaryDirectory } from './processes.js'
 
 const root = await temporaryDirectory()
@@ -85,13 +90,20 @@ t.test('a crash while a passphrase is set or removed is gone on from', async (t)
   // The file is written first: the store may still be as it was, or in part.
   await cp(at('store-open'), join(data, 'store'), { recursive: true, force: true })
   t.strictSame(await stored(at('kept'), FIRST), ENTRIES)
-  await t.test('an open store with a sealed identity is sealed', async (t) => {
+  await t.test('an open store with an identity that is being sealed is sealed', async (t) => {
     const half = at('half')
     await mkdir(half)
     await cp(at('store-open'), join(half, 'store'), { recursive: true })
-    await cp(join(at('kept'), 'identity.json'), join(half, 'identity.json'))
+    const { identity } = await openDataDirectory(at('kept'), 'node', say(FIRST))
+    const atRest = await createAtRest(systemRandom())
+    const dataKey = newDataKey()
+    const text = sealedText(atRest, identity, dataKey, await wrapKey(atRest, dataKey, FIRST, CHEAP), true)
+    await writeFile(join(half, 'identity.json'), text, { mode: 0o600 })
     t.strictSame(await stored(half, FIRST), ENTRIES)
     t.notOk(await holds(half, SECRET))
+    await changeDataPassphrase(half, say(FIRST), say(SECOND), CHEAP)
+    t.notMatch(await readFile(join(half, 'identity.json'), 'utf8'), /moving/)
+    t.strictSame(await stored(half, SECOND), ENTRIES)
   })
   await t.test('a sealed store with an open identity is refused', async (t) => {
     const mixed = await made('mixed')
@@ -100,6 +112,25 @@ t.test('a crash while a passphrase is set or removed is gone on from', async (t)
     await cp(join(at('kept'), 'store'), store, { recursive: true })
     await t.rejects(stored(mixed), { code: 'DATA_DAMAGED', message: /under a passphrase/ })
   })
+})
+
+t.test('open entries that were put into a sealed store are refused, not sealed', async (t) => {
+  const data = await made('planted')
+  await setDataPassphrase(data, say(FIRST), CHEAP)
+  const { key, value } = { key: 'group/00', value: bytes('what somebody else would have there') }
+  for (const form of [checkedEntries, bareEntries]) {
+    const level = new ClassicLevel<string, Uint8Array>(join(data, 'store'), { valueEncoding: 'view' })
+    await level.put(form.nameOf(key), form.encode({ key, value }))
+    await level.close()
+    await t.rejects(stored(data, FIRST), { code: 'DATA_DAMAGED', message: /not under its passphrase/ })
+    const { storeOptions } = await openDataDirectory(data, 'node', say(FIRST))
+    t.match(await repairStore(join(data, 'store'), storeOptions('store')), { kept: ENTRIES.length, dropped: 1 })
+    t.strictSame(await stored(data, FIRST), ENTRIES)
+  }
+  const file = join(data, 'identity.json')
+  const text = await readFile(file, 'utf8')
+  await writeFile(file, text.replace('"check"', '"moving":true,"check"'))
+  await t.rejects(stored(data, FIRST), { code: 'DATA_DAMAGED' }, 'and nobody else says that it is being sealed')
 })
 
 t.test('entries that were exchanged for one another are refused', async (t) => {
