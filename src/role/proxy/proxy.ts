@@ -3,15 +3,14 @@
  * sealed for itself (P2), carries receipts back and keeps its link to CS (PROTOCOL.md sections 5, 7 and 9). The parts beside this file do the
  * work; here inputs find their part and the parts' outputs their way out.
  */
-import { toHex, utf8 } from '../../base/bytes.js'
+import { toHex } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
 import { limits, type ProxyLimits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
 import { nodeIdOf } from '../../group/identity.js'
-import { receiptBytes } from '../../group/sizes.js'
 import { createEndpoint } from '../../link/endpoint.js'
-import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
-import { encodeMessage, type Message, type MessageOf, messageKinds, parseMessage } from '../../wire/message.js'
+import type { LinkEndpoint, LinkOutput, SessionId } from '../../link/link.js'
+import { encodeMessage, type Message, parseMessage } from '../../wire/message.js'
 import type { JobInput } from '../jobs.js'
 import { LinkTotals } from '../link-totals.js'
 import type { ProxyOptions, ProxyOutput, Proxy as ProxyRole, ProxyStatus } from '../proxy.js'
@@ -27,7 +26,8 @@ import { Mixing } from './mixing.js'
 import { NextHops } from './next-hops.js'
 import { RequestReplays } from './replays.js'
 import { Requests } from './requests.js'
-import { Tickets, ticketOf } from './tickets.js'
+import { type Incoming, Strangers } from './strangers.js'
+import { Tickets } from './tickets.js'
 
 /** Makes the endpoint that a role speaks through. */
 export type MakeEndpoint = typeof createEndpoint
@@ -46,23 +46,8 @@ export function createProxy(
 
 const DIRECTORY_KEY = 'directory'
 const NO_ACCESS_CODE = new Uint8Array(2)
-const TOLD: ReadonlySet<DropCode> = new Set([
-  'REQUEST_FULL',
-  'REQUEST_RATE',
-  'FORWARD_FULL',
-  'FORWARD_RATE',
-  'JOB_FAILED',
-])
-
-/** A message as it came, and on what. */
-interface Incoming {
-  readonly session: SessionId
-  readonly number: MessageNumber
-}
-
 class ProxyMachine implements ProxyRole {
   private readonly options: ProxyOptions
-  private readonly serverId: string
   private readonly selfId: string
   private readonly endpoint: LinkEndpoint
   private readonly totals: LinkTotals<'senders' | 'fromProxies' | 'toProxies' | 'server'>
@@ -78,7 +63,7 @@ class ProxyMachine implements ProxyRole {
   /** As P1. */
   private readonly tickets: Tickets
   private readonly copyRates: LinkRates
-  private readonly askRates: LinkRates
+  private readonly strangers: Strangers
   private readonly work = new Work((output) => this.outputs.push(output))
   private readonly outputs: ProxyOutput[] = []
   private restoredDirectory: Uint8Array | undefined
@@ -92,7 +77,6 @@ class ProxyMachine implements ProxyRole {
     this.options = options
     this.selfId = toHex(self.id)
     const serverId = nodeIdOf(crypto, server.identityKey)
-    this.serverId = toHex(serverId)
     this.endpoint = makeEndpoint({ linkSecret }, crypto, random)
     this.totals = new LinkTotals(this.endpoint)
     this.serverLink = createServerLink({
@@ -119,7 +103,6 @@ class ProxyMachine implements ProxyRole {
       rates: this.copyRates,
       directory: () => this.serverLink.directory,
     })
-    this.askRates = new LinkRates(bounds.linkAsksPerSecond, bounds.linkAsksBurst)
     this.gathering = new ReceiptGathering({
       random,
       meanWaitMs: options.meanWaitMs,
@@ -138,6 +121,19 @@ class ProxyMachine implements ProxyRole {
       peerHost: (session) => this.endpoint.peer(session)?.address.host,
       keys: (now) => this.listing.keys(now),
       persist: (writes) => this.persist(writes),
+      drop: (code) => this.drop(code),
+    })
+    this.strangers = new Strangers({
+      endpoint: this.endpoint,
+      observe: options.observe,
+      ids: { own: this.selfId, server: toHex(serverId) },
+      directory: () => this.serverLink.directory,
+      requests: this.requests,
+      passing: this.mixing.passing,
+      nextHops: this.nextHops,
+      tickets: this.tickets,
+      askRates: new LinkRates(bounds.linkAsksPerSecond, bounds.linkAsksBurst),
+      isNeighbour: (session) => this.totals.assign(session, 'fromProxies'),
       drop: (code) => this.drop(code),
     })
   }
@@ -303,7 +299,7 @@ class ProxyMachine implements ProxyRole {
       case 'closed':
         this.totals.closed(output)
         this.copyRates.forget(output.session)
-        this.askRates.forget(output.session)
+        this.strangers.forget(output.session)
         if (this.serverLink.owns(output.session)) this.mixing.copies.lost(now)
         break
       case 'delivered':
@@ -325,7 +321,7 @@ class ProxyMachine implements ProxyRole {
     else if (this.serverLink.owns(incoming.session)) this.fromServer(now, parsed.value)
     else {
       const second = this.nextHops.proxyAt(incoming.session)
-      if (second === undefined) this.fromStranger(now, incoming, parsed.value)
+      if (second === undefined) this.strangers.take(now, incoming, parsed.value)
       else this.fromNextHop(now, incoming.session, second, parsed.value)
     }
   }
@@ -353,64 +349,6 @@ class ProxyMachine implements ProxyRole {
     } else if (message.kind === 'busy') {
       if (!this.nextHops.refused(now, session, message.value.message)) this.notice('warn', 'next hop busy')
     } else this.drop('ROLE_UNEXPECTED')
-  }
-
-  private fromStranger(now: Millis, incoming: Incoming, message: Message): void {
-    if (message.kind === 'forward') {
-      this.refuse(now, incoming, this.forward(now, incoming, message.value))
-    } else if (message.kind === 'request') {
-      // Senders bring no requests to be split; until the first one, nothing tells proxies from senders.
-      this.totals.assign(incoming.session, 'fromProxies')
-      this.observeSource('request link', incoming)
-      this.requests.take(now, incoming.session, message.value, (then, code) => this.refuse(then, incoming, code))
-    } else if (message.kind === 'receiptRequest') this.asked(now, incoming.session, message.value)
-    else this.drop('ROLE_UNEXPECTED')
-  }
-
-  /** Tokens of a request, or random bytes: the answer is of the length that was asked for, whatever there is. */
-  private asked(now: Millis, session: SessionId, { ticket, tokenBytes }: MessageOf<'receiptRequest'>['value']): void {
-    if (!this.askRates.take(now, session, 1)) {
-      this.drop('RECEIPT_RATE')
-      return
-    }
-    const tokens = this.tickets.answer(ticket, tokenBytes)
-    this.endpoint.send(now, session, encodeMessage('receiptReply', { ticket, tokens }), 'receipt')
-  }
-
-  /** Of what lies inside, the kind is read and the bytes by which its receipts are known: it is passed on as it came. */
-  private forward(
-    now: Millis,
-    incoming: Incoming,
-    { nextHop, message }: MessageOf<'forward'>['value'],
-  ): DropCode | undefined {
-    const id = toHex(nextHop)
-    this.observeSource(id === this.serverId ? 'copy link' : 'forward link', incoming)
-    if (id === this.selfId) return 'FORWARD_SELF'
-    if (id === this.serverId) {
-      this.totals.assign(incoming.session, 'fromProxies')
-      return this.mixing.passing.take(now, incoming.session, message)
-    }
-    const proxy = this.serverLink.directory?.proxies.get(id)
-    if (proxy === undefined) return 'FORWARD_UNKNOWN'
-    if (message[0] !== messageKinds.request) return 'FORWARD_KIND'
-    if (!this.nextHops.forwardToProxy(now, proxy, message)) return 'FORWARD_FULL'
-    const ticket = ticketOf(message)
-    this.options.observe?.('forward link', 'ticket', ticket)
-    this.tickets.expect(now, id, ticket, receiptBytes(message.length))
-    return undefined
-  }
-
-  /** Only want of room or of a thread is told, so that the sender tries elsewhere; about anything else a peer learns nothing. */
-  private refuse(now: Millis, { session, number }: Incoming, code: DropCode | undefined): void {
-    if (code === undefined) return
-    this.drop(code)
-    if (!TOLD.has(code)) return
-    this.endpoint.send(now, session, encodeMessage('busy', { message: number }), 'receipt')
-  }
-
-  private observeSource(format: string, { session }: Incoming): void {
-    const address = this.endpoint.peer(session)?.address
-    if (address !== undefined) this.options.observe?.(format, 'source', utf8(`${address.host}:${address.port}`))
   }
 
   private serverEvent(now: Millis, event: ServerLinkEvent): void {
