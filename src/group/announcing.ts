@@ -5,10 +5,15 @@
 import { type Digest, equal, type NodeId, toHex } from '../base/bytes.js'
 import { limits } from '../base/limits.js'
 import type { Hashing } from '../crypto/crypto.js'
-import { memberRecord, members as membersFormat, type membersPurposes } from '../wire/content.js'
+import {
+  ANNOUNCED_DIGEST_BYTES,
+  memberRecord,
+  members as membersFormat,
+  type membersPurposes,
+} from '../wire/content.js'
 import type { Group, GroupSend, Member, MemberList } from './group.js'
 import type { History } from './history.js'
-import { listDigest } from './member-list.js'
+import { announcedDigest } from './member-list.js'
 import { CONTENT_OVERHEAD_BYTES, MEMBERS_OVERHEAD_BYTES, OPENED_COPY_OVERHEAD_BYTES } from './sizes.js'
 
 /** A departure takes less. */
@@ -18,16 +23,15 @@ type Announced = Pick<MemberList, 'members' | 'records' | 'departures'>
 
 /** Makes the contents that bring a history, or some of it, to these members. */
 export function announce(crypto: Hashing, list: Announced, directoryDigest: Digest) {
-  const digest = listDigest(crypto, list)
+  const digest = announcedDigest(crypto, list)
   return (purpose: keyof typeof membersPurposes, history: History, recipients: readonly Member[]): GroupSend[] => {
     if (recipients.length === 0) return []
     return parts(history, recordsPerContent(recipients.length)).map((part) => ({
       kind: 'members',
       body: membersFormat.encode({
         purpose,
-        memberCount: list.members.size,
         listDigest: digest,
-        directoryDigest,
+        directoryDigest: directoryDigest.subarray(0, ANNOUNCED_DIGEST_BYTES),
         ...part,
       }),
       recipients,

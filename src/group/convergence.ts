@@ -15,7 +15,7 @@ import { messageTime } from './content.js'
 import { bestEpoch, epochByTag, isKnownOutside, refreshKeys } from './epochs.js'
 import type { Departure, Group, GroupSend, Local, Member, MemberRecord, VerifiedContent } from './group.js'
 import { type History, mergeHistory } from './history.js'
-import { listDigest, memberById, membersByAge, recordSignedBy } from './member-list.js'
+import { announcedDigest, memberById, membersByAge, recordSignedBy } from './member-list.js'
 import { issueRekey, takeRekey, withList } from './rekey.js'
 import { answerQuestion, askIfDue, noteHistory, takeAnswer, updateIfDue, withUpdates } from './repair.js'
 
@@ -208,7 +208,7 @@ function withToTell(
   if (learnt.length === 0 || ownNewcomers(group, self).length === 0) return group
   const { purpose, listDigest: announced, records } = announcement
   // Newcomers that were sent a list equal to this device's have heard of its newcomers.
-  const isInformed = purpose === 'introduction' && equal(announced, listDigest(crypto, introducedList(group)))
+  const isInformed = purpose === 'introduction' && equal(announced, announcedDigest(crypto, introducedList(group)))
   const named = new Set(isInformed ? records.map(({ identityKey }) => toHex(identityKey)) : [])
   const uninformed = learnt.filter(({ record }) => !named.has(toHex(record.identityKey))).map(({ id }) => id)
   if (uninformed.length === 0) return group

@@ -117,7 +117,8 @@ export interface Group {
 
 /** Somebody's history that differs, and when it is asked for if it still does. */
 export interface Difference {
-  readonly listDigest: Digest
+  /** As it is announced. */
+  readonly listDigest: Uint8Array
   readonly from: NodeId
   /** When it was announced, by the clock of who did. */
   readonly announcedAt: Millis

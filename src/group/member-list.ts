@@ -16,7 +16,7 @@ import {
 import { labels } from '../base/labels.js'
 import type { Millis } from '../base/time.js'
 import type { Hashing, Identity, Signing } from '../crypto/crypto.js'
-import { departure, memberRecord, type memberRoles } from '../wire/content.js'
+import { ANNOUNCED_DIGEST_BYTES, departure, memberRecord, type memberRoles } from '../wire/content.js'
 import { departuresInOrder } from './epochs.js'
 import type { Departure, Member, MemberList, MemberRecord } from './group.js'
 import { nodeIdOf } from './identity.js'
@@ -102,6 +102,11 @@ export function listDigest(crypto: Hashing, list: Pick<MemberList, 'records' | '
   )
   digests.set(list, made)
   return made
+}
+
+/** What is announced of a history: the first half of its digest. */
+export function announcedDigest(crypto: Hashing, list: Pick<MemberList, 'records' | 'departures'>): Uint8Array {
+  return listDigest(crypto, list).subarray(0, ANNOUNCED_DIGEST_BYTES)
 }
 
 /** Lists and records never change, and in a large group their digest is wanted for every message. */

@@ -10,7 +10,7 @@ import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import { type Millis, utcDay } from '../base/time.js'
 import type { Aead, Group255, Hashing, Identity, Sealing, Signing } from '../crypto/crypto.js'
-import { rekey as rekeyFormat } from '../wire/content.js'
+import { ANNOUNCED_DIGEST_BYTES, rekey as rekeyFormat } from '../wire/content.js'
 import { announce } from './announcing.js'
 import {
   bestEpoch,
@@ -36,7 +36,7 @@ import type {
   VerifiedContent,
 } from './group.js'
 import { mergeHistory } from './history.js'
-import { createDeparture, listDigest, memberById, membersByAge } from './member-list.js'
+import { announcedDigest, createDeparture, memberById, membersByAge } from './member-list.js'
 
 type RekeyCrypto = Hashing & Signing & Group255 & Aead & Sealing
 
@@ -157,8 +157,8 @@ export function issueRekey(
     ephemeral,
     statement,
     memberCount: group.list.members.size,
-    listDigest: listDigest(crypto, next.list),
-    directoryDigest,
+    listDigest: announcedDigest(crypto, next.list),
+    directoryDigest: directoryDigest.subarray(0, ANNOUNCED_DIGEST_BYTES),
     departures: departures.slice(0, limits.contentDepartures),
   })
   return { group: next, sends: [{ kind: 'rekey', body, recipients: others, epoch: parent.tag, parts }] }
@@ -198,7 +198,12 @@ function sealPart(crypto: Aead, sharedKey: Uint8Array, member: NodeId, secret: K
 }
 
 export type TakenRekey =
-  | { readonly ok: true; readonly group: Group; readonly departures: readonly Departure[]; readonly listDigest: Digest }
+  | {
+      readonly ok: true
+      readonly group: Group
+      readonly departures: readonly Departure[]
+      readonly listDigest: Uint8Array
+    }
   | { readonly ok: false; readonly code: DropCode }
 
 /**

@@ -2,7 +2,7 @@
  * What is said to one member alone: questions for what it holds, the parts of a history in which two differ, and the present
  * secret for who lacks it (PROTOCOL.md section 8.7). All of it is bounded and rare.
  */
-import { concat, type Digest, digest, equal, equalConstantTime, type NodeId, toHex } from '../base/bytes.js'
+import { concat, digest, equal, equalConstantTime, type NodeId, toHex } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import { type RandomBytes, randomBelow } from '../base/random.js'
@@ -23,7 +23,7 @@ import {
 } from './epochs.js'
 import type { Epoch, Group, GroupSend, Local, Member, MemberList, VerifiedContent } from './group.js'
 import { type History, knownById } from './history.js'
-import { listDigest, memberById } from './member-list.js'
+import { announcedDigest, listDigest, memberById } from './member-list.js'
 
 interface Step {
   readonly group: Group
@@ -32,7 +32,8 @@ interface Step {
 
 /** Somebody said what its history comes to. */
 export interface Announced {
-  readonly listDigest: Digest
+  /** As `announcedDigest` makes it. */
+  readonly listDigest: Uint8Array
   readonly from: NodeId
   readonly at: Millis
 }
@@ -45,17 +46,16 @@ export function noteHistory(
   announced: Announced,
   now: Millis,
 ): Group {
-  const own = listDigest(crypto, group.list)
+  const own = announcedDigest(crypto, group.list)
   const held = group.differs
   const isNewer = held === undefined || announced.at >= held.announcedAt
   const newest = isNewer ? announced.listDigest : held.listDigest
   if (equal(newest, own)) return held === undefined ? group : { ...group, differs: undefined }
   const from = isNewer ? (announced.from.slice() as NodeId) : held.from
   const announcedAt = isNewer ? announced.at : held.announcedAt
-  const listDigestOf = newest.slice() as Digest
   return {
     ...group,
-    differs: { listDigest: listDigestOf, from, announcedAt, askAt: askAt(random, group, now), asked: 0 },
+    differs: { listDigest: newest.slice(), from, announcedAt, askAt: askAt(random, group, now), asked: 0 },
   }
 }
 
@@ -70,7 +70,7 @@ export function askIfDue(crypto: Hashing, random: RandomBytes, group: Group, { s
   const { differs } = group
   if (differs === undefined || now < differs.askAt) return { group, sends: [] }
   const others = [...group.list.members.values()].filter(({ id }) => !equal(id, self))
-  const isOver = equal(differs.listDigest, listDigest(crypto, group.list)) || differs.asked >= limits.askTries
+  const isOver = equal(differs.listDigest, announcedDigest(crypto, group.list)) || differs.asked >= limits.askTries
   if (isOver || others.length === 0) return { group: { ...group, differs: undefined }, sends: [] }
   const announcer = differs.asked === 0 ? memberById(group.list, differs.from) : undefined
   const whom = announcer ?? (others[randomBelow(random, others.length)] as Member)
@@ -149,7 +149,7 @@ function secretFor(crypto: Hashing, group: Group, member: Member): GroupSend {
     day,
     groupSecret: secretOfDay(crypto, epoch, day),
     statement: epoch.statement === undefined ? [] : [epoch.statement],
-    listDigest: listDigest(crypto, group.list),
+    listDigest: announcedDigest(crypto, group.list),
   })
   return { kind: 'answer', body, recipients: [member], personal: true }
 }

@@ -153,14 +153,16 @@ export const confirmation = format('confirmation', 'Body of a content of kind 3:
 /** What the members of the records have been told: the whole list of the digest, or not. */
 export const membersPurposes = { introduction: 1, records: 2 } as const
 
+/** Of digests that every member is sent again and again, half is enough: two that agree in it take about 2^64 tries. */
+export const ANNOUNCED_DIGEST_BYTES = 16
+
 export const members = format(
   'members',
   'Body of a content of kind 4: member records and departures, and what the history comes to.',
   [
     ['purpose', choice(membersPurposes), '1 introduction of newcomers who were sent the whole list, 2 records'],
-    ['memberCount', unsigned(2, { max: limits.members }), "members of the sender's list"],
-    ['listDigest', bytes(32, digest), "digest of the sender's history"],
-    ['directoryDigest', bytes(32, digest), 'digest of the directory the sender holds'],
+    ['listDigest', bytes(ANNOUNCED_DIGEST_BYTES), "first half of the digest of the sender's history"],
+    ['directoryDigest', bytes(ANNOUNCED_DIGEST_BYTES), 'first half of the digest of the directory the sender holds'],
     ['records', list(memberRecord, 2, limits.historyRecords), 'some or all of the history'],
     ['departures', list(departure, 2, limits.historyDepartures), 'some or all of the history'],
   ],
@@ -173,8 +175,8 @@ export const rekey = format(
     ['ephemeral', bytes(32, point), 'E: [e]B, one for all personal parts'],
     ['statement', nested(epochStatement), 'of the new epoch'],
     ['memberCount', unsigned(2, { max: limits.members }), "members of the sender's list"],
-    ['listDigest', bytes(32, digest), "digest of the sender's history"],
-    ['directoryDigest', bytes(32, digest), 'digest of the directory the sender holds'],
+    ['listDigest', bytes(ANNOUNCED_DIGEST_BYTES), "first half of the digest of the sender's history"],
+    ['directoryDigest', bytes(ANNOUNCED_DIGEST_BYTES), 'first half of the digest of the directory the sender holds'],
     ['departures', list(departure, 1, limits.contentDepartures), 'that the epoch before did not leave out'],
   ],
 )
@@ -189,5 +191,5 @@ export const answer = format('answer', 'Body of a content of kind 7: the current
   ['day', unsigned(4), 'day of the secret, days since the Unix epoch'],
   ['groupSecret', bytes(32, key), 's of that day'],
   ['statement', list(epochStatement, 1, 1), 'of the epoch, unless it is the first'],
-  ['listDigest', bytes(32, digest), "digest of the sender's history"],
+  ['listDigest', bytes(ANNOUNCED_DIGEST_BYTES), "first half of the digest of the sender's history"],
 ])
