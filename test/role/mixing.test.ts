@@ -343,6 +343,30 @@ t.test("as somebody's extra hop", (t) => {
     t.end()
   })
 
+  t.test("answers wait as well, so that the server's moment does not show whose copy it answered", (t) => {
+    const around = surroundings({ meanWaitMs: 2_000 })
+    const answeredAt: number[] = []
+    const saidAt: number[] = []
+    const { machine } = around.server
+    const answer = machine.onMessage
+    machine.onMessage = (now, received) => {
+      if (received.message.kind === 'copy') answeredAt.push(now)
+      answer(now, received)
+    }
+    around.source.machine.onMessage = (now, { message }) => {
+      if (message.kind === 'copyAnswers') for (const _ of message.value.answers) saidAt.push(now)
+    }
+    for (let i = 0; i < 40; i++) send(around, forward(around.identities.server, copyMessage(i + 1).message))
+    around.network.runFor(42_000)
+    t.equal(answeredAt.length, 40)
+    t.equal(saidAt.length, 40)
+    const mean = (moments: readonly number[]) => moments.reduce((sum, moment) => sum + moment, 0) / moments.length
+    // Five deviations of the mean of 40.
+    const wait = mean(saidAt) - mean(answeredAt)
+    t.ok(Math.abs(wait - 2_000) < (5 * 2_000) / Math.sqrt(40) + 100, `mean ${wait}`)
+    t.end()
+  })
+
   t.test('it reads the link, where the copy goes and its reference, and nothing inside', (t) => {
     const around = surroundings()
     around.read.length = 0
@@ -395,7 +419,7 @@ t.test("as somebody's extra hop", (t) => {
     const endpoint = createEndpoint({}, crypto, random)
     const tickets = new Tickets(random, limits)
     const rates = new LinkRates(limits.linkCopiesPerSecond, limits.linkCopiesBurst)
-    const passing = new Passing({ random, endpoint, copies, tickets, rates })
+    const passing = new Passing({ random, meanWaitMs: 0, endpoint, copies, tickets, rates })
     t.ok(copies.reserve(limits.waitingCopies - 1, 1))
     t.equal(passing.take(START, session, copyMessage(1).message), undefined)
     t.equal(passing.take(START, session, copyMessage(2).message), 'FORWARD_FULL')

@@ -1,11 +1,12 @@
 /**
  * What P3 does, and P1 for a message that is sent directly: it takes a sealed copy from a stranger, mixes it with its own, and gives
  * back what CS answers (PROTOCOL.md sections 5 and 5.1). To another proxy it says the answer on the link, under the reference that
- * the copy came with; a sender asks for it at a time of its own, as for the receipts of a request.
+ * the copy came with, after a random wait, or the moment at which CS answers would show whose copy it was; a sender asks for it at a
+ * time of its own, as for the receipts of a request.
  */
 import type { DropCode } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
-import type { RandomBytes } from '../../base/random.js'
+import { exponentialMs, type RandomBytes, RandomNumbers } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
 import { receiptBytes } from '../../group/sizes.js'
 import type { LinkEndpoint, SessionId } from '../../link/link.js'
@@ -14,9 +15,11 @@ import { encodeMessage, type MessageOf, parseMessage } from '../../wire/message.
 import type { Copies } from './copies.js'
 import type { LinkRates } from './link-rates.js'
 import { type Tickets, ticketOfCopy } from './tickets.js'
+import { Waiting } from './waiting.js'
 
 export interface PassingOptions {
   readonly random: RandomBytes
+  readonly meanWaitMs: number
   readonly endpoint: LinkEndpoint
   readonly copies: Copies
   readonly tickets: Tickets
@@ -27,17 +30,28 @@ export interface PassingOptions {
 
 type Answer = MessageOf<'copyAnswers'>['value']['answers'][number]
 
+/** An answer and the link that it goes back on. */
+interface Owed {
+  readonly session: SessionId
+  readonly answer: Answer
+}
+
 /** By this reference a sender says that it will ask. */
 const ASKED_FOR = 0
 const SERVER = 'server'
 
 export class Passing {
   private readonly options: PassingOptions
-  private readonly answers = new Map<SessionId, Answer[]>()
+  private readonly numbers: RandomNumbers
+  /** What CS has answered since the last flush, and what waits. */
+  private answered: Owed[] = []
+  private readonly owed: Waiting<Owed>
   private takenCopies = 0
 
   constructor(options: PassingOptions) {
     this.options = options
+    this.numbers = new RandomNumbers(options.random)
+    this.owed = new Waiting(this.numbers)
   }
 
   /** Copies taken from others in this run. */
@@ -56,7 +70,7 @@ export class Passing {
     if (!copies.reserve(1, message.length)) return 'FORWARD_FULL'
     this.takenCopies++
     if (reference !== ASKED_FOR) {
-      copies.pass(now, message, (token) => this.say(session, { reference, token: token.slice() }))
+      copies.pass(now, message, (token) => this.answered.push({ session, answer: { reference, token: token.slice() } }))
       return undefined
     }
     const ticket = ticketOfCopy(sealed)
@@ -67,21 +81,36 @@ export class Passing {
     return undefined
   }
 
-  /** Sends what has been answered since; a link that has no room for it loses it, and the copy comes again. */
-  flush(now: Millis): void {
-    for (const [session, answers] of this.answers) {
-      for (let from = 0; from < answers.length; from += limits.copies) {
-        const some = answers.slice(from, from + limits.copies)
-        this.options.endpoint.send(now, session, encodeMessage('copyAnswers', { answers: some }), 'receipt')
-      }
-    }
-    this.answers.clear()
+  /** When the next answer is to go back. */
+  deadline(): Millis | undefined {
+    return this.owed.nextDue()
   }
 
-  private say(session: SessionId, answer: Answer): void {
-    const answers = this.answers.get(session) ?? []
-    answers.push(answer)
-    this.answers.set(session, answers)
+  /** Sends the answers that are due; a link that has no room for them loses them, and the copies come again. */
+  flush(now: Millis): void {
+    this.delay(now)
+    const due = new Map<SessionId, Answer[]>()
+    while ((this.owed.nextDue() ?? now + 1) <= now) {
+      const { session, answer } = this.owed.take() as Owed
+      due.set(session, [...(due.get(session) ?? []), answer])
+    }
+    for (const [session, answers] of due) this.say(now, session, answers)
+  }
+
+  /** Past the bound an answer is lost, and the copy comes again. */
+  private delay(now: Millis): void {
+    for (const owed of this.answered) {
+      if (this.owed.size >= limits.waitingCopies) break
+      this.owed.add(now + exponentialMs(this.numbers, this.options.meanWaitMs), owed)
+    }
+    this.answered = []
+  }
+
+  private say(now: Millis, session: SessionId, due: readonly Answer[]): void {
+    for (let from = 0; from < due.length; from += limits.copies) {
+      const answers = due.slice(from, from + limits.copies)
+      this.options.endpoint.send(now, session, encodeMessage('copyAnswers', { answers }), 'receipt')
+    }
   }
 
   private keep(ticket: Uint8Array, tokenBytes: number, token: Uint8Array): void {

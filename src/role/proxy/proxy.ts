@@ -194,6 +194,7 @@ class ProxyMachine implements ProxyRole {
       this.serverLink.deadline(),
       this.nextHops.deadline(),
       this.mixing.copies.deadline(this.serverLink.session),
+      this.mixing.passing.deadline(),
       this.gathering.deadline(),
       this.tickets.deadline(),
       this.replays.nextExpiry(),
