@@ -51,8 +51,10 @@ function exitCodeLines(): string {
 
 /** Commander's own complaints, in the form that all errors of this program have. */
 function commanderLine(text: string): string {
-  return `splitcast: ${text
+  const complaint = text
     .replace(/^error: /, '')
     .trim()
-    .replaceAll('\n', ' ')} [USAGE]\n`
+    .replace(/\.$/, '')
+    .replaceAll('\n', ' ')
+  return `splitcast: ${complaint}; --help shows what to write [USAGE]\n`
 }

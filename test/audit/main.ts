@@ -48,7 +48,7 @@ function rowText(row: Row): string {
     `\n${mark}  ${row.part}: ${wrapped(row.claim, 6)}`,
     `      ${row.holds ? 'measured' : 'BROKEN'}: ${wrapped(row.measured, 6)}`,
     ...row.variants.map(
-      ({ name, caught, measured }) => `      ${caught ? 'caught' : 'MISSED'}: ${name} (${wrapped(measured, 8)})`,
+      ({ name, caught, measured }) => `      ${caught ? 'caught' : 'MISSED'}: ${wrapped(`${name} (${measured})`, 8)}`,
     ),
   ]
   return `${lines.join('\n')}\n`

@@ -37,7 +37,7 @@ const program = new Command('sim')
   .option('--from <seed>', 'the first of them (default: 1)', wholeNumber('--from', 0, MOST_SEED))
   .option(
     '--jobs <n>',
-    'threads that play (default: one for each core)',
+    'threads that play; one for each core unless told',
     wholeNumber('--jobs', 1, MOST_JOBS),
     Math.min(availableParallelism(), MOST_JOBS),
   )

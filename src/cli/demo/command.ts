@@ -30,7 +30,7 @@ export function demoCommand(): Command {
       `
 Ends with 0 only if every member got every message once and verified, and no role read more than it may.
 
-Example:
+Examples:
   splitcast demo --members 100 --size 1024
   splitcast demo --loss 0.3 --delay 20`,
     )

@@ -51,7 +51,7 @@ function summary({
   const expected = messages * (members - 1)
   return [
     `${messages} message${messages === 1 ? '' : 's'} of ${number(bodyBytes)} bytes to a group of ${number(members)}: ${number(delivered)} of ${number(expected)} delivered to others,`,
-    `each signature verified; ${duplicates} twice, ${badSignatures} with a bad signature. Set-up ${seconds(setupMs)}, sending ${seconds(elapsedMs)}.`,
+    `each signature verified; ${duplicates} twice, ${badSignatures} with a bad signature.\nSet-up ${seconds(setupMs)}, sending ${seconds(elapsedMs)}.`,
     `Receipts prove ${number(proven)} of ${number(expected)} copies stored, to the sender alone, ${seconds(provenMs)} after it began.`,
   ]
 }
