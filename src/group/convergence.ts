@@ -12,9 +12,9 @@ import type { FormatValue } from '../wire/codec.js'
 import { confirmation, members as membersFormat } from '../wire/content.js'
 import { announce, introducedList, ownNewcomers, recordsPerContent } from './announcing.js'
 import { messageTime } from './content.js'
-import { bestEpoch, epochByTag, isKnownOutside, refreshKeys } from './epochs.js'
+import { bestEpoch, epochByTag, refreshKeys } from './epochs.js'
 import type { Departure, Group, GroupSend, Local, Member, MemberRecord, VerifiedContent } from './group.js'
-import { type History, mergeHistory } from './history.js'
+import { departedAt, type History, mergeHistory } from './history.js'
 import { announcedDigest, memberById, membersByAge, recordSignedBy } from './member-list.js'
 import { issueRekey, takeRekey, withList } from './rekey.js'
 import { answerQuestion, askIfDue, noteHistory, takeAnswer, updateIfDue, withUpdates } from './repair.js'
@@ -306,6 +306,16 @@ function rekeyIfDue(
   if (group.rekeyAt === undefined || now < group.rekeyAt) return { group, sends: [] }
   if (!isKnownOutside(group)) return { group: { ...group, rekeyAt: undefined }, sends: [] }
   return issueRekey(crypto, random, group, local, now, directoryDigest)
+}
+
+/**
+ * Whether somebody who departed knows the present secret: its issuer did not know of the departure, or is gone itself. Of one that
+ * is gone the number is not believed: it could name more departures than there will ever be.
+ */
+function isKnownOutside({ list, epochs }: Pick<Group, 'list' | 'epochs'>): boolean {
+  const { statement } = bestEpoch({ epochs })
+  if (list.departures.size > (statement?.departures ?? 0)) return true
+  return statement !== undefined && departedAt(list, statement.issuer) !== undefined
 }
 
 /**

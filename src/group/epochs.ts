@@ -162,11 +162,6 @@ export function departuresDigest(crypto: Hashing, departures: readonly Departure
   return crypto.hash(labels.departuresDigest, ...departures.map((each) => departure.encode(each)))
 }
 
-/** Whether somebody who departed knows the present secret: the issuer of the best epoch did not know of the departure. */
-export function isKnownOutside(group: Group): boolean {
-  return group.list.departures.size > (bestEpoch(group).statement?.departures ?? 0)
-}
-
 /** Whether the issuer signed the statement for this group. */
 export function statementSignedBy(
   crypto: Signing,

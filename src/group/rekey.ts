@@ -224,6 +224,9 @@ export function takeRekey(
   const isFitting =
     secret !== undefined &&
     equal(statement.issuer, content.sender.id) &&
+    // Who departed must not build on a secret that it does not hold: it comes under the epoch that it follows.
+    content.epoch !== undefined &&
+    equal(statement.parent, content.epoch) &&
     equal(commitmentTo(crypto, secret), statement.commitment) &&
     fitsParent(group, statement, now) &&
     statementSignedBy(crypto, group.id, content.sender.record, statement)

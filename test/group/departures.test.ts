@@ -3,7 +3,7 @@
  * nobody else, and all end with one history, one epoch and one secret (PROTOCOL.md sections 8.1, 8.5 and 8.6).
  */
 import t from 'tap'
-import { toHex } from '../../src/base/bytes.js'
+import { compare, toHex } from '../../src/base/bytes.js'
 import { randomBelow } from '../../src/base/random.js'
 import { openContent } from '../../src/group/content.js'
 import { bestEpoch, refreshKeys } from '../../src/group/epochs.js'
@@ -11,6 +11,7 @@ import type { Departure, Group, MemberRecord } from '../../src/group/group.js'
 import { mergeHistory } from '../../src/group/history.js'
 import { createDeparture, createRecord } from '../../src/group/member-list.js'
 import { createGroup, removeMembers } from '../../src/group/membership.js'
+import { issueRekey } from '../../src/group/rekey.js'
 import { decodeGroup, encodeGroup } from '../../src/group/storage.js'
 import { seed, seeded } from '../base/seeded.js'
 import { crypto, directoryDigest, makeDevice, now, openFor, present, receive, type TestDevice } from './support.js'
@@ -112,7 +113,7 @@ function recordOf(group: Group, inviter: TestDevice, member: TestDevice, since: 
   })
 }
 
-function _departureOf(group: Group, by: TestDevice, member: TestDevice, at: number): Departure {
+function departureOf(group: Group, by: TestDevice, member: TestDevice, at: number): Departure {
   return createDeparture(crypto, { identity: by.identity, by: by.id, groupId: group.id, member: member.id, at })
 }
 
@@ -161,3 +162,50 @@ t.test('two removals at once, a removal against an add, and two who remove each 
   }
   t.end()
 })
+
+t.test('a secret made by who was removed is replaced at once, however many departures it says it knew of', (t) => {
+  const { world, nodes } = settled(5)
+  const [anna, ben, ...others] = nodes as [Node, Node, ...Node[]]
+  const before = present(ben.group)
+  world.remove(anna, ben)
+  const honest = bestEpoch(present(anna.group)).tag
+  const made = lyingRekeys(before, ben, anna).find(({ group }) => compare(bestEpoch(group).tag, honest) < 0)
+  for (const send of present(made).sends) world.post(ben, send)
+  world.settle()
+  agrees(t, world, [anna, ...others], 'removed')
+  const lie = bestEpoch(present(made).group)
+  t.ok(world.members.every(({ group }) => bestEpoch(present(group)).number > lie.number))
+  t.end()
+})
+
+t.test('who was removed cannot build on a secret that it does not hold', (t) => {
+  const { world, nodes } = settled(4)
+  const [anna, ben] = nodes as [Node, Node, ...Node[]]
+  const before = present(ben.group)
+  world.remove(anna, ben)
+  const next = bestEpoch(present(anna.group))
+  world.settle()
+  world.drops.length = 0
+  // Somebody showed it the statement of the new epoch, whose secret it does not know.
+  const shown = { ...before, epochs: [{ ...next, secret: bestEpoch(before).secret }, ...before.epochs] }
+  const [made] = lyingRekeys(shown, ben, anna)
+  const told = ben.group
+  ben.group = before
+  for (const send of present(made).sends) world.post(ben, { ...send, epoch: bestEpoch(before).tag })
+  ben.group = told
+  world.settle()
+  t.ok(world.drops.includes('GROUP_SECRET'))
+  t.ok(world.members.every(({ group }) => bestEpoch(present(group)).number === next.number))
+  t.end()
+})
+
+/** New secrets on top of a group's best epoch by one that knows of no departure and says it knows of several. */
+function lyingRekeys(group: Group, liar: Node, other: Node) {
+  const { id } = liar.device
+  const departures = [1, 2, 3].map((wait) => departureOf(group, liar.device, other.device, now + wait))
+  const list = { ...group.list, departures: new Map(departures.map((each) => [toHex(each.signature), each])) }
+  const local = { identity: liar.device.identity, self: id }
+  return Array.from({ length: 24 }, () =>
+    issueRekey(crypto, random, { ...group, list }, local, now + 10, directoryDigest, []),
+  )
+}
