@@ -3,10 +3,12 @@
  * refuses, in virtual time. SEED repeats a run.
  */
 import t, { type Test } from 'tap'
-import { toHex, utf8 } from '../../src/base/bytes.js'
+import { groupId, messageId, nodeId, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import type { SessionId } from '../../src/link/link.js'
-import type { DeviceResult, Outcome } from '../../src/role/device.js'
+import { Outbox } from '../../src/role/device/outbox.js'
+import { Storage } from '../../src/role/device/storage.js'
+import type { DeviceOutput, DeviceResult, Outcome } from '../../src/role/device.js'
 import { encodeMessage } from '../../src/wire/message.js'
 import { seed } from '../base/seeded.js'
 import { crypto, Lab, random, type TestDevice } from './device-lab.js'
@@ -294,4 +296,22 @@ t.test('copies are checked a few at a time, and other work goes on in between', 
   lab.network.runUntil(() => anna.answerTo(reference) !== undefined, ALL_ROUNDS_MS)
   t.match(anna.answerTo(reference), { type: 'done', result: { outcome: { stored: 11 } } })
   t.equal(steps, 12 / 4)
+})
+
+t.test('of a message that brought a secret of the group nothing stays on the disk', (t) => {
+  for (const kind of ['invitation', 'rekey', 'answer', 'application'] as const) {
+    const outputs: DeviceOutput[] = []
+    const storage = new Storage((output) => outputs.push(output))
+    const addressee = () => ({ id: nodeId(random(8)), accessCode: random(2) })
+    const outbox = new Outbox(storage, addressee())
+    const ids = { groupId: groupId(random(8)), messageId: messageId(random(8)) }
+    const { parcel } = outbox.addPatient({ ...ids, kind, body: random(40), padding: 'none' }, [addressee()])
+    storage.flush(0)
+    outbox.remove(parcel)
+    storage.flush(0)
+    const erase = kind === 'application' ? {} : { erase: true }
+    const last = outputs.at(-1)
+    t.strictSame(last?.type === 'persist' && last.writes, [{ key: parcel.key, value: undefined, ...erase }], kind)
+  }
+  t.end()
 })

@@ -119,6 +119,8 @@ const POINT_BYTES = 32
 const IDENTITY_KEY_BYTES = 32
 const NOTHING = new Uint8Array(0)
 const NO_KEY = ''
+/** Contents that bring a secret of the group. */
+const secretKinds: readonly ContentKind[] = ['invitation', 'rekey', 'answer']
 
 export class Outbox {
   private readonly storage: Storage
@@ -221,7 +223,10 @@ export class Outbox {
   remove(parcel: Parcel): void {
     if (!this.held.delete(parcel)) return
     this.heldBytes -= sizeBytes(parcel, parcel.others)
-    if (!parcel.cover) this.storage.delete(parcel.key)
+    if (parcel.cover) return
+    // Who takes the device later reads the disk with its identity key, which opens its own part of a rekey.
+    if (secretKinds.includes(parcel.kind)) this.storage.replaceSecret(parcel.key, undefined)
+    else this.storage.delete(parcel.key)
   }
 
   find(reference: Reference): Parcel | undefined {
