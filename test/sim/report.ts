@@ -108,7 +108,7 @@ export class Report {
           ],
         ]),
       ]),
-      `${this.provenCopies} copies proven stored, ${this.deliveredCopies} handed on, in ${whole(virtualHours)} hours of virtual time`,
+      `${this.provenCopies} copies proven stored, ${this.deliveredCopies} handed on, in ${virtualHours < 1 ? `${whole(virtualHours * 60)} minutes` : `${whole(virtualHours)} hours`} of virtual time`,
       `datagrams: ${datagrams.sent} sent + ${datagrams.doubled} doubled = ${datagrams.delivered} delivered + ${datagrams.underWay} under way` +
         lost.map(([reason, times]) => ` + ${times} lost (${reason})`).join(''),
       `${this.held} of ${this.seeds} seeds held`,

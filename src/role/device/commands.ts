@@ -182,8 +182,8 @@ export class Commands {
   private send(now: Millis, command: CommandOf<'send'>): void {
     const { random, padding } = this.core.options
     const group = this.core.groups.named(command.group)
-    checkBody(group, command.body)
     ownMember(group, this.core.options.self.id)
+    checkBody(group, command.body)
     if (this.waitsForDirectory(now, command) === undefined) return
     const draft = {
       groupId: group.id,
