@@ -29,6 +29,7 @@ interface Family {
 
 /** In which everything is begun that a scenario has; most of it is over soon after. */
 const ACTS_MS = 30_000
+const DAY_MS = 86_400_000
 const SEED_OF_PLANS = 0x51a7
 
 export const families: readonly Family[] = [
@@ -50,6 +51,9 @@ export const families: readonly Family[] = [
   { name: 'small rooms', weight: 4, change: smallRooms },
   { name: 'joining', weight: 4, change: joining },
   { name: 'leaving', weight: 2, change: leaving },
+  { name: 'removals', weight: 10, change: removals },
+  { name: 'days away', weight: 0.1, change: daysAway },
+  { name: 'modes', weight: 8, change: modes },
   { name: 'everything', weight: 10, change: everything },
 ]
 
@@ -92,7 +96,7 @@ function usual(draw: Draw): Plan {
   }
 }
 
-function send(draw: Draw, groups: readonly MadeGroup[]): Action {
+function send(draw: Draw, groups: readonly MadeGroup[]): Action & { readonly type: 'send' } {
   const { name, members } = draw.pick(groups)
   const bodyBytes = draw.chance(0.07) ? draw.size(2_000, 40_000) : draw.size(16, 2_000)
   const until = draw.chance(0.5) ? 'taken' : 'over'
@@ -230,7 +234,9 @@ function joining(draw: Draw, plan: Plan): void {
   const newcomers = draw.whole(1, 2)
   for (let i = 0; i < newcomers; i++) {
     const newcomer = plan.devices++
-    plan.actions.push({ type: 'invite', atMs: at(draw), by: draw.whole(0, 2), newcomer, group: 'all' })
+    const inviters = [0, 1, 2].filter((place) => !departing(plan).has(place))
+    if (inviters.length === 0) inviters.push(0)
+    plan.actions.push({ type: 'invite', atMs: at(draw), by: draw.pick(inviters), newcomer, group: 'all' })
   }
   if (draw.chance(0.5)) loss(draw, plan)
 }
@@ -239,8 +245,80 @@ function leaving(draw: Draw, plan: Plan): void {
   plan.actions.push({ type: 'leave', atMs: at(draw), node: draw.pick(deviceNames(plan)) })
 }
 
+/** At least one member stays, and nobody who has invited goes: those brought in by who is gone are not let in. */
+function removals(draw: Draw, plan: Plan): void {
+  const inviters = new Set(plan.actions.flatMap((each) => (each.type === 'invite' ? [each.by, each.newcomer] : [])))
+  for (const { name: group, members } of plan.groups) {
+    const open = draw.some(
+      members.filter((place) => !inviters.has(place)),
+      members.length,
+    )
+    const going = open.slice(0, draw.whole(1, Math.max(1, Math.min(3, open.length - 1))))
+    const staying = members.filter((place) => !going.includes(place))
+    if (staying.length === 0) continue
+    const atMs = at(draw)
+    for (const place of going) {
+      // At one time or one after the other; also by who is removed itself.
+      const when = draw.chance(0.5) ? atMs + draw.whole(0, 500) : at(draw)
+      const by = draw.pick(draw.chance(0.25) ? members.filter((each) => each !== place) : staying)
+      if (draw.chance(0.4)) plan.actions.push({ type: 'depart', atMs: when, device: place, group })
+      else plan.actions.push({ type: 'remove', atMs: when, by, members: [place], group })
+    }
+    if (draw.chance(0.3)) plan.actions.push({ type: 'remove', atMs, by: draw.pick(staying), members: going, group })
+    for (let i = draw.whole(2, 8); i > 0; i--) {
+      plan.actions.push({ ...send(draw, plan.groups), atMs: atMs + draw.size(1, 20_000) })
+    }
+  }
+  if (draw.chance(0.4)) loss(draw, plan)
+  if (draw.chance(0.4)) crashes(draw, plan)
+}
+
+function departing({ actions }: Plan): ReadonlySet<number> {
+  const places = actions.flatMap((each) => {
+    if (each.type === 'remove') return each.members
+    return each.type === 'depart' ? [each.device] : []
+  })
+  return new Set(places)
+}
+
+/** Keys have moved on, and messages of before wait, when a device comes back; while it was away others may have gone. */
+function daysAway(draw: Draw, plan: Plan): void {
+  plan.start = Date.UTC(2026, 2, 11) - draw.whole(0, 60_000)
+  for (const device of draw.some(deviceNames(plan), draw.whole(1, 2))) {
+    const downMs = DAY_MS * draw.whole(1, 2) + draw.whole(-60_000, 3_600_000)
+    plan.actions.push({ ...crash(draw, device), atMs: draw.whole(0, 5_000), downMs })
+  }
+  if (draw.chance(0.3)) removals(draw, plan)
+  for (let i = draw.whole(1, 4); i > 0; i--) {
+    plan.actions.push({ ...send(draw, plan.groups), atMs: draw.whole(0, DAY_MS) })
+  }
+}
+
+/** Ways of sending that hide more or cost less, among the usual one. */
+function modes(draw: Draw, plan: Plan): void {
+  const waits = { meanWaitMs: draw.size(20, 500), extraHopBelow: draw.chance(0.7) ? draw.size(1, 100) : 0 }
+  plan.world.proxySettings = waits
+  plan.world.deviceSettings = {
+    firstProxies: draw.whole(0, 3),
+    decoys: draw.pick(['none', 'power']),
+    ...(draw.chance(0.5) && { coverMeanMs: draw.size(5_000, 120_000) }),
+  }
+  for (let i = draw.whole(2, 8); i > 0; i--) {
+    const usual = send(draw, plan.groups)
+    const others = plan.groups.find(({ name }) => name === usual.group)?.members.filter((each) => each !== usual.device)
+    if (others === undefined || others.length === 0) continue
+    plan.actions.push(
+      draw.chance(0.5)
+        ? { ...usual, direct: draw.pick(others) }
+        : { ...usual, decoys: draw.pick(['none', 'power'] as const) },
+    )
+  }
+  if (draw.chance(0.4)) loss(draw, plan)
+  if (draw.chance(0.3)) crashes(draw, plan)
+}
+
 function everything(draw: Draw, plan: Plan): void {
-  const others = families.filter(({ change }) => change !== everything)
+  const others = families.filter(({ change }) => change !== everything && change !== daysAway)
   for (const { change } of draw.some(others, draw.whole(2, 4))) change(draw, plan)
 }
 

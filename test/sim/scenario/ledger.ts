@@ -96,7 +96,11 @@ export class Ledger {
   }
 
   /** Copies that a sender believes stored and that nobody has been handed; of devices that are still there. */
-  missing(devices: readonly DeviceActor[], everybody: number): string[] {
+  missing(
+    devices: readonly DeviceActor[],
+    everybody: number,
+    isExcused: (sent: Sent, to: DeviceActor) => boolean,
+  ): string[] {
     const missing: string[] = []
     for (const [id, { outcome, from, over }] of this.believed) {
       if (outcome.stored === 0) continue
@@ -110,7 +114,7 @@ export class Ledger {
       for (const device of devices) {
         const name = toHex(device.self.id)
         if (!sent.recipients.has(name) || unproven.has(name)) continue
-        if (!this.handedOn.has(`${device.name} ${toHex(sent.body)}`))
+        if (!this.handedOn.has(`${device.name} ${toHex(sent.body)}`) && !isExcused(sent, device))
           missing.push(`${id} of ${from.name} at ${device.name}`)
       }
     }

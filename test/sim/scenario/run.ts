@@ -4,15 +4,15 @@
  */
 import { toHex, utf8 } from '../../../src/base/bytes.js'
 import type { Millis } from '../../../src/base/time.js'
-import { listDigest } from '../../../src/group/member-list.js'
 import type { DeviceOutput } from '../../../src/role/device.js'
-import { type Casting, crypto } from '../actors.js'
+import type { Casting } from '../actors.js'
 import { type DatagramCounts, noDatagrams, type VirtualNode } from '../virtual-network.js'
 import { type DeviceActor, World } from '../world.js'
 import { bounds, conservation, Idleness, watchSizes } from './checks.js'
 import { Draw } from './draw.js'
 import { unexplained } from './drop-causes.js'
-import { Ledger } from './ledger.js'
+import { disagreementsIn, excusedByDeparture } from './group-checks.js'
+import { Ledger, type Sent } from './ledger.js'
 import { type Action, causesOf, type Scenario } from './scenario.js'
 
 export interface Played {
@@ -162,23 +162,36 @@ class Conduct {
       case 'invite':
         this.invite(action)
         return
+      case 'remove':
+        this.remove(action)
+        return
+      case 'depart':
+        this.depart(action)
+        return
       default:
         action satisfies never
     }
   }
 
-  private send({ device, group, bodyBytes, padding, until }: Action & { readonly type: 'send' }): void {
+  private send({ device, group, direct, decoys, ...of }: Action & { readonly type: 'send' }): void {
+    const { bodyBytes, padding, until } = of
     const from = this.world.device(device)
     const held = from.node.up ? from.node.machine.group(group) : undefined
     if (held === undefined) return
     const own = toHex(from.self.id)
     const body = this.draw.bytes(bodyBytes)
-    const recipients = new Set([...held.list.members.keys()].filter((id) => id !== own))
+    const to = direct === undefined ? undefined : this.world.device(direct).self.id
+    const others = [...held.list.members.keys()].filter((id) => id !== own)
+    const recipients = new Set(to === undefined ? others : [toHex(to)])
     const known = { from, group, body, at: this.world.now, recipients, run: from.node.run }
     // What it answers may come before the command has returned.
     const sent = { ...known, reference: this.world.nextReference, messageId: undefined, outcome: undefined }
     this.ledger.add(sent)
-    this.world.command(from, { type: 'send', group, body, padding, until })
+    this.world.command(from, {
+      ...{ type: 'send', group, body, padding, until },
+      ...(decoys !== undefined && { decoys }),
+      ...(to !== undefined && { direct: { to } }),
+    })
   }
 
   private crash(node: VirtualNode, { downMs, durable, wiped }: Action & { readonly type: 'crash' }): void {
@@ -210,6 +223,20 @@ class Conduct {
       ...{ type: 'invite', group, address: invited.address, passphrase: PASSPHRASE },
     })
     this.joining.set(invited.name, reference)
+  }
+
+  /** Those whom the remover does not know to be gone already. */
+  private remove({ by, members, group }: Action & { readonly type: 'remove' }): void {
+    const remover = this.world.device(by)
+    const held = remover.node.up ? remover.node.machine.group(group) : undefined
+    const ids = members.map((place) => this.world.device(place).self.id)
+    const present = ids.filter((id) => held?.list.members.has(toHex(id)))
+    if (present.length > 0) this.world.command(remover, { type: 'removeMembers', group, members: present })
+  }
+
+  private depart({ device, group }: Action & { readonly type: 'depart' }): void {
+    const leaver = this.world.device(device)
+    if (leaver.node.up) this.world.command(leaver, { type: 'leaveGroup', group })
   }
 
   private heal(): void {
@@ -275,13 +302,19 @@ class Conduct {
     return this.world.devices.filter(({ name }) => !this.left.has(name))
   }
 
+  private disagreements(): string[] {
+    return (this.scenario.world.groups ?? []).flatMap(({ name }) => disagreementsIn(name, this.present))
+  }
+
   private isOver(): boolean {
     return this.unfinished().length === 0
   }
 
   private unfinished(): string[] {
     const { world, ledger } = this
-    const missing = ledger.missing(this.present, world.devices.length).map((what) => `missing: ${what}`)
+    const isExcused = (sent: Sent, to: DeviceActor) => excusedByDeparture(this.present, sent, to)
+    const missing = ledger.missing(this.present, world.devices.length, isExcused).map((what) => `missing: ${what}`)
+    if (this.scenario.provesAll) missing.push(...this.disagreements())
     for (const { name, node } of this.present) {
       const { connected, outgoingMessages, unprovenMessages } = node.machine.status()
       if (!connected) missing.push(`${name} is not connected`)
@@ -302,6 +335,8 @@ class Conduct {
     const { world, scenario, problems } = this
     const long = scenario.seed % LONG_QUIET_ONE_IN === 0
     if (long) world.network.runFor(LONG_QUIET_MS)
+    // Where messages to nobody go all the time, nobody is idle.
+    if (scenario.world.deviceSettings?.coverMeanMs !== undefined) return
     const idleness = new Idleness(world)
     world.network.runFor(QUIET_MS)
     problems.push(...idleness.problems())
@@ -324,13 +359,7 @@ class Conduct {
       problems.push(`${drops.get(code)} drops that nothing here explains: ${code}`)
     }
     if (!scenario.provesAll) return
-    for (const { name } of scenario.world.groups ?? []) {
-      const digests = this.present.flatMap(({ node }) => {
-        const group = node.machine.group(name)
-        return group === undefined ? [] : [toHex(listDigest(crypto, group.list))]
-      })
-      if (new Set(digests).size > 1) problems.push(`members of "${name}" hold different lists`)
-    }
+    problems.push(...this.disagreements())
     for (const { sent, names } of ledger.unproven) {
       problems.push(`${sent.messageId} of ${sent.from.name} is not proven at ${names.join(', ')}, though all is well`)
     }

@@ -2,6 +2,7 @@
  * A scenario: a world, what its network does to datagrams, and what happens in it when. Plain data that follows from a seed.
  */
 import type { Millis } from '../../../src/base/time.js'
+import type { DecoyMode } from '../../../src/group/decoys.js'
 import type { PaddingMode } from '../../../src/group/group.js'
 import type { Conditions } from '../emulator/conditions.js'
 import type { WorldOptions } from '../world.js'
@@ -15,6 +16,9 @@ export type Action = { readonly atMs: number } & (
       readonly bodyBytes: number
       readonly padding: PaddingMode
       readonly until: 'taken' | 'over'
+      readonly decoys?: DecoyMode
+      /** To this member alone, by a first proxy alone. */
+      readonly direct?: number
     }
   /** `durable` is the part of the writes under way that reach the disk; `wiped` loses all of it. */
   | {
@@ -24,6 +28,9 @@ export type Action = { readonly atMs: number } & (
       readonly durable: number
       readonly wiped: boolean
     }
+  /** Members that one of them removes from a group, and one that leaves it by itself. */
+  | { readonly type: 'remove'; readonly by: number; readonly members: readonly number[]; readonly group: string }
+  | { readonly type: 'depart'; readonly device: number; readonly group: string }
   /** A device that never comes back. */
   | { readonly type: 'leave'; readonly node: string }
   | { readonly type: 'pause'; readonly node: string; readonly forMs: number }
@@ -64,6 +71,10 @@ export type Cause =
   | 'liar'
   | 'smallRooms'
   | 'joining'
+  /** Members are removed, or leave. */
+  | 'departure'
+  /** Slots for nobody, by themselves or of cover traffic. */
+  | 'decoys'
 
 export function causesOf({ world, conditions, actions }: Scenario): ReadonlySet<Cause> {
   const causes = new Set<Cause>(['always'])
@@ -79,6 +90,8 @@ export function causesOf({ world, conditions, actions }: Scenario): ReadonlySet<
   for (const action of actions) for (const cause of causesOfAction(action)) causes.add(cause)
   const skews = [...(world.skewsMs?.values() ?? [])]
   if (Math.max(0, ...skews) - Math.min(0, ...skews) > WINDOW_MS) causes.add('wrongClock')
+  const { decoys = 'none', coverMeanMs = 0 } = world.deviceSettings ?? {}
+  if (decoys !== 'none' || coverMeanMs > 0) causes.add('decoys')
   if ((world.liars?.size ?? 0) > 0) causes.add('liar')
   if (world.serverBounds ?? world.proxyBounds ?? world.deviceBounds) causes.add('smallRooms')
   return causes
@@ -100,8 +113,12 @@ function causesOfAction(action: Action): readonly Cause[] {
       return ['loss', 'absence']
     case 'invite':
       return ['joining']
-    case 'weather':
+    case 'remove':
+    case 'depart':
+      return ['departure']
     case 'send':
+      return action.decoys === 'power' ? ['decoys'] : []
+    case 'weather':
       return []
     default:
       return action satisfies never
