@@ -367,6 +367,21 @@ t.test("as somebody's extra hop", (t) => {
     t.end()
   })
 
+  t.test('an answer leaves when its wait is over, though nothing else happens', (t) => {
+    const around = surroundings({ meanWaitMs: 20 })
+    let said = 0
+    around.source.machine.onMessage = (_now, { message }) => {
+      if (message.kind === 'copyAnswers') said += message.value.answers.length
+    }
+    for (let i = 0; i < 10; i++) {
+      send(around, forward(around.identities.server, copyMessage(i + 1).message))
+      // Fifty waits, and less than the rhythm in which links speak of themselves.
+      around.network.runFor(1_000)
+      t.equal(said, i + 1)
+    }
+    t.end()
+  })
+
   t.test('it reads the link, where the copy goes and its reference, and nothing inside', (t) => {
     const around = surroundings()
     around.read.length = 0

@@ -86,8 +86,8 @@ export class Passing {
     return this.owed.nextDue()
   }
 
-  /** Sends the answers that are due; a link that has no room for them loses them, and the copies come again. */
-  flush(now: Millis): void {
+  /** Sends the answers that are due, and says whether there were any; a link that has no room for them loses them, and the copies come again. */
+  flush(now: Millis): boolean {
     this.delay(now)
     const due = new Map<SessionId, Answer[]>()
     while ((this.owed.nextDue() ?? now + 1) <= now) {
@@ -95,6 +95,7 @@ export class Passing {
       due.set(session, [...(due.get(session) ?? []), answer])
     }
     for (const [session, answers] of due) this.say(now, session, answers)
+    return due.size > 0
   }
 
   /** Past the bound an answer is lost, and the copy comes again. */

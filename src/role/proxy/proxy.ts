@@ -269,10 +269,11 @@ class ProxyMachine implements ProxyRole {
         this.serverEvent(now, event)
         continue
       }
-      passing.flush(now)
+      const saidAnswers = passing.flush(now)
       const sentBefore = copies.counts.sent
       if (this.serverLink.session !== undefined) copies.send(now, this.serverLink.session)
-      if (copies.counts.sent === sentBefore) break
+      // What either hands to a link is only sent once the link is polled again.
+      if (!saidAnswers && copies.counts.sent === sentBefore) break
     }
     for (let event = this.nextHops.poll(); event !== undefined; event = this.nextHops.poll()) {
       this.outputs.push(event)
