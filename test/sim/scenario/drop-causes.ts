@@ -67,6 +67,8 @@ export const dropCauses = {
   MESSAGE_OWN_COPY: ['always'],
   INBOX_FULL: ['smallRooms'],
   CONFIRMATION_UNKNOWN: ['joining'],
+  // Two announcements in a minute, and both are asked about.
+  ASK_RATE: ['departure'],
 } as const satisfies Partial<Record<DropCode, readonly Cause[]>>
 
 const ROOM = 'the limits are far above what a scenario brings'
@@ -101,7 +103,6 @@ export const neverExplained: Readonly<Record<Exclude<DropCode, keyof typeof drop
   MEMBER_DEPARTURE: FORGED,
   HISTORY_FULL: ROOM,
   GROUP_SECRET: FORGED,
-  ASK_RATE: 'members ask no more often than they are answered',
   INVITATION_EXPIRED: 'scenarios end before invitations do',
 }
 

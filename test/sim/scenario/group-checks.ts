@@ -2,9 +2,9 @@
  * What holds of a group once all is well again: who is in it is the same for all of them, and so is its secret, which nobody has
  * who departed (PROTOCOL.md sections 8.4 and 8.6).
  */
-import { fromHex, messageId, toHex } from '../../../src/base/bytes.js'
+import { equal, fromHex, type GroupId, messageId, toHex } from '../../../src/base/bytes.js'
 import { messageTime } from '../../../src/group/content.js'
-import { bestEpoch, isKnownOutside, secretOfDay } from '../../../src/group/epochs.js'
+import { bestEpoch, secretOfDay } from '../../../src/group/epochs.js'
 import type { Group } from '../../../src/group/group.js'
 import { listDigest } from '../../../src/group/member-list.js'
 import { crypto, type DeviceActor } from '../actors.js'
@@ -36,8 +36,11 @@ export function disagreementsIn(name: string, devices: readonly DeviceActor[]): 
   }
   if (new Set(members.map(({ group }) => secretOf(group))).size > 1)
     problems.push(`members of "${name}" hold different secrets`)
-  if (isKnownOutside(first.group)) problems.push(`the secret of "${name}" is known outside`)
-  const { tag } = bestEpoch(first.group)
+  const { tag, statement } = bestEpoch(first.group)
+  const { members: present, departures } = first.group.list
+  const isMadeInside = statement === undefined || present.has(toHex(statement.issuer))
+  if (!isMadeInside || (statement?.departures ?? 0) < departures.size)
+    problems.push(`the secret of "${name}" is known outside`)
   for (const { device, group } of holders) {
     if (outsiders.includes(device) && group.epochs.some((epoch) => toHex(epoch.tag) === toHex(tag)))
       problems.push(`${device.name} has departed from "${name}" and holds its secret`)
@@ -56,6 +59,16 @@ export function excusedByDeparture(devices: readonly DeviceActor[], sent: Sent, 
   const sender = toHex(sent.from.self.id)
   const at = sent.messageId === undefined ? sent.at : messageTime(messageId(fromHex(sent.messageId)))
   return [...held.list.departures.values()].some((each) => toHex(each.member) === sender && each.at <= at)
+}
+
+/** Whether nobody need have been handed a message that nothing but its group is known of: its sender is out, or nobody else is in. */
+export function needsNobody(devices: readonly DeviceActor[], groupId: GroupId, from: DeviceActor): boolean {
+  const sender = toHex(from.self.id)
+  const held = devices.flatMap(({ node }) => (node.up ? node.machine.status().groups : []))
+  return held.some(({ id, list }) => {
+    const isOut = [...list.departures.values()].some(({ member }) => toHex(member) === sender)
+    return equal(id, groupId) && (isOut || (list.departures.size > 0 && list.members.size < 2))
+  })
 }
 
 function isMember({ device, group }: Holder): boolean {

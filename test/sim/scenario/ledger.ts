@@ -100,6 +100,7 @@ export class Ledger {
     devices: readonly DeviceActor[],
     everybody: number,
     isExcused: (sent: Sent, to: DeviceActor) => boolean,
+    needsNobody: (outcome: Outcome, from: DeviceActor) => boolean,
   ): string[] {
     const missing: string[] = []
     for (const [id, { outcome, from, over }] of this.believed) {
@@ -107,7 +108,8 @@ export class Ledger {
       const sent = this.byMessage.get(id)
       if (sent === undefined) {
         // Its sender did not live to hear its id, and nobody else has seen it; or it is what a group says to itself.
-        if (over && devices.length === everybody) missing.push(`${id} of ${from.name} at all`)
+        if (over && devices.length === everybody && !needsNobody(outcome, from))
+          missing.push(`${id} of ${from.name} at all`)
         continue
       }
       const unproven = new Set(outcome.unproven.map((each) => toHex(each.id)))

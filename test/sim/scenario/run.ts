@@ -4,14 +4,14 @@
  */
 import { toHex, utf8 } from '../../../src/base/bytes.js'
 import type { Millis } from '../../../src/base/time.js'
-import type { DeviceOutput } from '../../../src/role/device.js'
+import type { DeviceOutput, Outcome } from '../../../src/role/device.js'
 import type { Casting } from '../actors.js'
 import { type DatagramCounts, noDatagrams, type VirtualNode } from '../virtual-network.js'
 import { type DeviceActor, World } from '../world.js'
 import { bounds, conservation, Idleness, watchSizes } from './checks.js'
 import { Draw } from './draw.js'
 import { unexplained } from './drop-causes.js'
-import { disagreementsIn, excusedByDeparture } from './group-checks.js'
+import { disagreementsIn, excusedByDeparture, needsNobody } from './group-checks.js'
 import { Ledger, type Sent } from './ledger.js'
 import { type Action, causesOf, type Scenario } from './scenario.js'
 
@@ -312,8 +312,11 @@ class Conduct {
 
   private unfinished(): string[] {
     const { world, ledger } = this
+    const isForNobody = ({ groupId }: Outcome, from: DeviceActor) => needsNobody(this.present, groupId, from)
     const isExcused = (sent: Sent, to: DeviceActor) => excusedByDeparture(this.present, sent, to)
-    const missing = ledger.missing(this.present, world.devices.length, isExcused).map((what) => `missing: ${what}`)
+    const missing = ledger
+      .missing(this.present, world.devices.length, isExcused, isForNobody)
+      .map((what) => `missing: ${what}`)
     if (this.scenario.provesAll) missing.push(...this.disagreements())
     for (const { name, node } of this.present) {
       const { connected, outgoingMessages, unprovenMessages } = node.machine.status()
