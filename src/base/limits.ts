@@ -123,8 +123,6 @@ export const limits = {
   contentDepartures: 64,
   /** Secrets of a group that are held at one time: the current one, and those that it replaced. */
   groupEpochs: 16,
-  /** How far ahead of the newest epoch that a device knows another may be numbered. */
-  epochsAhead: 4096,
   /** How long after the end of the following day a day's key is kept by a device that has drained its mailbox. */
   dayKeyMarginMs: 120 * MINUTE_MS,
   /** How long after its own departure a member's word of other departures, and its rekeys, still count as said before it. */

@@ -1,7 +1,7 @@
 /**
  * What follows from a set of member records and departures: who is in the group (PROTOCOL.md section 8.1). The outcome is a
- * function of the set, so the order and the portions in which its parts arrive make no difference, and nothing that is added
- * makes a departure uncounted.
+ * function of the set, so the order and the portions in which its parts arrive make no difference, and below its bounds nothing
+ * that is added makes a departure uncounted.
  */
 import { compare, equal, type GroupId, type NodeId, toHex } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
@@ -244,12 +244,29 @@ function countDepartures(
       departures.set(toHex(each.signature), each)
     } else refused.push({ code: 'MEMBER_DEPARTURE' })
   }
-  const latest = departuresInOrder({ departures }).slice(bounds.departures)
-  for (const each of latest) {
+  for (const each of inFairOrder(departures).slice(bounds.departures)) {
     departures.delete(toHex(each.signature))
     refused.push({ code: 'HISTORY_FULL' })
   }
   return { departures, strays: strays.sort((a, b) => a.at - b.at || compare(a.signature, b.signature)) }
+}
+
+/**
+ * The order in which departures have a place: the first of every signer, then the second of every signer, and so on. Who floods a
+ * history, with whatever dates, pushes out departures of its own.
+ */
+export function inFairOrder(departures: ReadonlyMap<string, Departure>): Departure[] {
+  const signed = new Map<string, number>()
+  const turns: Departure[][] = []
+  for (const each of departuresInOrder({ departures })) {
+    const signer = toHex(each.by)
+    const turn = signed.get(signer) ?? 0
+    signed.set(signer, turn + 1)
+    const ofTurn = turns[turn]
+    if (ofTurn === undefined) turns.push([each])
+    else ofTurn.push(each)
+  }
+  return turns.flat()
 }
 
 /**

@@ -35,7 +35,7 @@ import type {
   MemberList,
   VerifiedContent,
 } from './group.js'
-import { mergeHistory } from './history.js'
+import { inFairOrder, mergeHistory } from './history.js'
 import { announcedDigest, createDeparture, memberById, membersByAge } from './member-list.js'
 
 type RekeyCrypto = Hashing & Signing & Group255 & Aead & Sealing
@@ -95,12 +95,14 @@ export function signDeparture(
   if (own === undefined || record === undefined) {
     throw new ProtocolError('GROUP_UNKNOWN', `this device is no member of ${group.name}`)
   }
-  if (group.list.departures.size >= limits.historyDepartures) {
-    throw new ProtocolError('HISTORY_FULL', `too many have left ${group.name}; create another group`)
-  }
   // Later than what it ends and than its signer's own record, whatever the clocks say.
   const at = Math.max(now, record.since, own.record.since + 1)
-  return createDeparture(crypto, { identity, by: self, groupId: group.id, member, at })
+  const made = createDeparture(crypto, { identity, by: self, groupId: group.id, member, at })
+  const all = new Map(group.list.departures).set(toHex(made.signature), made)
+  if (inFairOrder(all).indexOf(made) >= limits.historyDepartures) {
+    throw new ProtocolError('HISTORY_FULL', `too many have left ${group.name}; create another group`)
+  }
+  return made
 }
 
 /** Takes departures that this device signed. */
@@ -239,7 +241,7 @@ export function takeRekey(
 function fitsParent(group: Group, { parent, number, day }: EpochStatement, now: Millis): boolean {
   const held = epochByTag(group, parent)
   if (held === undefined || number !== held.number + 1) return false
-  return day <= Math.max(utcDay(now + limits.clockSkewMs), (held.statement?.day ?? 0) + 1)
+  return day <= Math.max(utcDay(now + limits.clockSkewMs), held.statement?.day ?? 0)
 }
 
 function openPart(

@@ -181,8 +181,9 @@ export function takeAnswer(
 
 function judgeEpoch(crypto: Hashing & Signing, group: Group, epoch: Epoch, now: Millis): DropCode | undefined {
   const { statement, day, secret } = epoch
-  if (day > utcDay(now + limits.clockSkewMs) || epoch.number > bestEpoch(group).number + limits.epochsAhead)
-    return 'GROUP_SECRET'
+  // A bound by the clock, which what is refused today passes later: one by the own epoch would part members for good.
+  const latest = now + limits.clockSkewMs
+  if (day > utcDay(latest) || epoch.number > latest / 1_000) return 'GROUP_SECRET'
   const held = epochByTag(group, epoch.tag)
   if (held !== undefined && !agrees(crypto, held, epoch)) return 'GROUP_SECRET'
   if (statement === undefined) return held === undefined ? 'GROUP_SECRET' : undefined

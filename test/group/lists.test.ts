@@ -15,6 +15,7 @@ import type { Group, MemberList, MemberRecord } from '../../src/group/group.js'
 import { type HistoryBounds, mergeHistory } from '../../src/group/history.js'
 import { nodeIdOf } from '../../src/group/identity.js'
 import {
+  createDeparture,
   createRecord,
   emptyList,
   listDigest,
@@ -104,6 +105,28 @@ t.test('a record as old as its inviter counts for nothing, so that no two vouch 
   t.strictSame(present(memberById(merge(list, [loop]).list, bob.id)).record.inviter, alice.id)
   t.strictSame(idsOf(merge(list, [record(carol, dave, 2)]).list), idsOf(list), 'the same millisecond')
   t.strictSame(idsOf(merge(list, [record(carol, dave, 3)]).list), hexOf(alice, bob, carol, dave), 'a later one')
+  t.end()
+})
+
+t.test('who floods a history with departures pushes out departures of its own, whatever their dates', (t) => {
+  const { list } = merge(group.list, [record(alice, bob, 1), record(alice, carol, 2)])
+  const departure = (by: typeof alice, member: typeof alice, at: number) =>
+    createDeparture(crypto, { identity: by.identity, by: by.id, groupId: group.id, member: member.id, at: now + at })
+  const bounds = { members: limits.members, records: limits.historyRecords, departures: 4 }
+  const removal = departure(alice, bob, 100)
+  const flood = Array.from({ length: 9 }, (_, i) => departure(bob, carol, 10 + i))
+  for (const order of [
+    [removal, ...flood],
+    [...flood, removal],
+  ]) {
+    const merged = order.reduce(
+      (held, each) => mergeHistory(crypto, group.id, held, { records: [], departures: [each] }, bounds).list,
+      list,
+    )
+    t.equal(merged.departures.size, 4)
+    t.equal(memberById(merged, bob.id), undefined, 'who was removed stays out')
+    t.ok([...merged.departures.values()].includes(removal))
+  }
   t.end()
 })
 
