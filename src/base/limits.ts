@@ -134,7 +134,7 @@ export const limits = {
   askQuietMs: 30 * SECOND_MS,
   askMemberMs: 50,
   /** Members asked in turn before a device waits for the next announcement. */
-  askTries: 3,
+  askTries: 8,
   /** A member is answered once in this time, and so many in all. */
   answerPauseMs: MINUTE_MS,
   answersPerPause: 16,

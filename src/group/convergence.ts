@@ -70,8 +70,11 @@ function receiveKind(
       return { ...nothing(answered.group), sends: answered.sends, drops: answered.drops }
     }
     case 'answer': {
-      const taken = takeAnswer(crypto, random, group, content, now)
-      return { ...nothing(taken.group), drops: taken.drops }
+      const taken = takeAnswer(crypto, random, group, local, content, now)
+      // Those whom this device brought in are behind as well, as it was.
+      const isBetter = !equal(bestEpoch(taken.group).tag, bestEpoch(group).tag)
+      const next = isBetter ? withUpdates(taken.group, recentNewcomers(taken.group, local.self, now), now) : taken.group
+      return { ...nothing(next), drops: taken.drops }
     }
     case 'invitation':
       return dropped(group, 'MESSAGE_CONTENT')
@@ -162,6 +165,10 @@ function receiveRekey(
   const merged = takeHistory(crypto, taken.group, content, { records: [], departures }, now)
   const announced = { listDigest: taken.listDigest, from: content.sender.id, at: messageTime(content.messageId) }
   let next = noteHistory(crypto, random, merged.group, announced, now)
+  // Whoever makes a secret on top of an elder one than the best has missed what came in between.
+  const best = bestEpoch(next)
+  const isBehind = taken.number < best.number && randomBelow(random, next.list.members.size + 1) < LAGGARD_ANSWERS
+  if (isBehind) next = withUpdates(next, [content.sender.id], now)
   // Its issuer may not have known of those whom this device has just brought in.
   if (next.differs !== undefined) next = withUpdates(next, recentNewcomers(next, local.self, now), now)
   return { ...nothing(next), gone: merged.gone, drops: merged.drops }
@@ -234,8 +241,8 @@ export function attend(
 ): { readonly group: Group; readonly sends: readonly GroupSend[] } {
   const due = dueAt(group)
   if (due === undefined || now < due) return { group, sends: [] }
-  // Who was removed has nothing to say to anybody any more.
-  if (memberById(group.list, local.self) === undefined) return { group: quiet(group), sends: [] }
+  // Who was removed has nothing to say any more. It asks, at most, whether it was: others may know of a later invitation.
+  if (memberById(group.list, local.self) === undefined) return askIfDue(crypto, random, quiet(group), local, now)
   let next = group
   const sends: GroupSend[] = []
   const steps = [
@@ -255,7 +262,7 @@ export function attend(
 function quiet(group: Group): Group {
   const nobody = { toIntroduce: [], toTell: [], toUpdate: [] }
   const never = { introduceAt: undefined, introduceBy: undefined, rekeyAt: undefined, updateAt: undefined }
-  return { ...group, ...nobody, ...never, differs: undefined }
+  return { ...group, ...nobody, ...never }
 }
 
 /**
@@ -323,7 +330,9 @@ function isKnownOutside({ list, epochs }: Pick<Group, 'list' | 'epochs'>): boole
  * issued one that lost against another at once, and nobody does once somebody's has come.
  */
 function scheduleRekey(random: RandomBytes, group: Group, { self }: Local, now: Millis): Group {
-  const isNeeded = isKnownOutside(group) && !group.left && memberById(group.list, self) !== undefined
+  // Who has not got the list would give the secret to nobody but those few that it knows.
+  const knowsAll = group.list.root === undefined && memberById(group.list, self) !== undefined
+  const isNeeded = isKnownOutside(group) && !group.left && knowsAll
   if (!isNeeded) return group.rekeyAt === undefined ? group : { ...group, rekeyAt: undefined }
   if (group.rekeyAt !== undefined) return group
   const best = bestEpoch(group)
@@ -366,9 +375,9 @@ function schedule(group: Group, now: Millis): Group {
   return { ...group, introduceBy, introduceAt }
 }
 
-/** The youngest of those that this device brought in within the last day. */
+/** The youngest of those that this device brought in and whose mail may still lie unread. */
 function recentNewcomers(group: Group, self: NodeId, now: Millis): NodeId[] {
-  const isRecent = ({ since, inviter }: MemberRecord) => equal(inviter, self) && since + limits.earlyLifeMs > now
+  const isRecent = ({ since, inviter }: MemberRecord) => equal(inviter, self) && since + limits.messageLifeMs > now
   const recent = [...group.list.members.values()].filter(({ id, record }) => isRecent(record) && !equal(id, self))
   return recent.slice(-limits.updates).map(({ id }) => id)
 }

@@ -2,7 +2,7 @@
  * How a group begins and how somebody comes into it: creation, invitation, and joining by one (PROTOCOL.md sections 8.1
  * to 8.3). Nothing here changes a group in place; each step returns the next group and what is to be sent.
  */
-import { type Digest, equal, type IdentityKey, key, type NodeId, toHex, utf8 } from '../base/bytes.js'
+import { type Digest, digest, equal, type IdentityKey, key, type NodeId, toHex, utf8 } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
@@ -10,7 +10,7 @@ import { type Millis, utcDay } from '../base/time.js'
 import type { Group255, Hashing, Identity, Signing } from '../crypto/crypto.js'
 import { confirmation, invitation } from '../wire/content.js'
 import { bestEpoch, epochByTag, firstEpoch, refreshKeys, secretOfDay, withEpoch } from './epochs.js'
-import type { Epoch, Group, GroupSend, Member, PendingInvitation, VerifiedInvitation } from './group.js'
+import type { Difference, Epoch, Group, GroupSend, Member, PendingInvitation, VerifiedInvitation } from './group.js'
 import { lastDeparture, mergeRecords } from './history.js'
 import { nodeIdOf } from './identity.js'
 import { groupKeys } from './keys.js'
@@ -19,6 +19,7 @@ import { checkName } from './names.js'
 import { agrees } from './repair.js'
 
 const GROUP_SECRET_BYTES = 32
+const DIGEST_BYTES = 32
 
 export interface GroupToCreate {
   readonly identity: Identity
@@ -122,6 +123,7 @@ export function joinGroup(
   const joined = { id: from.groupId, name: checkName(as.name), epoch: from.epoch, list }
   const group = {
     ...makeGroup(crypto, joined, as.now),
+    differs: notYetHeard(inviter.id, as.now),
     petnames: withPetname(new Map(), inviter.id, as.petname),
   }
   return { group, send: confirmationOf(from) }
@@ -144,6 +146,12 @@ export function rejoinGroup(
   const { list } = mergeRecords(crypto, held.id, held.list, [record])
   const group = refreshKeys(crypto, withEpoch({ ...held, list }, epoch, now), now)
   return { group, send: confirmationOf(from) }
+}
+
+/** The inviter is asked for the list if it does not come by itself. */
+function notYetHeard(from: NodeId, now: Millis): Difference {
+  const listDigest = digest(new Uint8Array(DIGEST_BYTES))
+  return { listDigest, from, announcedAt: 0, askAt: now + 2 * limits.askQuietMs, asked: 0 }
 }
 
 function confirmationOf({ record, inviter }: VerifiedInvitation): GroupSend {

@@ -71,6 +71,10 @@ export function removeMembers(
   if (ids.some((id) => equal(id, self))) {
     throw new ProtocolError('MEMBER_SELF', 'a device does not remove itself; use "group leave" to leave')
   }
+  if (group.list.root !== undefined) {
+    // It would give the new secret to nobody but those few that it knows.
+    throw new ProtocolError('MEMBER_UNKNOWN', `the list of ${group.name} has not come yet; try again in a moment`)
+  }
   if (ids.length === 0) throw new ProtocolError('MEMBER_UNKNOWN', 'name at least one member to remove')
   const departures = ids.map((member) => signDeparture(crypto, group, { identity, self }, member, now))
   const without = withDepartures(crypto, group, departures)
@@ -203,6 +207,8 @@ export type TakenRekey =
   | {
       readonly ok: true
       readonly group: Group
+      /** Of the epoch. */
+      readonly number: number
       readonly departures: readonly Departure[]
       readonly listDigest: Uint8Array
     }
@@ -234,7 +240,7 @@ export function takeRekey(
     statementSignedBy(crypto, group.id, content.sender.record, statement)
   if (!isFitting) return { ok: false, code: 'GROUP_SECRET' }
   const epoch = epochOf(crypto, statement, statement.day, secret)
-  return { ok: true, group: withEpoch(group, epoch, now), departures, listDigest }
+  return { ok: true, group: withEpoch(group, epoch, now), number: epoch.number, departures, listDigest }
 }
 
 /** One more than the epoch it follows, which is held here, and of a day that has begun somewhere. */

@@ -74,7 +74,11 @@ export function askIfDue(crypto: Hashing, random: RandomBytes, group: Group, { s
   if (isOver || others.length === 0) return { group: { ...group, differs: undefined }, sends: [] }
   const announcer = differs.asked === 0 ? memberById(group.list, differs.from) : undefined
   const whom = announcer ?? (others[randomBelow(random, others.length)] as Member)
-  const next = { ...differs, asked: differs.asked + 1, askAt: askAt(random, group, now) }
+  const next = {
+    ...differs,
+    asked: differs.asked + 1,
+    askAt: askAt(random, group, now + limits.askQuietMs * 2 ** differs.asked),
+  }
   return { group: spoken({ ...group, differs: next }, QUESTION, whom.id, now), sends: [question(crypto, group, whom)] }
 }
 
@@ -133,12 +137,14 @@ export function withUpdates(group: Group, ids: readonly NodeId[], now: Millis): 
 
 export function updateIfDue(crypto: Hashing, group: Group, now: Millis): Step {
   if (group.updateAt === undefined || now < group.updateAt) return { group, sends: [] }
-  const members = group.toUpdate
-    .filter((id) => !spokeAt(group, ANSWER, id, now))
-    .flatMap((id) => memberById(group.list, id) ?? [])
+  // Who was told a moment ago is told again only later: it may have been of another secret.
+  const later = group.toUpdate.filter((id) => spokeAt(group, ANSWER, id, now))
+  const due = group.toUpdate.filter((id) => !later.includes(id))
+  const members = due.flatMap((id) => memberById(group.list, id) ?? [])
   const told = members.reduce((next, { id }) => spoken(next, ANSWER, id, now), group)
   const sends = members.map((member) => secretFor(crypto, group, member))
-  return { group: { ...told, toUpdate: [], updateAt: undefined }, sends }
+  const updateAt = later.length > 0 ? now + limits.answerPauseMs : undefined
+  return { group: { ...told, toUpdate: later, updateAt }, sends }
 }
 
 /** The best epoch's secret, of no day before the member came. */
@@ -155,13 +161,14 @@ function secretFor(crypto: Hashing, group: Group, member: Member): GroupSend {
 }
 
 /**
- * Takes a secret on a member's word, if its statement is signed by a member and it contradicts nothing that is held. The signature is
- * left open by a newcomer alone, which does not know all members yet: whoever vouched for it brings it the secret.
+ * Takes a secret on a member's word, if its statement is signed by a member and it contradicts nothing that is held. From its own
+ * inviter, by whose word it came, a device takes one of an issuer that it does not know yet.
  */
 export function takeAnswer(
   crypto: Hashing & Signing,
   random: RandomBytes,
   group: Group,
+  { self }: Local,
   content: VerifiedContent,
   now: Millis,
 ): { readonly group: Group; readonly drops: readonly DropCode[] } {
@@ -169,7 +176,9 @@ export function takeAnswer(
   if (!parsed.ok) return { group, drops: ['MESSAGE_CONTENT'] }
   const { day, groupSecret, statement, listDigest: theirs } = parsed.value
   const epoch = epochOf(crypto, statement[0], day, groupSecret)
-  const code = judgeEpoch(crypto, group, epoch, now)
+  const own = memberById(group.list, self)
+  const isFromInviter = own !== undefined && equal(own.record.inviter, content.sender.id)
+  const code = judgeEpoch(crypto, group, epoch, isFromInviter, now)
   if (code !== undefined) return { group, drops: [code] }
   const best = bestEpoch(group)
   const announced = { listDigest: theirs, from: content.sender.id, at: messageTime(content.messageId) }
@@ -179,7 +188,13 @@ export function takeAnswer(
   return { group: withEpoch(next, epoch, now), drops: [] }
 }
 
-function judgeEpoch(crypto: Hashing & Signing, group: Group, epoch: Epoch, now: Millis): DropCode | undefined {
+function judgeEpoch(
+  crypto: Hashing & Signing,
+  group: Group,
+  epoch: Epoch,
+  isFromInviter: boolean,
+  now: Millis,
+): DropCode | undefined {
   const { statement, day, secret } = epoch
   // A bound by the clock, which what is refused today passes later: one by the own epoch would part members for good.
   const latest = now + limits.clockSkewMs
@@ -190,7 +205,7 @@ function judgeEpoch(crypto: Hashing & Signing, group: Group, epoch: Epoch, now: 
   if (day < statement.day) return 'GROUP_SECRET'
   if (day === statement.day && !equal(commitmentTo(crypto, secret), statement.commitment)) return 'GROUP_SECRET'
   const issuer = knownById(group.list, statement.issuer)
-  if (issuer === undefined) return group.list.root === undefined ? 'GROUP_SECRET' : undefined
+  if (issuer === undefined) return isFromInviter ? undefined : 'GROUP_SECRET'
   return statementSignedBy(crypto, group.id, issuer.record, statement) ? undefined : 'GROUP_SECRET'
 }
 

@@ -92,7 +92,7 @@ export class World {
     for (const node of this.nodes) node.online = true
     for (let quiet = false; !quiet; ) {
       while (this.letters.length > 0) this.deliverOne()
-      const due = this.members.flatMap((node) => (present(node.group) && dueAt(present(node.group))) ?? [])
+      const due = this.nodes.flatMap(({ group }) => (group && dueAt(group)) ?? [])
       if (due.length > 0) this.now = Math.max(this.now, Math.min(...due) + 3_600_000)
       this.attend()
       quiet = due.length === 0 && this.letters.length === 0
@@ -143,7 +143,8 @@ export class World {
   }
 
   attend(): void {
-    for (const node of this.members) {
+    for (const node of this.nodes) {
+      if (node.group === undefined || node.group.left) continue
       const at = this.clockOf(node)
       const done = attend(crypto, this.random, this.tick(node), node.device, at, directoryDigest)
       const { differs, answered } = done.group

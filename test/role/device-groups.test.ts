@@ -1,0 +1,114 @@
+/**
+ * Members that leave and are removed, and keys that go with the day, as whole devices over real links have it: commands, what is
+ * sent again after a restart, and what is found on the disk (PROTOCOL.md sections 8.5 and 8.6).
+ */
+import t from 'tap'
+import { toHex, utf8 } from '../../src/base/bytes.js'
+import { limits } from '../../src/base/limits.js'
+import { bestEpoch, secretOfDay } from '../../src/group/epochs.js'
+import { encodeMessage } from '../../src/wire/message.js'
+import { seed } from '../base/seeded.js'
+import { crypto, Lab, type Order, type TestDevice } from './device-lab.js'
+
+t.comment(`SEED=${seed}`)
+
+const DAY_MS = 86_400_000
+
+function send(text: string): Order {
+  return { type: 'send', group: 'friends', body: utf8(text) }
+}
+
+function three() {
+  const lab = new Lab()
+  const [anna, ben, cleo] = [lab.device('anna'), lab.device('ben'), lab.device('cleo')] as const
+  lab.makeGroup('friends', anna, ben, cleo)
+  return { lab, anna, ben, cleo }
+}
+
+function epochOf(device: TestDevice): number {
+  return bestEpoch(device.group('friends')).number
+}
+
+t.test(
+  'a removal reaches all who remain, the one without proof after a restart too; the removed reads no more',
+  async (t) => {
+    const { lab, anna, ben, cleo } = three()
+    const before = ben.group('friends')
+    lab.judges = (id) => (toHex(id) === toHex(cleo.id) ? 'refused' : 'stored')
+    t.match(anna.answer({ type: 'removeMembers', group: 'friends', members: [ben.id] }), { type: 'done' })
+    t.equal(anna.answer({ type: 'removeMembers', group: 'friends', members: [ben.id] }).type, 'failed')
+    t.equal(anna.refusal({ type: 'removeMembers', group: 'friends', members: [anna.id] }), 'MEMBER_SELF')
+    lab.network.runFor(5_000)
+    t.equal(epochOf(anna), 1)
+    t.equal(epochOf(cleo), 0, 'nothing has come yet')
+    lab.network.crash(anna.node)
+    lab.network.restart(anna.node)
+    lab.judges = () => 'stored'
+    lab.network.runUntil(() => epochOf(cleo) === 1, 120_000)
+    t.equal(epochOf(cleo), 1, 'the parts have outlived the restart')
+    lab.network.runFor(100)
+    t.ok(
+      cleo.outputs.some((each) => each.type === 'memberLeft'),
+      'and it is said',
+    )
+    t.equal(ben.refusal(send('still here?')), 'GROUP_UNKNOWN', 'who is removed is told')
+    anna.answer(send('without ben'))
+    lab.network.runFor(2_000)
+    t.same(cleo.texts(), ['without ben'])
+    t.same(ben.texts(), [])
+    const secrets = before.live.map(({ secret }) => toHex(secret))
+    t.notOk(secrets.includes(toHex(anna.group('friends').keys.secret)), 'under keys that it never had')
+  },
+)
+
+t.test(
+  'who leaves is gone at once, from its own disk once the others know; one of them makes a new secret',
+  async (t) => {
+    const { lab, anna, ben, cleo } = three()
+    t.match(ben.answer({ type: 'leaveGroup', group: 'friends' }), { type: 'done', result: { type: 'left' } })
+    t.equal(ben.node.machine.group('friends'), undefined)
+    t.equal(ben.refusal({ type: 'leaveGroup', group: 'friends' }), 'GROUP_UNKNOWN')
+    lab.network.runUntil(() => epochOf(anna) === 1 && epochOf(cleo) === 1, 120_000)
+    t.equal(epochOf(cleo), 1)
+    t.equal(anna.group('friends').list.members.size, 2)
+    lab.network.runFor(30_000)
+    t.same(
+      [...ben.node.store.keys()].filter((key) => key.startsWith('group/')),
+      [],
+    )
+    anna.answer(send('the two of us'))
+    lab.network.runFor(2_000)
+    t.same(cleo.texts(), ['the two of us'])
+  },
+)
+
+t.test(
+  'keys of days gone by are wiped from memory and disk, once the server says that nothing older waits',
+  async (t) => {
+    const { lab, anna, ben } = three()
+    const group = ben.group('friends')
+    const { day, secret } = bestEpoch(group)
+    const first = secret.slice()
+    const stored = () => toHex(ben.node.store.get(`group/${toHex(group.id)}`) ?? new Uint8Array())
+    const pass = (ms: number) => {
+      for (let passed = 0; passed < ms; passed += DAY_MS / 4) lab.network.runFor(DAY_MS / 4)
+    }
+    t.ok(stored().includes(toHex(first)))
+    pass(3 * DAY_MS)
+    t.ok(stored().includes(toHex(first)), 'kept, as the server has not said so')
+    lab.say(ben.id, encodeMessage('mailboxEmpty', {}))
+    lab.network.runFor(limits.introduceWaitMs)
+    t.notOk(stored().includes(toHex(first)), 'gone from the disk')
+    t.same(secret, new Uint8Array(32), 'and from memory')
+    const now = bestEpoch(ben.group('friends'))
+    t.ok(now.day > day)
+    t.same(
+      now.secret,
+      secretOfDay(crypto, { day, secret: first as typeof secret }, now.day),
+      'what is left follows from it',
+    )
+    anna.answer(send('days later'))
+    lab.network.runFor(2_000)
+    t.same(ben.texts(), ['days later'])
+  },
+)
