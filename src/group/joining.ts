@@ -2,7 +2,7 @@
  * How a group begins and how somebody comes into it: creation, invitation, and joining by one (PROTOCOL.md sections 8.1
  * to 8.3). Nothing here changes a group in place; each step returns the next group and what is to be sent.
  */
-import { type Digest, digest, equal, type IdentityKey, key, type NodeId, toHex, utf8 } from '../base/bytes.js'
+import { type Digest, equal, type IdentityKey, key, type NodeId, toHex, utf8 } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
@@ -19,7 +19,6 @@ import { checkName } from './names.js'
 import { agrees } from './repair.js'
 
 const GROUP_SECRET_BYTES = 32
-const DIGEST_BYTES = 32
 
 export interface GroupToCreate {
   readonly identity: Identity
@@ -150,8 +149,7 @@ export function rejoinGroup(
 
 /** The inviter is asked for the list if it does not come by itself. */
 function notYetHeard(from: NodeId, now: Millis): Difference {
-  const listDigest = digest(new Uint8Array(DIGEST_BYTES))
-  return { listDigest, from, announcedAt: 0, askAt: now + 2 * limits.askQuietMs, asked: 0 }
+  return { listDigest: new Uint8Array(0), from, announcedAt: 0, askAt: now + 2 * limits.askQuietMs, asked: 0 }
 }
 
 function confirmationOf({ record, inviter }: VerifiedInvitation): GroupSend {

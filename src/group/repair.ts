@@ -182,7 +182,9 @@ export function takeAnswer(
   if (code !== undefined) return { group, drops: [code] }
   const best = bestEpoch(group)
   const announced = { listDigest: theirs, from: content.sender.id, at: messageTime(content.messageId) }
-  const next = noteHistory(crypto, random, group, announced, now)
+  // An answer to a question is followed by what it lacks: to note it as news would make questions without end.
+  const isAsked = spokeAt(group, QUESTION, content.sender.id, now)
+  const next = isAsked ? group : noteHistory(crypto, random, group, announced, now)
   // Who told it is behind itself: nothing is learnt from it, and it is told in turn.
   if (byRank(best, epoch) < 0) return { group: withUpdates(next, [content.sender.id], now), drops: [] }
   return { group: withEpoch(next, epoch, now), drops: [] }

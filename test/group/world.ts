@@ -2,7 +2,7 @@
  * A group of devices and a network between them that delivers contents in any order, some twice, some only after days, all in the
  * end. Every content is sealed and opened as between real devices; time is counted, not spent.
  */
-import { equal, toHex } from '../../src/base/bytes.js'
+import { concat, equal, toHex } from '../../src/base/bytes.js'
 import { type RandomBytes, randomBelow } from '../../src/base/random.js'
 import type { Millis } from '../../src/base/time.js'
 import { newMessageId } from '../../src/group/content.js'
@@ -32,6 +32,8 @@ export interface Node {
   /** What does not open, or is from somebody who is not in the list yet. */
   held: Letter[]
   readonly handedOn: string[]
+  /** Messages taken, by id and sender. */
+  readonly taken: Set<string>
   /** What its clock shows more than the true time. */
   skewMs: number
   /** Whether anything reaches it. */
@@ -62,6 +64,7 @@ export class World {
       group: undefined,
       held: [],
       handedOn: [],
+      taken: new Set(),
       skewMs: 0,
       online: true,
     }))
@@ -92,8 +95,11 @@ export class World {
     for (const node of this.nodes) node.online = true
     for (let quiet = false; !quiet; ) {
       while (this.letters.length > 0) this.deliverOne()
-      const due = this.nodes.flatMap(({ group }) => (group && dueAt(group)) ?? [])
-      if (due.length > 0) this.now = Math.max(this.now, Math.min(...due) + 3_600_000)
+      const due = this.nodes.flatMap(({ group, skewMs }) => {
+        const at = group && dueAt(group)
+        return at === undefined ? [] : [at - skewMs]
+      })
+      if (due.length > 0) this.now = Math.max(this.now, Math.min(...due) + 1_000)
       this.attend()
       quiet = due.length === 0 && this.letters.length === 0
     }
@@ -201,12 +207,16 @@ export class World {
       else if (!isEarly && !again) this.drops.push(opened.code)
       return
     }
+    // A device takes each message once, too.
+    const name = toHex(concat(opened.value.messageId, opened.value.sender.id))
+    if (node.taken.has(name)) return
+    node.taken.add(name)
     const received = receive(group, node.device, opened.value, this.clockOf(node))
     node.group = received.group
     // Questions that come too often, or twice, are left unanswered.
     this.drops.push(...received.drops.filter((code) => code !== 'ASK_RATE'))
     for (const send of received.sends) this.post(node, send)
-    if (received.application !== undefined && !again) node.handedOn.push(toHex(received.application))
+    if (received.application !== undefined) node.handedOn.push(toHex(received.application))
     const hasKeys = received.group.live.length !== group.live.length
     if (received.joined.length === 0 && !hasKeys) return
     const held = node.held
