@@ -227,7 +227,11 @@ export function verifyPersonalContent(
   { content }: PersonalContent,
 ): Opened<VerifiedContent> {
   const sender = personalSender(group, content)
-  if (sender === undefined) return { ok: false, code: 'MESSAGE_SENDER' }
+  if (sender === undefined) {
+    // Who was removed may not know it, and ask.
+    const hasDeparted = departedAt(group.list, content.sender) !== undefined
+    return { ok: false, code: hasDeparted ? 'MESSAGE_DEPARTED' : 'MESSAGE_SENDER' }
+  }
   const signedFor = { type: 'personal', id: group.id, recipient, keys: { publicPoint: NO_POINT } } as const
   if (!signedBy(crypto, sender, signedFor, content)) return { ok: false, code: 'MESSAGE_SIGNATURE' }
   const { messageId, kind } = content
