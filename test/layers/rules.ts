@@ -34,7 +34,7 @@ export const layerRules: Readonly<Record<Layer, LayerRule>> = {
   driver: effectful(['base', 'wire', 'crypto', 'link', 'group', 'role'], driverPackages),
   cli: effectful(
     ['base', 'wire', 'crypto', 'link', 'group', 'role', 'driver', 'index'],
-    [...driverPackages, 'commander', '@clack/prompts', 'cli-progress'],
+    [...driverPackages, 'commander', '@clack/prompts', 'cli-progress', 'tinyqueue'],
   ),
   index: { ...pure(['base', 'wire', 'crypto', 'link', 'group', 'role', 'driver'], false), packages: [] },
 }
