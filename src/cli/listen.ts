@@ -11,7 +11,7 @@ import type { Received } from './control/protocol.js'
 import { dataOption, nonEmpty, secondsToMs, wholeNumber } from './options.js'
 import { print, printable, printJson } from './output.js'
 import { withNode } from './run-client.js'
-import { saveBody } from './save.js'
+import { prepareDirectory, saveBody } from './save.js'
 import { patienceOf } from './shutdown.js'
 
 interface Options {
@@ -45,6 +45,7 @@ Examples:
 }
 
 async function listen(group: string | undefined, options: Options): Promise<void> {
+  if (options.save !== undefined) await prepareDirectory(options.save)
   await withNode(options, (node) => receive(node, group, options), patienceOf(options.timeout))
 }
 

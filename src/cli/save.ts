@@ -1,9 +1,19 @@
 /** Saves message bodies as files: whole or not at all, never over one another, durable before the message is confirmed. */
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { access, constants, link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { equal } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import type { Received } from './control/protocol.js'
+
+/** Makes the directory, so that one that cannot be made is told before a message comes. Throws `DATA_UNWRITABLE`. */
+export async function prepareDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await access(directory, constants.W_OK)
+  } catch (error) {
+    throw unwritable(directory, error)
+  }
+}
 
 /**
  * Writes the body to `directory`/MESSAGE-ID and returns that path. Where another sender's message has the same id, the
@@ -26,9 +36,14 @@ export async function saveBody(
     }
   } catch (error) {
     if (error instanceof ProtocolError) throw error
-    const { code } = error as NodeJS.ErrnoException
-    throw new ProtocolError('DATA_UNWRITABLE', `cannot save to ${directory} (${code}); the message stays in the inbox`)
+    throw unwritable(directory, error)
   }
+}
+
+function unwritable(directory: string, error: unknown): ProtocolError {
+  const { code } = error as NodeJS.ErrnoException
+  const message = `cannot save to ${directory} (${code}); name a directory that you may write to, messages stay in the inbox`
+  return new ProtocolError('DATA_UNWRITABLE', message)
 }
 
 /** Gives the file the first name that is free, or that already holds the same. */

@@ -365,6 +365,12 @@ t.test('what is asked of a running node in vain', async (t) => {
   ]
   const cases = [
     refused('an unknown group', ['send', 'nobody', 'hello', ...data('alice')], 4, /GROUP_UNKNOWN/),
+    refused(
+      'a place to save to that cannot be',
+      ['listen', '--save', at('large/x'), ...data('alice')],
+      1,
+      /DATA_UNWRITABLE/,
+    ),
     refused('a second process', ['node', '--network', card, ...data('alice')], 4, /DATA_LOCKED/),
     refused(
       'a group twice',

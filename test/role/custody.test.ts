@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { groupId, messageId, nodeId, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import type { SessionId } from '../../src/link/link.js'
+import { Kept } from '../../src/role/device/kept.js'
 import { Outbox } from '../../src/role/device/outbox.js'
 import { Storage } from '../../src/role/device/storage.js'
 import type { DeviceOutput, DeviceResult, Outcome } from '../../src/role/device.js'
@@ -296,6 +297,23 @@ t.test('copies are checked a few at a time, and other work goes on in between', 
   lab.network.runUntil(() => anna.answerTo(reference) !== undefined, ALL_ROUNDS_MS)
   t.match(anna.answerTo(reference), { type: 'done', result: { outcome: { stored: 11 } } })
   t.equal(steps, 12 / 4)
+})
+
+t.test('of what came before its sender was known nothing stays on the disk, as a secret may be in it', (t) => {
+  for (const isSecret of [true, false]) {
+    const outputs: DeviceOutput[] = []
+    const storage = new Storage((output) => outputs.push(output))
+    const kept = new Kept(storage, 'kept/', { messages: 1, bytes: 100, lifeMs: 1 }, isSecret)
+    kept.keep(0, random(50))
+    storage.flush(0)
+    const [entry] = kept.all()
+    kept.prune(1)
+    storage.flush(1)
+    const last = outputs.at(-1)
+    const erase = isSecret ? { erase: true } : {}
+    t.strictSame(last?.type === 'persist' && last.writes, [{ key: entry?.key, value: undefined, ...erase }])
+  }
+  t.end()
 })
 
 t.test('of a message that brought a secret of the group nothing stays on the disk', (t) => {

@@ -30,11 +30,14 @@ export class Kept {
   private readonly storage: Storage
   private readonly prefix: string
   private readonly bounds: KeptBounds
+  private readonly isSecret: boolean
   private readonly payloads = new Set<KeptPayload>()
   private totalBytes = 0
   private nextNumber = 0
 
-  constructor(storage: Storage, prefix: string, bounds: KeptBounds) {
+  /** `isSecret` where what is kept must not be found on the disk once it is gone; otherwise it may, until the store is compacted. */
+  constructor(storage: Storage, prefix: string, bounds: KeptBounds, isSecret = false) {
+    this.isSecret = isSecret
     this.storage = storage
     this.prefix = prefix
     this.bounds = bounds
@@ -80,7 +83,8 @@ export class Kept {
   remove(entry: KeptPayload): void {
     if (!this.payloads.delete(entry)) return
     this.totalBytes -= entry.payload.length
-    this.storage.delete(entry.key)
+    if (this.isSecret) this.storage.replaceSecret(entry.key, undefined)
+    else this.storage.delete(entry.key)
   }
 
   prune(now: Millis): void {
