@@ -23,7 +23,7 @@ export function addJoin(group: Command): void {
     .option('--as <name>', 'what this device calls the group (default: as its inviter does)', nonEmpty)
     .option('--passphrase-file <file>', 'take the passphrase from the first line of a file', nonEmpty)
     .option('--wait', 'wait for an invitation where none is there')
-    .option('--timeout <seconds>', 'with --wait: give up after this long', secondsToMs)
+    .option('--timeout <seconds>', 'with --wait: give up after this long', secondsToMs('--timeout'))
     .option('--json', 'print [{name, members}]')
     .addHelpText(
       'after',

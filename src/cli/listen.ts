@@ -29,7 +29,7 @@ export function addListen(program: Command): void {
     .option('--json', 'print {group, sender, senderName, messageId, sentAt, bodyBase64} a line')
     .option('--count <n>', 'end after this many', wholeNumber('--count', 1, Number.MAX_SAFE_INTEGER))
     .option('--save <dir>', 'write each body to DIR/MESSAGE-ID; adds "file" to the JSON line', nonEmpty)
-    .option('--timeout <seconds>', 'give up after this long, with exit code 5', secondsToMs)
+    .option('--timeout <seconds>', 'give up after this long, with exit code 5', secondsToMs('--timeout'))
     .addHelpText(
       'after',
       `

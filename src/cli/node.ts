@@ -64,7 +64,7 @@ export function addNode(program: Command): void {
     .option(
       '--proxy <on|off|auto>',
       'serve others as a proxy: always, never, or while proxies elsewhere find that they reach this node',
-      oneOf(proxyModes),
+      oneOf('--proxy', proxyModes),
       'auto',
     )
     .option('--metered', 'traffic costs money here: auto means off')
@@ -88,20 +88,25 @@ export function addNode(program: Command): void {
       'first proxies that the device keeps to for weeks, 0 for all (default: 3)',
       wholeNumber('--first-proxies', 0, MAX_FIRST_PROXIES),
     )
-    .option('--padding <mode>', `how sizes are hidden: ${paddingModes.join(', ')}`, oneOf(paddingModes), 'classes')
+    .option(
+      '--padding <mode>',
+      `how sizes are hidden: ${paddingModes.join(', ')}`,
+      oneOf('--padding', paddingModes),
+      'classes',
+    )
     .option(
       '--decoys <mode>',
       `how the number of slots is rounded up, so that no proxy counts members: ${decoyModes.join(', ')}`,
-      oneOf(decoyModes),
+      oneOf('--decoys', decoyModes),
       'none',
     )
     .option(
       '--cover <seconds>',
       'send messages to nobody, so long apart on average, that look like real ones (default: none)',
-      secondsToMs,
+      secondsToMs('--cover'),
     )
     .option('--ready-file <file>', 'write the ready line there as well', nonEmpty)
-    .option('--log-level <level>', `one of ${logLevels.join(', ')}`, oneOf(logLevels), 'warn')
+    .option('--log-level <level>', `one of ${logLevels.join(', ')}`, oneOf('--log-level', logLevels), 'warn')
     .addHelpText(
       'after',
       `

@@ -32,11 +32,11 @@ export const proxyModes = ['on', 'off', 'auto'] as const
 export const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
 /** A reader that takes one of these words. */
-export function oneOf<T extends string>(words: readonly T[]): (text: string) => T {
+export function oneOf<T extends string>(name: string, words: readonly T[]): (text: string) => T {
   return (text) => {
     const found = words.find((word) => word === text)
     if (found === undefined)
-      throw new ProtocolError('USAGE', `${JSON.stringify(text)} is not one of ${words.join(', ')}`)
+      throw new ProtocolError('USAGE', `${name} is one of ${words.join(', ')}, not ${JSON.stringify(text)}`)
     return found
   }
 }
@@ -64,11 +64,13 @@ export function workersOption(command: Command): Command {
   )
 }
 
-/** Seconds, fractions allowed; returns milliseconds. */
-export function secondsToMs(text: string): number {
-  const seconds = /^\d{1,7}(\.\d{1,3})?$/.test(text) ? Number(text) : 0
-  if (seconds <= 0) throw new ProtocolError('USAGE', `${JSON.stringify(text)} is no number of seconds above 0`)
-  return Math.ceil(seconds * 1000)
+/** A reader of seconds, fractions allowed, that returns milliseconds. */
+export function secondsToMs(name: string): (text: string) => number {
+  return (text) => {
+    const seconds = /^\d{1,7}(\.\d{1,3})?$/.test(text) ? Number(text) : 0
+    if (seconds > 0) return Math.ceil(seconds * 1000)
+    throw new ProtocolError('USAGE', `${name} is a number of seconds above 0, not ${JSON.stringify(text)}`)
+  }
 }
 
 /** HOST:PORT to listen on, where port 0 means any free one. */

@@ -33,12 +33,12 @@ export function addSend(program: Command): void {
     .option(
       '--padding <mode>',
       `how sizes are hidden: ${paddingModes.join(', ')} (default: as the node was started)`,
-      oneOf(paddingModes),
+      oneOf('--padding', paddingModes),
     )
     .option(
       '--decoys <mode>',
       `how the number of slots is rounded up: ${decoyModes.join(', ')} (default: as the node was started)`,
-      oneOf(decoyModes),
+      oneOf('--decoys', decoyModes),
     )
     .option(
       '--direct',
@@ -46,7 +46,11 @@ export function addSend(program: Command): void {
     )
     .option('--to <member>', 'with --direct: the local name, id or address of the member', nonEmpty)
     .option('--no-wait', 'end once a first proxy holds the message; the node sees to the rest')
-    .option('--timeout <seconds>', 'stop waiting after this long; what was sent is not unsent', secondsToMs)
+    .option(
+      '--timeout <seconds>',
+      'stop waiting after this long; what was sent is not unsent',
+      secondsToMs('--timeout'),
+    )
     .option('--json', 'print what it cost and what became of it as one JSON object')
     .addHelpText(
       'after',

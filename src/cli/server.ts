@@ -42,7 +42,7 @@ export function addServer(program: Command): void {
     )
     .option('--proxies <open|file>', 'admit every proxy, or those whose ids stand in a file, one a line', 'open')
     .option('--ready-file <file>', 'write the card there once the server takes packets', nonEmpty)
-    .option('--log-level <level>', `one of ${logLevels.join(', ')}`, oneOf(logLevels), 'warn')
+    .option('--log-level <level>', `one of ${logLevels.join(', ')}`, oneOf('--log-level', logLevels), 'warn')
     .addHelpText(
       'after',
       `

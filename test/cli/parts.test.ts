@@ -120,10 +120,11 @@ t.test('options are read or refused', (t) => {
   for (const text of ['1', '10', '', '-2', '2.5', '0x2', ' 2', '1e1']) {
     t.throws(() => wholeNumber('n', 2, 9)(text), { code: 'USAGE' }, text)
   }
-  t.equal(oneOf(paddingModes)('cell'), 'cell')
-  t.throws(() => oneOf(paddingModes)('Cell'), { code: 'USAGE' })
-  t.equal(secondsToMs('1.5'), 1500)
-  for (const text of ['0', '-1', 'soon', '', '1e3']) t.throws(() => secondsToMs(text), { code: 'USAGE' }, text)
+  t.equal(oneOf('--padding', paddingModes)('cell'), 'cell')
+  t.throws(() => oneOf('--padding', paddingModes)('Cell'), { code: 'USAGE' })
+  t.equal(secondsToMs('--timeout')('1.5'), 1500)
+  for (const text of ['0', '-1', 'soon', '', '1e3'])
+    t.throws(() => secondsToMs('--timeout')(text), { code: 'USAGE' }, text)
   t.equal(listenAddress('[::1]:0'), '[::1]:0')
   t.equal(reachableAddress('Cast.Example.ORG:7000'), 'cast.example.org:7000')
   t.throws(() => reachableAddress('127.0.0.1:0'), { code: 'ENDPOINT_MALFORMED' })

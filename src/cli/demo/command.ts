@@ -19,7 +19,7 @@ export function demoCommand(): Command {
     .option('--messages <m>', 'messages to send', wholeNumber('--messages', 1, MAX_MESSAGES), 1)
     .option('--file <path>', 'file to send', 'README.md')
     .option('--size <bytes>', 'send random bytes instead of a file', wholeNumber('--size', 0, limits.bodyBytes))
-    .option('--padding <mode>', paddingModes.join(', '), oneOf(paddingModes), 'classes')
+    .option('--padding <mode>', paddingModes.join(', '), oneOf('--padding', paddingModes), 'classes')
     .option('--json', 'print one JSON object on standard output and nothing else')
     .option('--keep', 'leave the network running until Ctrl-C, and print the commands to talk to it')
     .option('--debug', 'show where an error comes from')

@@ -100,7 +100,8 @@ function partition(text: string): NonNullable<Conditions['partition']> {
   const [every, during, ...rest] = text.split('/')
   if (every === undefined || during === undefined || rest.length > 0)
     throw usage(`--partition is two numbers of seconds, such as 10/2, not ${JSON.stringify(text)}`)
-  const [everyMs, forMs] = [secondsToMs(every), secondsToMs(during)]
+  const read = secondsToMs('--partition')
+  const [everyMs, forMs] = [read(every), read(during)]
   if (forMs < everyMs) return { everyMs, forMs }
   throw usage(`--partition ${text} would let nothing pass: the second number must be below the first`)
 }
