@@ -17,7 +17,15 @@ import type { Departure, Group, GroupSend, Local, Member, MemberRecord, Verified
 import { departedAt, type History, mergeHistory } from './history.js'
 import { announcedDigest, memberById, membersByAge, recordSignedBy } from './member-list.js'
 import { issueRekey, takeRekey, withList } from './rekey.js'
-import { answerQuestion, askIfDue, noteHistory, takeAnswer, updateIfDue, withUpdates } from './repair.js'
+import {
+  answerQuestion,
+  askIfDue,
+  noteHistory,
+  scheduleUpdates,
+  takeAnswer,
+  updateIfDue,
+  withUpdates,
+} from './repair.js'
 
 export type GroupCrypto = Hashing & Signing & Group255 & Aead & Sealing
 
@@ -45,7 +53,8 @@ export function receiveContent(
 ): Received {
   const received = receiveKind(crypto, random, group, local, content, now)
   const changed = noteLaggard(random, received.group, content, now)
-  return { ...received, group: scheduleRekey(random, refreshKeys(crypto, changed, now), local, now) }
+  const due = scheduleUpdates(crypto, changed, now)
+  return { ...received, group: scheduleRekey(random, refreshKeys(crypto, due, now), local, now) }
 }
 
 function receiveKind(
@@ -256,7 +265,7 @@ export function attend(
     next = done.group
     sends.push(...done.sends)
   }
-  return { group: next, sends }
+  return { group: scheduleUpdates(crypto, next, now), sends }
 }
 
 function quiet(group: Group): Group {

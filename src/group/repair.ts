@@ -15,6 +15,8 @@ import {
   bestEpoch,
   byRank,
   commitmentTo,
+  departuresDigest,
+  departuresInOrder,
   epochByTag,
   epochOf,
   secretOfDay,
@@ -109,14 +111,17 @@ export function answerQuestion(
   const best = bestEpoch(group)
   const rank = byRank(best, { ...best, number: parsed.value.number, tag: parsed.value.epoch })
   const differing = differingBuckets(crypto, group.list, parsed.value.buckets)
-  const sends: GroupSend[] = rank < 0 ? [secretFor(crypto, group, member)] : []
+  const isBehind = rank < 0
+  const sends: GroupSend[] = isBehind && mayGive(crypto, group) ? [secretFor(crypto, group, member)] : []
   if (differing.size > 0) {
     const say = announce(crypto, group.list, NO_DIRECTORY)
     for (const send of say('records', historyIn(group.list, differing), [member])) {
       sends.push({ ...send, personal: true })
     }
   }
-  const next = spoken(group, ANSWER, sender.id, now)
+  const waiting =
+    isBehind && sends.every(({ kind }) => kind !== 'answer') ? withUpdates(group, [sender.id], now) : group
+  const next = spoken(waiting, ANSWER, sender.id, now)
   const mayLack = rank > 0 || differing.size > 0
   if (!mayLack || spokeAt(group, QUESTION, sender.id, now)) return { group: next, sends, drops: [] }
   return {
@@ -135,8 +140,15 @@ export function withUpdates(group: Group, ids: readonly NodeId[], now: Millis): 
   return { ...group, toUpdate: members.slice(0, limits.updates), updateAt }
 }
 
+/** What waited until this device knew of all departures that the secret was made for waits no longer. */
+export function scheduleUpdates(crypto: Hashing, group: Group, now: Millis): Group {
+  const waits = group.toUpdate.length > 0 && group.updateAt === undefined
+  return waits && mayGive(crypto, group) ? { ...group, updateAt: now + limits.introduceQuietMs } : group
+}
+
 export function updateIfDue(crypto: Hashing, group: Group, now: Millis): Step {
   if (group.updateAt === undefined || now < group.updateAt) return { group, sends: [] }
+  if (!mayGive(crypto, group)) return { group: { ...group, updateAt: undefined }, sends: [] }
   // Who was told a moment ago is told again only later: it may have been of another secret.
   const later = group.toUpdate.filter((id) => spokeAt(group, ANSWER, id, now))
   const due = group.toUpdate.filter((id) => !later.includes(id))
@@ -145,6 +157,16 @@ export function updateIfDue(crypto: Hashing, group: Group, now: Millis): Step {
   const sends = members.map((member) => secretFor(crypto, group, member))
   const updateAt = later.length > 0 ? now + limits.answerPauseMs : undefined
   return { group: { ...told, toUpdate: later, updateAt }, sends }
+}
+
+/**
+ * Whether this device knows the very departures that its best secret was made for. With fewer it might give it to one who departed;
+ * with more, a newer one is about to come.
+ */
+function mayGive(crypto: Hashing, group: Group): boolean {
+  const { statement } = bestEpoch(group)
+  if (statement === undefined) return true
+  return equal(statement.departuresDigest, departuresDigest(crypto, departuresInOrder(group.list)))
 }
 
 /** The best epoch's secret, of no day before the member came. */

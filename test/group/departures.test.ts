@@ -3,7 +3,7 @@
  * nobody else, and all end with one history, one epoch and one secret (PROTOCOL.md sections 8.1, 8.5 and 8.6).
  */
 import t from 'tap'
-import { compare, toHex } from '../../src/base/bytes.js'
+import { compare, equal, toHex } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { randomBelow, shuffle } from '../../src/base/random.js'
 import { startOfDay, utcDay } from '../../src/base/time.js'
@@ -166,19 +166,68 @@ t.test('two removals at once, a removal against an add, and two who remove each 
 })
 
 t.test('a secret made by who was removed is replaced at once, however many departures it says it knew of', (t) => {
-  const { world, nodes } = settled(5)
-  const [anna, ben, ...others] = nodes as [Node, Node, ...Node[]]
-  const before = present(ben.group)
-  world.remove(anna, ben)
-  const honest = bestEpoch(present(anna.group)).tag
-  const made = lyingRekeys(before, ben, anna).find(({ group }) => compare(bestEpoch(group).tag, honest) < 0)
-  for (const send of present(made).sends) world.post(ben, send)
+  const { world, anna, ben, others, made } = outranked()
+  for (const send of made.sends) world.post(ben, send)
   world.settle()
   agrees(t, world, [anna, ...others], 'removed')
-  const lie = bestEpoch(present(made).group)
+  const lie = bestEpoch(made.group)
   t.ok(world.members.every(({ group }) => bestEpoch(present(group)).number > lie.number))
   t.end()
 })
+
+t.test('a member gives a secret to nobody while it does not know of all departures that it was made for', (t) => {
+  const { world, anna, ben, cleo, eve, withheld } = halfInformed()
+  const made = issueRekey(crypto, random, present(anna.group), local(anna), world.now, directoryDigest)
+  anna.group = made.group
+  const { tag } = bestEpoch(made.group)
+  for (const send of made.sends) world.post(anna, send)
+  deliverTo(world, eve)
+  t.strictSame(bestEpoch(present(eve.group)).tag, tag)
+  t.ok(memberById(present(eve.group).list, ben.device.id), 'it has not heard of the departure')
+  const group = present(ben.group)
+  const differs = { listDigest: random(16), from: eve.device.id, announcedAt: world.now, askAt: world.now, asked: 0 }
+  ben.group = { ...group, differs }
+  world.attend()
+  t.equal(deliverTo(world, eve), 1, 'asked')
+  deliverTo(world, ben)
+  world.letters.push(...withheld)
+  world.settle()
+  t.notOk(present(ben.group).epochs.some((epoch) => equal(epoch.tag, tag)))
+  agrees(t, world, [anna, cleo, eve], 'in the end')
+  t.end()
+})
+
+/**
+ * Anna removed Ben and then Cleo, not knowing of it, Dora; Cleo's secret ranks better. Anna knows of both, Eve of Dora's departure
+ * alone, and the letters that would tell the others are withheld.
+ */
+function halfInformed() {
+  for (;;) {
+    const { world, nodes } = settled(5)
+    const [anna, ben, cleo, dora, eve] = nodes as [Node, Node, Node, Node, Node]
+    world.remove(anna, ben)
+    const withheld = world.letters.splice(0)
+    world.now += 5
+    world.remove(cleo, dora)
+    const tags = [cleo, anna].map(({ group }) => bestEpoch(present(group)).tag)
+    if (compare(present(tags[0]), present(tags[1])) > 0) continue
+    for (const node of [anna, eve]) deliverTo(world, node)
+    withheld.push(...world.letters.splice(0))
+    return { world, anna, ben, cleo, eve, withheld }
+  }
+}
+
+function local({ device }: Node) {
+  return { identity: device.identity, self: device.id }
+}
+
+/** What is under way to one node, at once; how many letters. */
+function deliverTo(world: World, node: Node): number {
+  const letters = world.letters.filter(({ to }) => to === node)
+  world.letters = world.letters.filter(({ to }) => to !== node)
+  for (const letter of letters) world.receive(letter)
+  return letters.length
+}
 
 t.test('who was removed cannot build on a secret that it does not hold', (t) => {
   const { world, nodes } = settled(4)
@@ -200,6 +249,19 @@ t.test('who was removed cannot build on a secret that it does not hold', (t) => 
   t.ok(world.members.every(({ group }) => bestEpoch(present(group)).number === next.number))
   t.end()
 })
+
+/** Anna removed Ben, who made a secret on top of the one before that ranks better than hers. */
+function outranked() {
+  for (;;) {
+    const { world, nodes } = settled(5)
+    const [anna, ben, ...others] = nodes as [Node, Node, ...Node[]]
+    const before = present(ben.group)
+    world.remove(anna, ben)
+    const honest = bestEpoch(present(anna.group)).tag
+    const made = lyingRekeys(before, ben, anna).find(({ group }) => compare(bestEpoch(group).tag, honest) < 0)
+    if (made !== undefined) return { world, anna, ben, others, made }
+  }
+}
 
 /** New secrets on top of a group's best epoch by one that knows of no departure and says it knows of several. */
 function lyingRekeys(group: Group, liar: Node, other: Node) {

@@ -56,7 +56,8 @@ export const dropCauses = {
   MAILBOX_FULL: ['smallRooms'],
   MESSAGE_UNOPENED: ['liar'],
   MESSAGE_CONTENT: ['liar'],
-  MESSAGE_SENDER: ['joining'],
+  // Also what is said to one alone that is no longer in the group.
+  MESSAGE_SENDER: ['joining', 'departure'],
   // Of somebody who had not heard of its own removal when it sent.
   MESSAGE_DEPARTED: ['departure'],
   MESSAGE_SIGNATURE: ['liar'],

@@ -232,22 +232,23 @@ function smallRooms(draw: Draw, plan: Plan): void {
 
 function joining(draw: Draw, plan: Plan): void {
   const newcomers = draw.whole(1, 2)
-  for (let i = 0; i < newcomers; i++) {
+  const inviters = [0, 1, 2].filter((place) => !departing(plan).has(place))
+  for (let i = 0; i < newcomers && inviters.length > 0; i++) {
     const newcomer = plan.devices++
-    const inviters = [0, 1, 2].filter((place) => !departing(plan).has(place))
-    if (inviters.length === 0) inviters.push(0)
     plan.actions.push({ type: 'invite', atMs: at(draw), by: draw.pick(inviters), newcomer, group: 'all' })
   }
   if (draw.chance(0.5)) loss(draw, plan)
 }
 
+/** For good: not one who invites, since a newcomer that nobody else has heard of then has to be invited again. */
 function leaving(draw: Draw, plan: Plan): void {
-  plan.actions.push({ type: 'leave', atMs: at(draw), node: draw.pick(deviceNames(plan)) })
+  const places = Array.from({ length: plan.devices }, (_, place) => place).filter((place) => !inviting(plan).has(place))
+  if (places.length > 0) plan.actions.push({ type: 'leave', atMs: at(draw), node: `device ${draw.pick(places)}` })
 }
 
 /** At least one member stays, and nobody who has invited goes: those brought in by who is gone are not let in. */
 function removals(draw: Draw, plan: Plan): void {
-  const inviters = new Set(plan.actions.flatMap((each) => (each.type === 'invite' ? [each.by, each.newcomer] : [])))
+  const inviters = inviting(plan)
   for (const { name: group, members } of plan.groups) {
     const open = draw.some(
       members.filter((place) => !inviters.has(place)),
@@ -273,9 +274,16 @@ function removals(draw: Draw, plan: Plan): void {
   if (draw.chance(0.4)) crashes(draw, plan)
 }
 
+/** Who invites, and who is invited. */
+function inviting({ actions }: Plan): ReadonlySet<number> {
+  return new Set(actions.flatMap((each) => (each.type === 'invite' ? [each.by, each.newcomer] : [])))
+}
+
+/** Who leaves a group or is removed from it, or goes for good. */
 function departing({ actions }: Plan): ReadonlySet<number> {
   const places = actions.flatMap((each) => {
     if (each.type === 'remove') return each.members
+    if (each.type === 'leave') return [Number(each.node.split(' ')[1])]
     return each.type === 'depart' ? [each.device] : []
   })
   return new Set(places)
