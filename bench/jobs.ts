@@ -4,7 +4,8 @@
  */
 import { loadCrypto } from '../src/driver/crypto.js'
 import { createLog } from '../src/driver/log.js'
-import { startWorkers, type Workers } from '../src/driver/workers.js'
+import { startWorkers } from '../src/driver/start-workers.js'
+import type { Workers } from '../src/driver/workers.js'
 import type { Job } from '../src/role/jobs.js'
 import { sampleMessage } from '../test/driver/jobs.js'
 import { median, significant } from './statistics.js'

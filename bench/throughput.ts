@@ -4,8 +4,8 @@
  */
 import { loadCrypto } from '../src/driver/crypto.js'
 import { type Allocation, type Alone, allocation, splitMemory, splitterAlone } from './network/alone.js'
-import type { SplitMemory } from './network/calls.js'
 import { carry, metersOf, type RoleName } from './network/carry.js'
+import type { SplitMemory } from './network/floors.js'
 import { openNetwork, withProcesses } from './network/network.js'
 import type { BenchOptions, BenchReport, ThroughputRow } from './subject.js'
 import { columns } from './text.js'

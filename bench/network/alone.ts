@@ -5,8 +5,7 @@
  */
 import { join } from 'node:path'
 import { limits } from '../../src/base/limits.js'
-import type { SplitMemory } from './calls.js'
-import type { Floors } from './floors.js'
+import type { Floors, SplitMemory } from './floors.js'
 import { type Host, type Processes, withProcesses } from './network.js'
 
 export interface AloneOptions {

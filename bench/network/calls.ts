@@ -1,5 +1,5 @@
 /** What the network benches and their child processes say to each other (src/cli/hosting). */
-import type { FloorShape, Floors } from './floors.js'
+import type { FloorShape, Floors, SplitMemory } from './floors.js'
 
 /** CPU time of a process so far, in all its threads, and the wall clock, both in microseconds. */
 export interface Meter {
@@ -84,13 +84,4 @@ export interface Memory {
   readonly outsideBytes: number
   /** Of the whole process, whatever for. */
   readonly residentBytes: number
-}
-
-export interface SplitMemory {
-  readonly copies: number
-  readonly outputBytes: number
-  /** What heap, byte strings and resident memory grew by, the output among it. */
-  readonly heapGrewBytes: number
-  readonly outsideGrewBytes: number
-  readonly residentGrewBytes: number
 }

@@ -9,7 +9,6 @@ import { limits } from '../../src/base/limits.js'
 import type { Crypto } from '../../src/crypto/crypto.js'
 import { PACKET_OVERHEAD_BYTES, PacketSealer } from '../../src/link/protection.js'
 import { makeFixture } from '../fixtures.js'
-import type { SplitMemory } from './calls.js'
 
 export interface FloorShape {
   readonly copies: number
@@ -27,6 +26,15 @@ export interface Floors {
   /** A datagram, on a connected socket and on one with a lookup that answers at once. */
   readonly connectedSendUs: number
   readonly lookupSendUs: number
+}
+
+export interface SplitMemory {
+  readonly copies: number
+  readonly outputBytes: number
+  /** What heap, byte strings and resident memory grew by, the output among it. */
+  readonly heapGrewBytes: number
+  readonly outsideGrewBytes: number
+  readonly residentGrewBytes: number
 }
 
 const SPLITS = 8

@@ -1,7 +1,7 @@
 /** `splitcast doctor`: what this machine gives a node, what stands in its way, and what to do about it. */
 import { arch, availableParallelism, cpus, platform, release } from 'node:os'
 import type { Command } from 'commander'
-import { threadCount } from '../driver/workers.js'
+import { threadCount } from '../driver/start-workers.js'
 import { type CoreFacts, examineCore } from './doctor/core.js'
 import { type DataFacts, examineData } from './doctor/data.js'
 import type { Finding } from './doctor/finding.js'

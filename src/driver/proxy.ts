@@ -16,7 +16,7 @@ import { systemRandom } from './random.js'
 import { followServer } from './server-names.js'
 import { Signals } from './signals.js'
 import { startNode } from './start.js'
-import { startWorkers, threadCount } from './workers.js'
+import { startWorkers, threadCount } from './start-workers.js'
 
 /** Mean of the random wait of each copy at P2 (PROTOCOL.md section 5). */
 const DEFAULT_MEAN_WAIT_MS = 50

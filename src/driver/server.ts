@@ -18,7 +18,7 @@ import { createLog, type Log } from './log.js'
 import { resolveEndpoint } from './network.js'
 import { systemRandom } from './random.js'
 import { startNode } from './start.js'
-import { startWorkers, threadCount } from './workers.js'
+import { startWorkers, threadCount } from './start-workers.js'
 
 export interface ServerOptions {
   /** Directory for keys and mailboxes; made where it is missing. */

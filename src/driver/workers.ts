@@ -1,10 +1,7 @@
 /**
  * Where the jobs of a node are done: on its own thread, one a turn of the event loop so that datagrams get their turns in
- * between, or on threads of their own (pool.ts).
+ * between, or on threads of their own (pool.ts). Which of the two, start-workers.ts decides.
  */
-import { availableParallelism } from 'node:os'
-import { ProtocolError } from '../base/errors.js'
-import { limits } from '../base/limits.js'
 import type { Crypto } from '../crypto/crypto.js'
 import { Queue } from '../link/queue.js'
 import { type Job, type JobResult, runJob } from '../role/jobs.js'
@@ -19,26 +16,8 @@ export interface Workers {
   close(): Promise<void>
 }
 
-/**
- * How many threads a node has: what was asked for, by default the cores less the one that its own thread keeps busy.
- * Throws `USAGE` for what is no number of threads.
- */
-export function threadCount(asked: number | undefined): number {
-  if (asked === undefined) return Math.min(Math.max(1, availableParallelism() - 1), limits.workers)
-  if (Number.isInteger(asked) && asked >= 0 && asked <= limits.workers) return asked
-  throw new ProtocolError('USAGE', `workers is a whole number from 0 to ${limits.workers}, not ${asked}`)
-}
-
-/** Starts so many threads, none for 0. */
-export async function startWorkers(count: number, crypto: Crypto, log: Log): Promise<Workers> {
-  if (count === 0) return ownThread(crypto, log)
-  // Loaded by those who need it.
-  const { startPool } = await import('./pool.js')
-  return await startPool({ threads: count, log })
-}
-
 /** Workers that have no threads. */
-function ownThread(crypto: Crypto, log: Log): Workers {
+export function ownThread(crypto: Crypto, log: Log): Workers {
   const waiting = new Queue<{ readonly job: Job; readonly done: (result: JobResult) => void }>()
   let turn: NodeJS.Immediate | undefined
   let closed = false

@@ -1,5 +1,5 @@
 /**
- * What proxy.test.ts stands a proxy among: a server, a next proxy and a source that are bare endpoints in the test's
+ * What the tests of the proxy stand it among: a server, a next proxy and a source that are bare endpoints in the test's
  * hand, and requests as a source makes them (PROTOCOL.md sections 4 and 5).
  */
 import { bigEndian, concat, nodeId, type Point, type Scalar, utf8 } from '../../src/base/bytes.js'
@@ -297,4 +297,30 @@ export const noExtension = new Uint8Array(0)
 export function forward(to: Identity | Uint8Array, message: Uint8Array): Uint8Array {
   const id = to instanceof Uint8Array ? to : nodeIdOf(crypto, to.identityKey)
   return encodeMessage('forward', { nextHop: nodeId(id), extension: noExtension, message })
+}
+
+export const noParts = { personalPartBytes: 0, personalParts: new Uint8Array(0) }
+
+export function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('something that must be there is not')
+  return value
+}
+
+/** A request for this proxy. */
+export function requestTo(around: Surroundings, options: Partial<RequestOptions> & Pick<RequestOptions, 'recipients'>) {
+  return makeRequest({
+    splitterKey: splitterKey(around),
+    serverKey: around.serverKey(),
+    now: around.network.now,
+    ...options,
+  })
+}
+
+/** Runs on and tells how the counts of drops changed. */
+export function dropsOf(around: Surroundings, act: () => void, runMs = 1_000): Record<string, number> {
+  const before = new Map(around.proxy.drops)
+  act()
+  around.network.runFor(runMs)
+  const changed = [...around.proxy.drops].filter(([code, count]) => count !== before.get(code))
+  return Object.fromEntries(changed.map(([code, count]) => [code, count - (before.get(code) ?? 0)]))
 }

@@ -1,5 +1,5 @@
 /**
- * What server.test.ts stands a server among: devices and proxies that are bare endpoints in the test's hand, and copies as a
+ * What the tests of the server stand it among: devices and proxies that are bare endpoints in the test's hand, and copies as a
  * source and a second proxy make them (PROTOCOL.md sections 4, 5 and 7).
  */
 import { concat, type NodeId, type Point, toHex } from '../../src/base/bytes.js'
@@ -330,4 +330,20 @@ function parts(joined: Uint8Array, partBytes: number): Uint8Array[] {
 export function present<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('something that must be there is not')
   return value
+}
+
+/** A server with one listed proxy and one connected device. */
+export function network(options?: ConstructorParameters<typeof World>[0]) {
+  const world = new World(options)
+  const proxy = world.listedProxy()
+  const device = world.device()
+  return { world, proxy, device }
+}
+
+/** Confirms whatever comes, as a device does once it has written it. */
+export function confirming(device: Client): Client {
+  device.peer.onMessage = (_now, { message }) => {
+    if (message.kind === 'delivery') device.confirm([message.value.number])
+  }
+  return device
 }
