@@ -21,7 +21,10 @@ import { nodeIdOf } from '../../src/group/identity.js'
 import { invitationKeys, invitationPrivateKey, passphraseSalt } from '../../src/group/keys.js'
 import { createGroup, inviteMember, joinGroup, readInvitation, receiveContent } from '../../src/group/membership.js'
 import { personalBody } from '../../src/wire/content.js'
+import { present } from '../base/present.js'
 import { seeded } from '../base/seeded.js'
+
+export { present }
 
 export const crypto: Crypto = await loadCrypto()
 
@@ -176,11 +179,6 @@ export function taken<T>(opened: Opened<T>): T {
 
 export function codeOf(opened: Opened<VerifiedContent | VerifiedInvitation>): string {
   return opened.ok ? 'opened' : opened.code
-}
-
-export function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('expected a value')
-  return value
 }
 
 export function flipped(bytes: Uint8Array, index: number, bit = 0): Uint8Array {

@@ -3,12 +3,9 @@ import type { Crypto } from '../../src/crypto/crypto.js'
 import { loadCrypto } from '../../src/driver/crypto.js'
 import type { ParseResult } from '../../src/wire/codec.js'
 
-export const crypto: Crypto = await loadCrypto()
+export { present } from '../base/present.js'
 
-export function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('a value was expected')
-  return value
-}
+export const crypto: Crypto = await loadCrypto()
 
 /** The value of a parse that must have succeeded. */
 export function parsed<T>(result: ParseResult<T>): T {

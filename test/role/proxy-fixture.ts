@@ -20,6 +20,8 @@ import { seed, seeded } from '../base/seeded.js'
 import { Peer } from '../sim/peer.js'
 import { calm, VirtualNetwork, type VirtualNode } from '../sim/virtual-network.js'
 
+export { present } from '../base/present.js'
+
 export const crypto = await loadCrypto()
 export const random = seeded(seed)
 
@@ -300,11 +302,6 @@ export function forward(to: Identity | Uint8Array, message: Uint8Array): Uint8Ar
 }
 
 export const noParts = { personalPartBytes: 0, personalParts: new Uint8Array(0) }
-
-export function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('something that must be there is not')
-  return value
-}
 
 /** A request for this proxy. */
 export function requestTo(around: Surroundings, options: Partial<RequestOptions> & Pick<RequestOptions, 'recipients'>) {

@@ -25,9 +25,12 @@ import {
   type RoleName,
   roles,
 } from '../../src/wire/message.js'
+import { present } from '../base/present.js'
 import { seed, seeded } from '../base/seeded.js'
 import { Peer } from '../sim/peer.js'
 import { calm, VirtualNetwork, type VirtualNode } from '../sim/virtual-network.js'
+
+export { present }
 
 export const crypto = await loadCrypto()
 export const random = seeded(seed)
@@ -325,11 +328,6 @@ export function messageTo(reader: Client, recipients: readonly Uint8Array[], con
 
 function parts(joined: Uint8Array, partBytes: number): Uint8Array[] {
   return Array.from({ length: joined.length / partBytes }, (_, i) => joined.slice(i * partBytes, (i + 1) * partBytes))
-}
-
-export function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('something that must be there is not')
-  return value
 }
 
 /** A server with one listed proxy and one connected device. */
