@@ -7,6 +7,7 @@ import { ClassicLevel } from 'classic-level'
 import { ProtocolError } from '../base/errors.js'
 import type { Write } from '../role/role.js'
 import { bareEntries, checkedEntries, type Entry, type EntryFormat } from './entries.js'
+import { Erasures, notedNames } from './erasure.js'
 import { batchNumbers, examine, Journal, type Level, type Operation } from './journal.js'
 
 export interface Store {
@@ -50,9 +51,11 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
     const { lost, tornEnd } = await examine(directory, numbers)
     if (lost !== undefined) throw damaged(directory, lost)
     const { format = checkedEntries, settled = false } = options
-    const store = new BatchingStore(level, directory, new Journal(directory, numbers), tornEnd, format)
+    const erasures = new Erasures(level, await notedNames(level))
+    const store = new BatchingStore(level, directory, new Journal(directory, numbers), erasures, tornEnd, format)
     if (!settled) await store.reform(format)
     if (await store.hasOthers()) throw damaged(directory, settled ? FOREIGN : OTHER_PASSPHRASE)
+    await erasures.finish()
     return store
   } catch (error) {
     await level.close()
@@ -152,12 +155,21 @@ class BatchingStore implements HeldStore {
   private readonly level: Level
   private readonly directory: string
   private readonly journal: Journal
+  private readonly erasures: Erasures
   private format: EntryFormat
   private waiting: Waiting[] = []
   private syncing: Promise<void> | undefined
 
-  constructor(level: Level, directory: string, journal: Journal, tornEnd: boolean, format: EntryFormat) {
+  constructor(
+    level: Level,
+    directory: string,
+    journal: Journal,
+    erasures: Erasures,
+    tornEnd: boolean,
+    format: EntryFormat,
+  ) {
     this.format = format
+    this.erasures = erasures
     this.level = level
     this.directory = directory
     this.journal = journal
@@ -166,7 +178,7 @@ class BatchingStore implements HeldStore {
 
   async get(key: string): Promise<Uint8Array | undefined> {
     const name = this.format.nameOf(key)
-    const stored = await this.level.get(name).catch((error: unknown) => {
+    const stored = await this.erasures.reading(this.level.get(name)).catch((error: unknown) => {
       throw readError(this.directory, error)
     })
     return stored && this.decoded(name, stored).value
@@ -175,6 +187,7 @@ class BatchingStore implements HeldStore {
   async *entries(): AsyncGenerator<readonly [string, Uint8Array], void, undefined> {
     const { level, format } = this
     const snapshot = level.snapshot()
+    const over = this.erasures.snapshot()
     try {
       const range = { gte: format.from, lt: format.to, snapshot }
       if (format.ordered) {
@@ -195,6 +208,7 @@ class BatchingStore implements HeldStore {
       throw readError(this.directory, error)
     } finally {
       await snapshot.close()
+      over()
     }
   }
 
@@ -227,6 +241,7 @@ class BatchingStore implements HeldStore {
 
   async close(): Promise<void> {
     await this.syncing
+    await this.erasures.close()
     this.journal.close()
     await this.level.close()
   }
@@ -254,7 +269,14 @@ class BatchingStore implements HeldStore {
 
   /** Has LevelDB write its tables anew without what was deleted, then its lists of tables and its logs, which name keys. */
   private async forget(): Promise<void> {
-    await this.level.compactRange('\u0000', '\u007f')
+    await this.level.batch(
+      [
+        { type: 'del', key: FIRST_NAME },
+        { type: 'del', key: LAST_NAME },
+      ],
+      { sync: true },
+    )
+    await this.level.compactRange(FIRST_NAME, LAST_NAME)
     for (let opening = 0; opening < 2; opening++) {
       await this.level.close()
       await this.level.open()
@@ -271,8 +293,10 @@ class BatchingStore implements HeldStore {
       const together = this.waiting
       this.waiting = []
       try {
-        await this.commit(together.flatMap(({ writes }) => writes.map((write) => this.operation(write))))
-        for (const { writes } of together) await this.erase(writes)
+        const writes = together.flatMap((each) => each.writes)
+        const erased = [...new Set(writes.filter(({ erase }) => erase).map(({ key }) => this.format.nameOf(key)))]
+        await this.commit([...writes.map((write) => this.operation(write)), ...this.erasures.notes(erased)])
+        this.erasures.add(erased)
         for (const { done } of together) done()
       } catch (error) {
         for (const { failed } of together) failed(error)
@@ -287,14 +311,6 @@ class BatchingStore implements HeldStore {
     return { type: 'put', key: name, value: this.format.encode({ key, value }) }
   }
 
-  /** LevelDB keeps what was deleted until it compacts the files it stands in, which may be never. */
-  private async erase(writes: readonly Write[]): Promise<void> {
-    for (const { key, erase } of writes) {
-      const name = this.format.nameOf(key)
-      if (erase) await this.level.compactRange(name, name)
-    }
-  }
-
   private decoded(name: string, stored: Uint8Array): Entry {
     const entry = this.format.decode(name, stored)
     if (entry === undefined) throw damaged(this.directory, CHANGED)
@@ -302,6 +318,9 @@ class BatchingStore implements HeldStore {
   }
 }
 
+/** No entry's, below and above all that are. */
+const FIRST_NAME = '\u0000'
+const LAST_NAME = '\u007f'
 const CHANGED = 'an entry was changed on the disk'
 const FOREIGN = 'it holds entries that are not under its passphrase'
 const OTHER_PASSPHRASE = 'it holds entries under a passphrase that is not its own'

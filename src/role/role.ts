@@ -25,7 +25,7 @@ export type Reference = number
 export interface Write {
   readonly key: string
   readonly value: Uint8Array | undefined
-  /** What stood there is a secret that must not be found on the disk afterwards. */
+  /** What stood there must not be found in the store's files, from shortly afterwards on. */
   readonly erase?: true
 }
 

@@ -6,8 +6,11 @@ import t, { type Test } from 'tap'
 import { groupId, messageId, nodeId, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import type { SessionId } from '../../src/link/link.js'
+import { Groups } from '../../src/role/device/groups.js'
+import { Inbox } from '../../src/role/device/inbox.js'
 import { Kept } from '../../src/role/device/kept.js'
-import { Outbox } from '../../src/role/device/outbox.js'
+import { type Draft, Outbox } from '../../src/role/device/outbox.js'
+import { inboxRecord, keys } from '../../src/role/device/records.js'
 import { Storage } from '../../src/role/device/storage.js'
 import type { DeviceOutput, DeviceResult, Outcome } from '../../src/role/device.js'
 import { encodeMessage } from '../../src/wire/message.js'
@@ -299,37 +302,38 @@ t.test('copies are checked a few at a time, and other work goes on in between', 
   t.equal(steps, 12 / 4)
 })
 
-t.test('of what came before its sender was known nothing stays on the disk, as a secret may be in it', (t) => {
-  for (const isSecret of [true, false]) {
-    const outputs: DeviceOutput[] = []
-    const storage = new Storage((output) => outputs.push(output))
-    const kept = new Kept(storage, 'kept/', { messages: 1, bytes: 100, lifeMs: 1 }, isSecret)
-    kept.keep(0, random(50))
+t.test('what is done with leaves the disk for good: kept messages, the outbox, the inbox', (t) => {
+  const outputs: DeviceOutput[] = []
+  const storage = new Storage((output) => outputs.push(output))
+  const removed = (remove: () => void): unknown => {
     storage.flush(0)
-    const [entry] = kept.all()
-    kept.prune(1)
-    storage.flush(1)
+    remove()
+    storage.flush(0)
     const last = outputs.at(-1)
-    const erase = isSecret ? { erase: true } : {}
-    t.strictSame(last?.type === 'persist' && last.writes, [{ key: entry?.key, value: undefined, ...erase }])
+    return last?.type === 'persist' && last.writes
   }
-  t.end()
-})
-
-t.test('of a message that brought a secret of the group nothing stays on the disk', (t) => {
-  for (const kind of ['invitation', 'rekey', 'answer', 'application'] as const) {
-    const outputs: DeviceOutput[] = []
-    const storage = new Storage((output) => outputs.push(output))
-    const addressee = () => ({ id: nodeId(random(8)), accessCode: random(2) })
-    const outbox = new Outbox(storage, addressee())
-    const ids = { groupId: groupId(random(8)), messageId: messageId(random(8)) }
-    const { parcel } = outbox.addPatient({ ...ids, kind, body: random(40), padding: 'none' }, [addressee()])
-    storage.flush(0)
-    outbox.remove(parcel)
-    storage.flush(0)
-    const erase = kind === 'application' ? {} : { erase: true }
-    const last = outputs.at(-1)
-    t.strictSame(last?.type === 'persist' && last.writes, [{ key: parcel.key, value: undefined, ...erase }], kind)
-  }
+  const kept = new Kept(storage, 'kept/', { messages: 1, bytes: 100, lifeMs: 1 })
+  kept.keep(0, random(50))
+  const [entry] = kept.all()
+  t.strictSame(
+    removed(() => kept.prune(1)),
+    [{ key: entry?.key, value: undefined, erase: true }],
+  )
+  const addressee = () => ({ id: nodeId(random(8)), accessCode: random(2) })
+  const outbox = new Outbox(storage, addressee())
+  const ids = { groupId: groupId(random(8)), messageId: messageId(random(8)) }
+  const draft: Draft = { ...ids, kind: 'application', body: random(40), padding: 'none' }
+  const { parcel } = outbox.addPatient(draft, [addressee()])
+  t.strictSame(
+    removed(() => outbox.remove(parcel)),
+    [{ key: parcel.key, value: undefined, erase: true }],
+  )
+  const inbox = new Inbox(storage, new Groups(storage))
+  const record = { groupId: ids.groupId, group: utf8('friends'), sender: nodeId(random(8)) }
+  inbox.restore(keys.inbox(1), inboxRecord.encode({ ...record, messageId: ids.messageId, body: random(9) }))
+  t.strictSame(
+    removed(() => inbox.acknowledge([1])),
+    [{ key: keys.inbox(1), value: undefined, erase: true }],
+  )
   t.end()
 })

@@ -81,8 +81,7 @@ export function createCore(surroundings: Surroundings, bounds: DeviceBounds): De
     ownCopies: new OwnCopies(storage, bounds.ownCopies),
     unopened: new Kept(storage, 'unopened/', bounds.unopened ?? UNOPENED),
     unread: new Kept(storage, 'unread/', bounds.unread ?? UNREAD),
-    // A new group secret may be among what came before its sender was known.
-    early: new Kept(storage, 'early/', bounds.early ?? EARLY, true),
+    early: new Kept(storage, 'early/', bounds.early ?? EARLY),
     outbox: new Outbox(storage, { id: self.id, accessCode }, bounds.outbox),
     guards: new Guards({
       random,

@@ -108,7 +108,7 @@ export class Groups {
       if (!group.left || isNeeded(group)) continue
       this.groups.delete(id)
       wipe(...secretsOf(group))
-      this.storage.replaceSecret(keys.group(group.id), undefined)
+      this.storage.erase(keys.group(group.id))
     }
   }
 

@@ -113,7 +113,7 @@ export class Inbox {
       if (sizeBytes === undefined) continue
       this.sizes.delete(sequence)
       this.totalBytes -= sizeBytes
-      this.storage.delete(keys.inbox(sequence))
+      this.storage.erase(keys.inbox(sequence))
     }
   }
 

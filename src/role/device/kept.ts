@@ -30,14 +30,11 @@ export class Kept {
   private readonly storage: Storage
   private readonly prefix: string
   private readonly bounds: KeptBounds
-  private readonly isSecret: boolean
   private readonly payloads = new Set<KeptPayload>()
   private totalBytes = 0
   private nextNumber = 0
 
-  /** `isSecret` where what is kept must not be found on the disk once it is gone; otherwise it may, until the store is compacted. */
-  constructor(storage: Storage, prefix: string, bounds: KeptBounds, isSecret = false) {
-    this.isSecret = isSecret
+  constructor(storage: Storage, prefix: string, bounds: KeptBounds) {
     this.storage = storage
     this.prefix = prefix
     this.bounds = bounds
@@ -83,8 +80,8 @@ export class Kept {
   remove(entry: KeptPayload): void {
     if (!this.payloads.delete(entry)) return
     this.totalBytes -= entry.payload.length
-    if (this.isSecret) this.storage.replaceSecret(entry.key, undefined)
-    else this.storage.delete(entry.key)
+    // It may bring a secret of a group: an invitation, for whoever has or guesses its passphrase.
+    this.storage.erase(entry.key)
   }
 
   prune(now: Millis): void {

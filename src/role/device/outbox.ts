@@ -119,8 +119,6 @@ const POINT_BYTES = 32
 const IDENTITY_KEY_BYTES = 32
 const NOTHING = new Uint8Array(0)
 const NO_KEY = ''
-/** Contents that bring a secret of the group. */
-const secretKinds: readonly ContentKind[] = ['invitation', 'rekey', 'answer']
 
 export class Outbox {
   private readonly storage: Storage
@@ -225,8 +223,7 @@ export class Outbox {
     this.heldBytes -= sizeBytes(parcel, parcel.others)
     if (parcel.cover) return
     // Who takes the device later reads the disk with its identity key, which opens its own part of a rekey.
-    if (secretKinds.includes(parcel.kind)) this.storage.replaceSecret(parcel.key, undefined)
-    else this.storage.delete(parcel.key)
+    this.storage.erase(parcel.key)
   }
 
   find(reference: Reference): Parcel | undefined {

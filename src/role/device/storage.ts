@@ -25,12 +25,18 @@ export class Storage {
     this.stage(key, value, false)
   }
 
+  /** For what says little: it may be found in the store's files until these are rewritten, which may be never. */
   delete(key: string): void {
     this.stage(key, undefined, false)
   }
 
-  /** The same, where what stood there is a secret that must not be found on the disk afterwards; without a value it goes. */
-  replaceSecret(key: string, value: Uint8Array | undefined): void {
+  /** The same for content and secrets, which leave the files for good. */
+  erase(key: string): void {
+    this.stage(key, undefined, true)
+  }
+
+  /** The same, with another value in the place of the secret. */
+  replaceSecret(key: string, value: Uint8Array): void {
     this.stage(key, value, true)
   }
 
