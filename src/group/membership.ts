@@ -16,4 +16,4 @@ export {
 } from './joining.js'
 export { leaveGroup } from './leaving.js'
 export { checkName } from './names.js'
-export { removeMembers } from './rekey.js'
+export { isWhole, removeMembers } from './rekey.js'

@@ -203,6 +203,18 @@ function sealPart(crypto: Aead, sharedKey: Uint8Array, member: NodeId, secret: K
   return crypto.aeadSeal(sharedKey, labels.personalPart, member, secret)
 }
 
+/**
+ * False for a rekey whose part does not open: the part stands outside the signature, so P2 can have put other bytes in its place. Its
+ * sender knows by the receipt and sends it again, which must then not be taken for a repeat.
+ */
+export function isWhole(crypto: Aead & Sealing, { identity, self }: Local, content: VerifiedContent): boolean {
+  const parsed = content.kind === 'rekey' ? rekeyFormat.parse(content.body) : undefined
+  if (!parsed?.ok) return true
+  const secret = openPart(crypto, identity, self, parsed.value.ephemeral, content.personalPart)
+  if (secret !== undefined) wipe(secret)
+  return secret !== undefined
+}
+
 export type TakenRekey =
   | {
       readonly ok: true

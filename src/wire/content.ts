@@ -78,7 +78,11 @@ export type ContentKind = keyof typeof contentKinds
 export const content = format('content', 'What T reads once the content is opened.', [
   ['sender', bytes(8, nodeId), 'id of S'],
   ['signature', bytes(64, signature), 'by S: PROTOCOL.md section 6, and section 8 for an invitation'],
-  ['messageId', bytes(8, messageId), 'Unix milliseconds (6 bytes), then 2 random bytes'],
+  [
+    'messageId',
+    bytes(8, messageId),
+    'Unix milliseconds (6 bytes), then 2 bytes that tell apart what its sender makes in one',
+  ],
   [
     'kind',
     choice(contentKinds),

@@ -61,6 +61,20 @@ t.test(
   },
 )
 
+t.test('a second proxy that garbles personal parts keeps the new secret from nobody', async (t) => {
+  const { lab, anna, ben, cleo } = three()
+  for (const proxy of lab.proxies) proxy.garbles = true
+  anna.answer({ type: 'removeMembers', group: 'friends', members: [ben.id] })
+  lab.network.runFor(5_000)
+  t.equal(epochOf(cleo), 0)
+  t.equal(cleo.node.dropped('GROUP_SECRET'), 1, 'the message came, and its part does not open')
+  for (const proxy of lab.proxies) proxy.garbles = false
+  lab.network.runUntil(() => anna.node.machine.status().unprovenMessages === 0, 300_000)
+  lab.network.runFor(1_000)
+  t.equal(epochOf(cleo), 1, 'sent again, it is not taken for a repeat')
+  t.equal(cleo.node.dropped('MESSAGE_REPLAY'), 0)
+})
+
 t.test(
   'who leaves is gone at once, from its own disk once the others know; one of them makes a new secret',
   async (t) => {

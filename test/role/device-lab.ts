@@ -56,6 +56,8 @@ export interface TestProxy {
   behaviour: 'carries' | 'busy' | 'swallows'
   /** As P2: whether it makes the copy at this place of a request; what it leaves out gets random bytes for a token. */
   splits: (place: number) => boolean
+  /** As P2: whether it puts other bytes in the place of personal parts. */
+  garbles: boolean
   forwards: number
   /** Requests that it split as P2. */
   splitRequests: number
@@ -302,6 +304,7 @@ export class Lab {
       node,
       behaviour: 'carries',
       splits: () => true,
+      garbles: false,
       forwards: 0,
       splitRequests: 0,
     }
@@ -355,7 +358,9 @@ export class Lab {
     if (result.type !== 'openRequest' || result.unsealed === undefined) throw new Error('a request that opens')
     const opened = readRequest(request.ephemeral, result.unsealed)
     if (!opened.ok) throw new Error(opened.code)
-    const split = crypto.prepareSplit(opened.request.split, random(32))
+    const { personalParts: parts } = opened.request.split
+    const personalParts = second.garbles ? random(parts.length) : parts
+    const split = crypto.prepareSplit({ ...opened.request.split, personalParts }, random(32))
     const secret = this.serverKeys.secrets(now).find(({ day }) => day === utcDay(now))?.secret
     if (split === undefined || secret === undefined) throw new Error('a request that can be split today')
     second.splitRequests++

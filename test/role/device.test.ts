@@ -6,11 +6,12 @@ import t from 'tap'
 import { digest, equal, identityKey, key, type NodeId, nodeId, point, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { utcDay } from '../../src/base/time.js'
-import { newMessageId, sealContent } from '../../src/group/content.js'
+import { messageTime, newMessageId, sealContent } from '../../src/group/content.js'
 import { invitationKeys, passphraseSalt } from '../../src/group/keys.js'
 import { listDigest } from '../../src/group/member-list.js'
 import { inviteMember } from '../../src/group/membership.js'
 import { chooseProxies } from '../../src/role/choose-proxies.js'
+import { MessageIds } from '../../src/role/device/message-ids.js'
 import type { DeviceResult } from '../../src/role/device.js'
 import type { ListedProxy, VerifiedDirectory } from '../../src/role/server-link.js'
 import { seed } from '../base/seeded.js'
@@ -90,6 +91,16 @@ t.test('a group from its creation to a message that every member has once', asyn
   const learnt = ben.read.filter(([format]) => format === 'message opened').map(([, field, value]) => [field, value])
   t.strictSame(learnt.at(-1), ['body', toHex(utf8('hello'))])
   t.ok(learnt.some(([field, value]) => field === 'sender' && value === toHex(cleo.id)))
+})
+
+t.test('no two messages of a device have one id, however many it makes in one millisecond', async (t) => {
+  const ids = new MessageIds(random)
+  const made = [0, 0.9, 1].flatMap((ms) => Array.from({ length: 3_000 }, () => ids.next(1_700_000_000_000 + ms)))
+  t.equal(new Set(made.map(toHex)).size, made.length)
+  t.same(
+    made.map(messageTime),
+    made.map((_, i) => 1_700_000_000_000 + Number(i >= 6_000)),
+  )
 })
 
 t.test('the parts of an upload add up to the datagrams that were sent', async (t) => {

@@ -6,7 +6,6 @@ import { digest, equal, type IdentityKey, type NodeId, toHex, wipe } from '../..
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
-import { newMessageId } from '../../group/content.js'
 import type { Group, GroupSend } from '../../group/group.js'
 import { passphraseSalt } from '../../group/keys.js'
 import { createGroup, leaveGroup, ownMember, removeMembers } from '../../group/membership.js'
@@ -180,7 +179,7 @@ export class Commands {
   }
 
   private send(now: Millis, command: CommandOf<'send'>): void {
-    const { random, padding } = this.core.options
+    const { padding } = this.core.options
     const group = this.core.groups.named(command.group)
     ownMember(group, this.core.options.self.id)
     checkBody(group, command.body)
@@ -188,7 +187,7 @@ export class Commands {
     const draft = {
       groupId: group.id,
       kind: 'application',
-      messageId: newMessageId(random, now),
+      messageId: this.core.messageIds.next(now),
       body: command.body,
       padding: command.padding ?? padding,
       ...(command.decoys !== undefined && { decoys: command.decoys }),

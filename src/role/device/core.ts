@@ -11,6 +11,7 @@ import { Guards } from './guards.js'
 import { HandedOn } from './handed-on.js'
 import { Inbox, type InboxBounds } from './inbox.js'
 import { Kept, type KeptBounds } from './kept.js'
+import { MessageIds } from './message-ids.js'
 import { Outbox, type OutboxBounds } from './outbox.js'
 import { OwnCopies } from './own-copies.js'
 import { keys } from './records.js'
@@ -39,6 +40,7 @@ export interface DeviceCore extends Surroundings {
   /** Payloads of a group from senders that are not in its list yet. */
   readonly early: Kept
   readonly outbox: Outbox
+  readonly messageIds: MessageIds
   readonly replies: Replies
   readonly guards: Guards
   drop(code: DropCode): void
@@ -83,6 +85,7 @@ export function createCore(surroundings: Surroundings, bounds: DeviceBounds): De
     unread: new Kept(storage, 'unread/', bounds.unread ?? UNREAD),
     early: new Kept(storage, 'early/', bounds.early ?? EARLY),
     outbox: new Outbox(storage, { id: self.id, accessCode }, bounds.outbox),
+    messageIds: new MessageIds(random),
     guards: new Guards({
       random,
       own: ownProxy,

@@ -7,7 +7,6 @@ import { groupId, nodeId } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
 import { exponentialMs, RandomNumbers, randomBelow } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
-import { newMessageId } from '../../group/content.js'
 import type { CoverStatus } from '../device.js'
 import type { DeviceCore } from './core.js'
 import type { Outgoing } from './outbox.js'
@@ -91,7 +90,7 @@ export class Cover {
     const draft = {
       groupId: groupId(random(ID_BYTES)),
       kind: 'application',
-      messageId: newMessageId(random, now),
+      messageId: this.core.messageIds.next(now),
       body: new Uint8Array(bodyBytes),
       padding,
       cover: true,

@@ -5,7 +5,6 @@
 import { digest, equal, toHex } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import type { Millis } from '../../base/time.js'
-import { newMessageId } from '../../group/content.js'
 import { readIdentityKey } from '../../group/identity.js'
 import { invitationKeys } from '../../group/keys.js'
 import { cancelInvitation, expireInvitations, type Invited, inviteMember } from '../../group/membership.js'
@@ -45,7 +44,7 @@ export function sendInvitation(
   command: CommandOf<'invite'>,
   derived: Uint8Array,
 ): void {
-  const { crypto, random, padding } = core.options
+  const { crypto, padding } = core.options
   const { group, newcomer, body, messageKind } = prepareInvitation(core, now, command)
   const keys = invitationKeys(crypto, derived, command.address.identityKey)
   if (keys === undefined) throw identityRefused()
@@ -53,7 +52,7 @@ export function sendInvitation(
     groupId: group.id,
     target: { type: 'invitation', keys } as const,
     kind: messageKind,
-    messageId: newMessageId(random, now),
+    messageId: core.messageIds.next(now),
     body,
     padding,
   }

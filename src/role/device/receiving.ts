@@ -10,7 +10,6 @@ import {
   decodeParsed,
   descramble,
   encodeParsed,
-  newMessageId,
   type OpenedContent,
   openContent,
   openPersonalContent,
@@ -19,7 +18,7 @@ import {
   verifyPersonalContent,
 } from '../../group/content.js'
 import type { Group, GroupSend, Local, Member, VerifiedContent } from '../../group/group.js'
-import { attend, dueAt, receiveContent } from '../../group/membership.js'
+import { attend, dueAt, isWhole, receiveContent } from '../../group/membership.js'
 import { INVITATION_PAYLOAD_BYTES } from '../../group/padding.js'
 import type { FormatValue } from '../../wire/codec.js'
 import type { DeviceCore } from './core.js'
@@ -121,8 +120,8 @@ export class Receiving {
 
   /** Puts what a group says to itself into the outbox, with the next write. */
   store(now: Millis, group: Group, send: GroupSend): Outgoing {
-    const { random, padding } = this.core.options
-    const draft = draftOf(group, send, newMessageId(random, now), padding)
+    const { padding } = this.core.options
+    const draft = draftOf(group, send, this.core.messageIds.next(now), padding)
     return this.core.outbox.addPatient(draft, send.recipients.map(addressee))
   }
 
@@ -244,6 +243,7 @@ export class Receiving {
       this.refusedBytes = Math.max(this.refusedBytes ?? 0, content.body.length)
       return 'noRoom'
     }
+    if (!isWhole(options.crypto, this.local(), content)) return this.dropped('GROUP_SECRET')
     this.observe(group, content)
     handedOn.add(messageId, group.id, sender.id)
     this.handOn(now, group, content)
