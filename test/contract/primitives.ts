@@ -1,5 +1,6 @@
 /** The crypto contract, first half: hashing, packet protection, identities, agreement, points and sealing. */
 import { ED25519_TORSION_SUBGROUP, ed25519 } from '@noble/curves/ed25519.js'
+import { sha512 } from '@noble/hashes/sha2.js'
 import type { Test } from 'tap'
 import { concat, fromHex, identityKey, key, type Scalar, scalar, toHex, utf8 } from '../../src/base/bytes.js'
 import type { RandomBytes } from '../../src/base/random.js'
@@ -106,6 +107,31 @@ export function identities(t: Test, crypto: Crypto, random: RandomBytes): void {
   const s = BigInt(`0x${toHex(signature.slice(32).reverse())}`)
   const raised = concat(signature.slice(0, 32), littleEndian(s + ORDER, 32))
   t.notOk(crypto.verify(identity.identityKey, raised, ...parts), 'S + l is not canonical')
+  withoutCofactor(t, crypto, random)
+}
+
+/** Signatures that their key's holder made with another R: which of them count must not depend on who verifies. */
+function withoutCofactor(t: Test, crypto: Crypto, random: RandomBytes): void {
+  const { identityKey: signer, secretScalar } = crypto.identity(random(32))
+  const text = random(20)
+  const number = (bytes: Uint8Array) => BigInt(`0x${toHex(bytes.slice().reverse())}`)
+  const signedWith = (r: bigint, encodedR: Uint8Array) => {
+    const challenge = number(sha512(concat(encodedR, signer, text)))
+    return concat(encodedR, littleEndian((r + challenge * number(secretScalar)) % ORDER, 32))
+  }
+  const r = number(random(32)) % ORDER
+  const small = ED25519_TORSION_SUBGROUP.map((encoding) => ed25519.Point.fromHex(encoding))
+  const verdicts = small.map((torsion) => {
+    const R = ed25519.Point.BASE.multiply(r).add(torsion).toBytes()
+    return crypto.verify(signer, signedWith(r, R), text)
+  })
+  t.strictSame(
+    verdicts,
+    small.map((torsion) => torsion.is0()),
+    'R outside the prime-order subgroup is refused',
+  )
+  for (const torsion of small)
+    t.notOk(crypto.verify(signer, signedWith(0n, torsion.toBytes()), text), 'R of small order')
 }
 
 export function refusedIdentities(t: Test, crypto: Crypto, random: RandomBytes): void {
