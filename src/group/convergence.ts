@@ -8,8 +8,8 @@ import { limits } from '../base/limits.js'
 import { type RandomBytes, randomBelow } from '../base/random.js'
 import { earliest, type Millis } from '../base/time.js'
 import type { Aead, Group255, Hashing, Sealing, Signing } from '../crypto/crypto.js'
-import type { FormatValue } from '../wire/codec.js'
-import { confirmation, members as membersFormat } from '../wire/content.js'
+import { type FormatValue, owned } from '../wire/codec.js'
+import { confirmation, departure as departureFormat, memberRecord, members as membersFormat } from '../wire/content.js'
 import { announce, introducedList, ownNewcomers, recordsPerContent } from './announcing.js'
 import { messageTime } from './content.js'
 import { bestEpoch, epochByTag, refreshKeys } from './epochs.js'
@@ -101,7 +101,7 @@ function receiveConfirmation(
 ): Received {
   const parsed = confirmation.parse(content.body)
   if (!parsed.ok) return dropped(group, 'MESSAGE_CONTENT')
-  const { record } = parsed.value
+  const record = owned(memberRecord, parsed.value.record)
   const isOurs = equal(record.inviter, self) && recordSignedBy(crypto, group.id, identity.identityKey, record)
   if (!isOurs || !equal(record.identityKey, content.sender.record.identityKey)) {
     return dropped(group, 'CONFIRMATION_UNKNOWN')
@@ -200,7 +200,11 @@ function takeHistory(
 ): TakenHistory {
   const isMember = memberById(group.list, content.sender.id) !== undefined
   const isDated = ({ at }: Departure) => at <= now + limits.clockSkewMs
-  const news = { records: isMember ? records : [], departures: departures.filter(isDated) }
+  // What is kept must not keep alive all of the content that it came in.
+  const news = {
+    records: isMember ? records.map((each) => owned(memberRecord, each)) : [],
+    departures: departures.filter(isDated).map((each) => owned(departureFormat, each)),
+  }
   const { list, added, gone, refused } = mergeHistory(crypto, group.id, group.list, news)
   const drops = refused.map(({ code }) => code)
   const late = departures.length - news.departures.length

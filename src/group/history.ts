@@ -11,7 +11,7 @@ import type { Hashing, Signing } from '../crypto/crypto.js'
 import { departuresInOrder } from './epochs.js'
 import type { Departure, Member, MemberList, MemberRecord } from './group.js'
 import { nodeIdOf, readIdentityKey } from './identity.js'
-import { byAge, departureSignedBy, groupIdOf, memberById, recordSignedBy } from './member-list.js'
+import { byAge, departureSignedBy, encodedRecord, groupIdOf, memberById, recordSignedBy } from './member-list.js'
 
 export interface History {
   readonly records: readonly MemberRecord[]
@@ -278,17 +278,14 @@ function membersOf(
   departures: ReadonlyMap<string, Departure>,
   limit: number,
 ): Map<string, Member> {
-  const left = new Map<string, Millis[]>()
-  for (const { member, at } of departures.values()) {
-    const id = toHex(member)
-    const times = left.get(id)
-    if (times === undefined) left.set(id, [at])
-    else times.push(at)
+  const left = departureTimes(departures)
+  /** Times of the records that bring somebody in, rising, by id. */
+  const good = new Map<string, Millis[]>()
+  // If any record bridges the time up to `at`, the last one before it does: so the search is short however many there are.
+  const wasIn = (id: string, at: Millis): boolean => {
+    const since = lastBefore(good.get(id), at)
+    return since !== undefined && (lastBefore(left.get(id), at) ?? Number.NEGATIVE_INFINITY) < since
   }
-  /** Records that bring somebody in, by id. */
-  const good = new Map<string, MemberRecord[]>()
-  const wasIn = (id: string, at: Millis): boolean =>
-    good.get(id)?.some(({ since }) => since < at && !left.get(id)?.some((gone) => gone >= since && gone < at)) ?? false
   const members = new Map<string, Member>()
   for (const each of counted) {
     const { record } = each
@@ -297,40 +294,53 @@ function membersOf(
     const ofId = good.get(id)
     const isBase = record.role === 'creator' || (id === root && ofId === undefined)
     if (!isBase && !wasIn(inviterId, record.since)) continue
-    if (ofId === undefined) good.set(id, [record])
-    else ofId.push(record)
-    const isGone = left.get(id)?.some((at) => at >= record.since) ?? false
+    if (ofId === undefined) good.set(id, [record.since])
+    else ofId.push(record.since)
+    const isGone = (left.get(id)?.at(-1) ?? Number.NEGATIVE_INFINITY) >= record.since
     if (!isGone && !members.has(id) && members.size < limit) members.set(id, each)
   }
   return members
 }
 
-function isCrowdedOut({ id }: Member, { counted }: CountedRecords, members: ReadonlyMap<string, Member>): boolean {
-  return !members.has(toHex(id)) && counted.some((each) => equal(each.id, id))
-}
-
-/** Received records and waiting ones that the list does not hold, each once, with their ids. */
-function newRecords(crypto: Hashing, list: MemberList, records: readonly MemberRecord[]): Member[] {
-  const news = new Map<string, Member[]>()
-  for (const record of [...records, ...list.orphans]) {
-    const name = toHex(record.signature)
-    if (list.records.has(name)) continue
-    const same = news.get(name) ?? []
-    // One with a signature seen already is a copy, or somebody changed it: then each is judged by itself.
-    if (same.some((each) => isSame(each.record, record))) continue
-    news.set(name, [...same, { id: nodeIdOf(crypto, record.identityKey), record }])
+/** When each member departed, rising. */
+function departureTimes(departures: ReadonlyMap<string, Departure>): Map<string, Millis[]> {
+  const times = new Map<string, Millis[]>()
+  for (const { member, at } of departures.values()) {
+    const id = toHex(member)
+    const ofId = times.get(id)
+    if (ofId === undefined) times.set(id, [at])
+    else ofId.push(at)
   }
-  return [...news.values()].flat()
+  for (const ofId of times.values()) ofId.sort((a, b) => a - b)
+  return times
 }
 
-function isSame(a: MemberRecord, b: MemberRecord): boolean {
-  return (
-    a.since === b.since &&
-    a.role === b.role &&
-    equal(a.identityKey, b.identityKey) &&
-    equal(a.accessCode, b.accessCode) &&
-    equal(a.inviter, b.inviter)
-  )
+/** The last of rising times that is before another. */
+function lastBefore(times: readonly Millis[] = [], at: Millis): Millis | undefined {
+  let [from, to] = [0, times.length]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if ((times[middle] as Millis) < at) from = middle + 1
+    else to = middle
+  }
+  return times[from - 1]
+}
+
+function isCrowdedOut({ id }: Member, { byId }: CountedRecords, members: ReadonlyMap<string, Member>): boolean {
+  const name = toHex(id)
+  return !members.has(name) && byId.has(name)
+}
+
+/** Waiting records and received ones that the list does not hold, each once, with their ids. */
+function newRecords(crypto: Hashing, list: MemberList, records: readonly MemberRecord[]): Member[] {
+  const news = new Map<string, Member>()
+  for (const record of [...list.orphans, ...records]) {
+    if (list.records.has(toHex(record.signature))) continue
+    // One with a signature seen already is a copy, or somebody changed it: then each is judged by itself.
+    const name = toHex(encodedRecord(record))
+    if (!news.has(name)) news.set(name, { id: nodeIdOf(crypto, record.identityKey), record })
+  }
+  return [...news.values()]
 }
 
 function newDepartures(list: MemberList, departures: readonly Departure[]): Departure[] {

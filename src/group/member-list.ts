@@ -97,7 +97,7 @@ export function listDigest(crypto: Hashing, list: Pick<MemberList, 'records' | '
   const made = crypto.hash(
     labels.listDigest,
     bigEndian(records.length, COUNT_BYTES),
-    ...records.map(({ record }) => encoded(record)),
+    ...records.map(({ record }) => encodedRecord(record)),
     ...departuresInOrder(list).map((each) => departure.encode(each)),
   )
   digests.set(list, made)
@@ -113,7 +113,8 @@ export function announcedDigest(crypto: Hashing, list: Pick<MemberList, 'records
 const digests = new WeakMap<object, Digest>()
 const encodings = new WeakMap<MemberRecord, Uint8Array>()
 
-function encoded(record: MemberRecord): Uint8Array {
+/** The bytes of a record, which are made once. */
+export function encodedRecord(record: MemberRecord): Uint8Array {
   const known = encodings.get(record)
   if (known !== undefined) return known
   const made = memberRecord.encode(record)

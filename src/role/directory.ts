@@ -2,7 +2,6 @@
  * The directory: signed by CS, made of entries that each proxy signed for itself, and checked whole by whoever
  * reads it (PROTOCOL.md section 9). One bad entry refuses the directory: CS checked it before, so only a fault or a lie lets it in.
  */
-import { assert } from '../base/assert.js'
 import { compare, concat, equal, type IdentityKey, type NodeId, type Point, signature, toHex } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { labels } from '../base/labels.js'
@@ -65,13 +64,6 @@ export function verifyProxyEntry(crypto: Signing & Group255, entry: ProxyEntry):
     crypto.verify(entry.identityKey, entry.signature, labels.proxyEntry, signed) &&
     usableKeys(crypto, entry.sealingKeys)
   )
-}
-
-/** The same entry in bytes of its own: one that was received borrows from the message it came in. */
-export function ownedEntry(entry: ProxyEntry): ProxyEntry {
-  const parsed = proxyEntryFormat.parse(proxyEntryFormat.encode(entry))
-  assert(parsed.ok, 'an entry that was parsed parses')
-  return parsed.value
 }
 
 /** The directory as bytes. */

@@ -231,6 +231,13 @@ export function format<const Rows extends readonly Row[]>(
   }
 }
 
+/** The same value in bytes of its own, for who keeps it longer than what it was parsed from. */
+export function owned<T>(of: Format<T>, value: T): T {
+  const parsed = of.parse(of.encode(value))
+  assert(parsed.ok, `a ${of.name} that was parsed parses`)
+  return parsed.value
+}
+
 /** A table that could not be parsed back fails when it is declared, not when it is used. */
 function checkTable(name: string, rows: readonly Row[]): void {
   const numbers = new Set<string>()

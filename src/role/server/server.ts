@@ -9,9 +9,11 @@ import { earliest, type Millis } from '../../base/time.js'
 import { nodeIdOf } from '../../group/identity.js'
 import { createEndpoint } from '../../link/endpoint.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
+import { owned } from '../../wire/codec.js'
+import { proxyEntry } from '../../wire/directory.js'
 import { encodeMessage, type Message, type MessageOf, parseMessage } from '../../wire/message.js'
 import { numericAddress } from '../addresses.js'
-import { ownedEntry, type ProxyEntry } from '../directory.js'
+import type { ProxyEntry } from '../directory.js'
 import type { JobInput, JobOutput } from '../jobs.js'
 import { LinkTotals } from '../link-totals.js'
 import type { RoleInput, RoleOutput } from '../role.js'
@@ -321,7 +323,7 @@ class ServerMachine implements Server {
     if (!equal(announcement.entry.identityKey, from.identityKey)) return 'PROXY_ENTRY'
     const refusal = this.proxies.refusal(now, from.id, announcement.entry)
     if (refusal !== undefined) return refusal
-    const entry = ownedEntry(announcement.entry)
+    const entry = owned(proxyEntry, announcement.entry)
     return this.reachability.announce(now, from, entry, vouching, this.proxies.entryOf(from.id))
   }
 
