@@ -242,6 +242,9 @@ export const limits = {
   tickets: 65_536,
   ticketBytes: 64 * MIB,
   ticketLifeMs: 30 * MINUTE_MS,
+  /** Requests whose tokens a second proxy gathers for their first, and bytes of those. */
+  gatherings: 131_072,
+  gatheringBytes: 64 * MIB,
   /** Receipts a second that one link may ask a first proxy for, and at once. */
   linkAsksPerSecond: 64,
   linkAsksBurst: 1024,
@@ -380,6 +383,8 @@ export type ProxyLimits = {
     | 'tickets'
     | 'ticketBytes'
     | 'ticketLifeMs'
+    | 'gatherings'
+    | 'gatheringBytes'
     | 'linkAsksPerSecond'
     | 'linkAsksBurst'
     | 'linkCopiesPerSecond'

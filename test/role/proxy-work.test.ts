@@ -3,15 +3,17 @@
  * section 5). SEED repeats a run.
  */
 import t from 'tap'
-import { concat, fromBigEndian, toHex } from '../../src/base/bytes.js'
+import { concat, digest, fromBigEndian, toHex } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { RandomNumbers } from '../../src/base/random.js'
-import { slotWindow, startOfWindow } from '../../src/base/time.js'
+import { slotWindow, startOfWindow, utcDay } from '../../src/base/time.js'
+import { nodeIdOf } from '../../src/group/identity.js'
 import { createEndpoint } from '../../src/link/endpoint.js'
 import type { LinkEndpoint, SessionId } from '../../src/link/link.js'
 import { type Job, type JobOutput, type JobResult, runJob } from '../../src/role/jobs.js'
 import { COPY_HEAD_BYTES, Copies } from '../../src/role/proxy/copies.js'
 import { ReceiptGathering } from '../../src/role/proxy/gathering.js'
+import { Listing } from '../../src/role/proxy/listing.js'
 import { NextHops } from '../../src/role/proxy/next-hops.js'
 import type { OpenedRequest } from '../../src/role/proxy/open-request.js'
 import { RequestReplays } from '../../src/role/proxy/replays.js'
@@ -53,7 +55,7 @@ function splitting(copies: number, slicesAhead = 2) {
   })
   const request = openedRequest(copies)
   const entropy = random(32)
-  const gathering = new ReceiptGathering({ random, meanWaitMs: 1, holdMs: 1, hand: () => true })
+  const gathering = new ReceiptGathering({ random, meanWaitMs: 1, holdMs: 1, bounds: limits, hand: () => 'handed' })
   splitter.accept(
     7,
     request,
@@ -364,4 +366,25 @@ t.test('copies leave by their due times, equal ones in random order', (t) => {
   )
   t.equal(waiting.size, 0)
   t.end()
+})
+
+t.test('C is remembered for the days about now, however many a server names', async (t) => {
+  const identity = newIdentity()
+  const options = {
+    ...{ crypto, random, meanWaitMs: 0, advertised: [addresses.proxy] },
+    self: { identity, id: nodeIdOf(crypto, identity.identityKey) },
+    server: { identityKey: identity.identityKey, addresses: [addresses.server] },
+  }
+  const listing = new Listing(options, () => 0)
+  const today = utcDay(START)
+  const point = crypto.publicPoint(crypto.reduce(random(64)))
+  const signed = { version: 1, issuedAt: START, validUntil: START, proxies: new Map() }
+  for (let i = 0; i < 1_000; i++) {
+    const days = [today - 3, today - 2, today, today + 1, today + 2, today + 3 + i]
+    const serverSealingKeys = new Map(days.map((day) => [day, point]))
+    const encoded = new Uint8Array(0)
+    listing.learnServerKeys(START, { ...signed, serverSealingKeys, encoded, digest: digest(new Uint8Array(32)) })
+  }
+  const held = [...listing.keys(START).serverKeys.keys()].map((day) => day - today)
+  t.strictSame(held.toSorted(), [-2, 0, 1, 2].toSorted())
 })

@@ -139,9 +139,9 @@ t.test('as P2', (t) => {
     const handed: number[] = []
     const hand = (now: number) => {
       handed.push(now)
-      return handed.length > 1
+      return handed.length > 1 ? 'handed' : 'noRoom'
     }
-    const gathering = new ReceiptGathering({ random, meanWaitMs: 0, holdMs: 3_000, hand })
+    const gathering = new ReceiptGathering({ random, meanWaitMs: 0, holdMs: 3_000, bounds: limits, hand })
     const tokens = gathering.begin(START, { session: 1 as SessionId, p1Host: undefined }, random(32), 2, 8)
     gathering.answered(tokens, 1, random(4))
     for (let due = gathering.deadline(); due !== undefined; due = gathering.deadline()) gathering.timeout(due)
@@ -151,6 +151,44 @@ t.test('as P2', (t) => {
       'offered again where the link had no room',
     )
     t.equal(gathering.count, 0)
+    t.end()
+  })
+
+  t.test('holds no tokens for a link that is gone', (t) => {
+    const around = surroundings({ bounds: { gatherings: 1 } })
+    const { network, source, proxy } = around
+    const session = around.connect()
+    source.machine.endpoint.send(network.now, session, prepared(around, 2).message)
+    network.input(source, { type: 'timeout' })
+    t.ok(network.runUntil(() => proxy.machine.status().answeredCopies === 2, 5_000))
+    source.machine.endpoint.close(network.now, session, 'done')
+    network.input(source, { type: 'timeout' })
+    network.runFor(FIRST_MS)
+    around.toProxy(prepared(around, 2).message)
+    network.runFor(500)
+    t.equal(proxy.machine.status().splitRequests, 2, 'what it left behind takes nobody else his place')
+    t.end()
+  })
+
+  t.test('gathers for so many requests and bytes, and says that it is busy past that', (t) => {
+    for (const [bounds, fitting, next] of [
+      [{ gatherings: 2 }, [1, 1], 1],
+      [{ gatheringBytes: 20 }, [2, 3], 1],
+    ] as const) {
+      const around = surroundings({ bounds })
+      const { network, source, proxy } = around
+      around.behaviour.answersCopies = false
+      for (const copies of fitting) {
+        around.toProxy(prepared(around, copies).message)
+        network.runFor(300)
+      }
+      t.equal(proxy.machine.status().splitRequests, 2)
+      around.toProxy(prepared(around, next).message)
+      network.runFor(300)
+      t.equal(proxy.dropped('REQUEST_FULL'), 1)
+      t.equal(source.machine.of('busy').length, 1)
+      t.equal(proxy.machine.status().splitRequests, 2)
+    }
     t.end()
   })
 

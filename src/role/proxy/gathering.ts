@@ -3,6 +3,7 @@
  * on the link that the request came by (PROTOCOL.md section 7). They leave at moments that follow from this proxy's own wait
  * alone, in a length that follows from the request's: neither tells how many copies there were.
  */
+import type { ProxyLimits } from '../../base/limits.js'
 import type { RandomBytes } from '../../base/random.js'
 import { RandomNumbers } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
@@ -37,9 +38,13 @@ export interface GatheringOptions {
   readonly meanWaitMs: number
   /** How long a copy is worth an answer. */
   readonly holdMs: number
-  /** Hands tokens to whoever is at the other end; false where there is no link or no room on it. */
-  readonly hand: (now: Millis, session: SessionId, ticket: Uint8Array, tokens: Uint8Array) => boolean
+  readonly bounds: Pick<ProxyLimits, 'gatherings' | 'gatheringBytes'>
+  /** Hands tokens to whoever is at the other end. */
+  readonly hand: (now: Millis, session: SessionId, ticket: Uint8Array, tokens: Uint8Array) => Handing
 }
+
+/** What became of tokens: handed over, to be offered again, or nobody is there any more who could take them. */
+export type Handing = 'handed' | 'noRoom' | 'noLink'
 
 const TOKEN_BYTES = 4
 /** Each interval is so much longer than the one before. */
@@ -53,15 +58,22 @@ export class ReceiptGathering {
   private readonly options: GatheringOptions
   private readonly due: Waiting<Gathering>
   private handedOver = 0
+  private heldBytes = 0
 
   constructor(options: GatheringOptions) {
     this.options = options
     this.due = new Waiting(new RandomNumbers(options.random))
   }
 
-  /** Requests whose tokens are not all handed over; each has a copy at least, so they are bounded with those. */
+  /** Requests whose tokens are not all handed over. Their copies may be gone long since: they have bounds of their own. */
   get count(): number {
     return this.due.size
+  }
+
+  /** Whether there is room for the tokens of another request. */
+  hasRoom(copies: number): boolean {
+    const { gatherings, gatheringBytes } = this.options.bounds
+    return this.due.size < gatherings && this.heldBytes + TOKEN_BYTES * copies <= gatheringBytes
   }
 
   /** Times that tokens were handed to a P1. */
@@ -69,7 +81,7 @@ export class ReceiptGathering {
     return this.handedOver
   }
 
-  /** Begins for a request of `copies` copies that was accepted; P1 is to get `tokenBytes`. */
+  /** Begins for a request of `copies` copies that was accepted, as there is room; P1 is to get `tokenBytes`. */
   begin(
     now: Millis,
     { session, p1Host }: FirstHop,
@@ -89,6 +101,7 @@ export class ReceiptGathering {
       intervalMs: LONGEST_WAITS * meanWaitMs + ROUND_TRIP_MS,
       until: now + holdMs,
     }
+    this.heldBytes += gathering.tokens.length
     this.due.add(now + gathering.intervalMs, gathering)
     return gathering
   }
@@ -110,15 +123,22 @@ export class ReceiptGathering {
 
   /** Hands over what there is; what is not complete comes again, later and later, when there is more of it. */
   private hand(now: Millis, gathering: Gathering): void {
-    const { session, ticket, tokens, tokenBytes } = gathering
-    if (gathering.fresh) {
-      const padded = this.options.random(tokenBytes)
-      padded.set(tokens)
-      gathering.fresh = !this.options.hand(now, session, ticket, padded)
-      if (!gathering.fresh) this.handedOver++
+    const handing = gathering.fresh ? this.offer(now, gathering) : 'handed'
+    if (handing === 'handed') gathering.fresh = false
+    const isComplete = gathering.missing === 0 && !gathering.fresh
+    if (isComplete || handing === 'noLink' || now >= gathering.until) {
+      this.heldBytes -= gathering.tokens.length
+      return
     }
-    if ((gathering.missing === 0 && !gathering.fresh) || now >= gathering.until) return
     gathering.intervalMs *= LATER
     this.due.add(now + gathering.intervalMs, gathering)
+  }
+
+  private offer(now: Millis, { session, ticket, tokens, tokenBytes }: Gathering): Handing {
+    const padded = this.options.random(tokenBytes)
+    padded.set(tokens)
+    const handing = this.options.hand(now, session, ticket, padded)
+    if (handing === 'handed') this.handedOver++
+    return handing
   }
 }

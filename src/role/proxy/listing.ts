@@ -15,6 +15,8 @@ import { createSealingKeys, type SealingKeys } from '../sealing-keys.js'
 import type { VerifiedDirectory } from '../server-link.js'
 
 const KEYS_SPREAD_MS = 10 * 60_000
+/** Requests come under C of yesterday, today and tomorrow; a clock that is wrong by less than two days loses none. */
+const DAYS_AROUND = 2
 
 export class Listing {
   private readonly options: ProxyOptions
@@ -54,7 +56,9 @@ export class Listing {
 
   learnServerKeys(now: Millis, directory: VerifiedDirectory): void {
     for (const [day, key] of directory.serverSealingKeys) this.serverKeys.set(day, key)
-    for (const day of this.serverKeys.keys()) if (day < utcDay(now) - 1) this.serverKeys.delete(day)
+    // CS names the days: what is not of about now it could name without end.
+    const today = utcDay(now)
+    for (const day of this.serverKeys.keys()) if (Math.abs(day - today) > DAYS_AROUND) this.serverKeys.delete(day)
   }
 
   /** Makes the keys of a new day and forgets those out of date. */

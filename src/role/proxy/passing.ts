@@ -92,7 +92,9 @@ export class Passing {
     const due = new Map<SessionId, Answer[]>()
     while ((this.owed.nextDue() ?? now + 1) <= now) {
       const { session, answer } = this.owed.take() as Owed
-      due.set(session, [...(due.get(session) ?? []), answer])
+      const ofSession = due.get(session)
+      if (ofSession === undefined) due.set(session, [answer])
+      else ofSession.push(answer)
     }
     for (const [session, answers] of due) this.say(now, session, answers)
     return due.size > 0

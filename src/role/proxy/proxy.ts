@@ -19,7 +19,7 @@ import { createServerLink } from '../server-link/create.js'
 import type { ServerLink, ServerLinkEvent } from '../server-link.js'
 import { Work } from '../work.js'
 import { DialBacks } from './dial-backs.js'
-import { ReceiptGathering } from './gathering.js'
+import { type Handing, ReceiptGathering } from './gathering.js'
 import { LinkRates } from './link-rates.js'
 import { Listing } from './listing.js'
 import { Mixing } from './mixing.js'
@@ -107,8 +107,8 @@ class ProxyMachine implements ProxyRole {
       random,
       meanWaitMs: options.meanWaitMs,
       holdMs: limits.copyHoldMs,
-      hand: (now, session, ticket, tokens) =>
-        this.endpoint.send(now, session, encodeMessage('receipts', { ticket, tokens }), 'receipt') !== undefined,
+      bounds,
+      hand: (...tokens) => this.hand(...tokens),
     })
     this.requests = new Requests({
       ...options,
@@ -395,6 +395,12 @@ class ProxyMachine implements ProxyRole {
     const announcement = this.listing.announcement(now)
     if (announcement === undefined) return
     this.endpoint.send(now, session, encodeMessage('proxyAnnouncement', announcement), 'receipt')
+  }
+
+  private hand(now: Millis, session: SessionId, ticket: Uint8Array, tokens: Uint8Array): Handing {
+    if (this.endpoint.peer(session) === undefined) return 'noLink'
+    const number = this.endpoint.send(now, session, encodeMessage('receipts', { ticket, tokens }), 'receipt')
+    return number === undefined ? 'noRoom' : 'handed'
   }
 
   private dialled(now: Millis, nonce: Uint8Array, reached: boolean): void {

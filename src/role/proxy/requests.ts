@@ -153,8 +153,9 @@ export class Requests {
     { rate, ephemeral }: Taken,
     { window, count, sealedCopyBytes }: OpenedRequest,
   ): Write | DropCode {
-    const { replays, copies } = this.options
+    const { replays, copies, gathering } = this.options
     if (replays.has(ephemeral)) return 'REQUEST_REPLAY'
+    if (!gathering.hasRoom(count)) return 'REQUEST_FULL'
     if (!rate.take(now, count)) return 'REQUEST_RATE'
     if (!copies.reserve(count, sealedCopyBytes)) return 'REQUEST_FULL'
     const record = replays.remember(window, ephemeral)
