@@ -213,6 +213,10 @@ export const limits = {
   /** One that is missing from the directory, or has failed so often without a success in between, for that long is replaced. */
   guardAwayMs: 3 * DAY_MS,
   guardFailures: 8,
+  /** Digests of directories that a device remembers to have been given; members that announced others; the longest that one is on its way. */
+  directoriesRemembered: 256,
+  directoryAnnouncers: 64,
+  directorySettleMs: MINUTE_MS,
   /** How long a command waits for a directory. */
   directoryWaitMs: 10 * SECOND_MS,
   /** How long a message waits for enough proxies to be listed. */

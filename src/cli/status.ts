@@ -38,7 +38,8 @@ function nodeRows(status: NodeStatus, now: number): string[][] {
     ['data', sealedText(status.sealed)],
     ['server', serverText(status, now)],
     ['directory', directoryText(directory, now)],
-    ...(directory === null || directory.proxies.length === 0 ? [] : [['', listText(directory.proxies)]]),
+    ...(directory === null ? [] : directoryRows(directory)),
+    ['first proxies', firstProxiesText(status.firstProxies, now)],
     ['groups', groups.map(({ name, members }) => `${printable(name)} (${members})`).join(', ') || 'none'],
     [
       'waiting',
@@ -85,6 +86,23 @@ function directoryText(directory: NodeStatus['directory'], now: number): string 
   const left = Date.parse(directory.validUntil) - now
   const validity = left > 0 ? `valid for ${span(left)}` : `out of date for ${span(-left)}`
   return `${counted(directory.proxies.length, 'proxy', 'proxies')}; version ${directory.version}, ${age} old, ${validity}`
+}
+
+function directoryRows({ proxies, fingerprint, announced }: NonNullable<NodeStatus['directory']>): string[][] {
+  const { same, other } = announced
+  return [
+    ...(proxies.length === 0 ? [] : [['', listText(proxies)]]),
+    ['', `fingerprint: ${fingerprint}`],
+    ...(same + other.length === 0 ? [] : [['', `of those that members announced ${same} were given here as well`]]),
+    ...other.map(({ id, at }) => ['', `NOT given here: the one that ${id} announced ${at}`]),
+  ]
+}
+
+function firstProxiesText(proxies: NodeStatus['firstProxies'], now: number): string {
+  if (proxies === null) return 'all that are listed'
+  const states = { usable: '', unreached: ', not reached', unlisted: ', not listed' } as const
+  const texts = proxies.map(({ id, until, state }) => `${id} (for ${span(Date.parse(until) - now)}${states[state]})`)
+  return texts.join(', ') || 'none drawn yet'
 }
 
 /** A few of them by name, and how many others. */

@@ -5,7 +5,7 @@
 import type { DecoyMode } from '../group/decoys.js'
 import type { PaddingMode } from '../group/group.js'
 import type { PeerAddress } from '../link/link.js'
-import type { CoverStatus, DeviceStatus, UploadReport } from '../role/device.js'
+import type { CoverStatus, DeviceStatus, FirstProxyStatus, UploadReport } from '../role/device.js'
 import type { FieldObserver } from '../wire/codec.js'
 import type { BackupOptions, BackupPiece } from './backup.js'
 import type { ReceivedMessage } from './inbox.js'
@@ -158,7 +158,21 @@ export interface DeviceInfo {
         readonly issuedAt: Date
         readonly validUntil: Date
         readonly proxies: readonly string[]
+        /** Twelve words for the whole of it: two that hold the same version and read other words are shown different directories. */
+        readonly fingerprint: string
+        /**
+         * How many announcements of members, in this run, were of a directory that this device was given as well; and who, by hex id,
+         * announced one that it was not given, and when.
+         */
+        readonly announced: {
+          readonly same: number
+          readonly other: readonly { readonly id: string; readonly at: Date }[]
+        }
       }
+    | undefined
+  /** The first proxies that the device keeps to, by hex id, and until when; `undefined` where it takes all. */
+  readonly firstProxies:
+    | readonly { readonly id: string; readonly until: Date; readonly state: FirstProxyStatus['state'] }[]
     | undefined
   /**
    * `listDigest` is hex: members whose digests are equal hold the same history, departures included. `epoch` counts the secrets that

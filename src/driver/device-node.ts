@@ -24,7 +24,7 @@ import type {
   SendOptions,
   SendReport,
 } from './device-api.js'
-import { fingerprint, memberNamed, membersOf, pendingDevice, pendingOf } from './group-views.js'
+import { directoryOf, fingerprint, memberNamed, membersOf, pendingDevice, pendingOf } from './group-views.js'
 import { Inbox, type ReceivedMessage } from './inbox.js'
 import { Outcomes, outcomeOf, type SendOutcome } from './outcomes.js'
 import type { Running } from './run.js'
@@ -120,15 +120,11 @@ export class DeviceNode implements Device {
   }
 
   status(): DeviceInfo {
-    const { id: _, directory, groups, ...rest } = this.machine.status()
+    const { id: _, directory, directories, firstProxies, groups, ...rest } = this.machine.status()
     return {
       ...rest,
-      directory: directory && {
-        version: directory.version,
-        issuedAt: new Date(directory.issuedAt),
-        validUntil: new Date(directory.validUntil),
-        proxies: [...directory.proxies.keys()],
-      },
+      directory: directory && directoryOf(directory, directories),
+      firstProxies: firstProxies?.map(({ id, endsAt, state }) => ({ id: toHex(id), until: new Date(endsAt), state })),
       groups: groups.map(({ name, list, epochs }) => ({
         name,
         members: list.members.size,

@@ -1,13 +1,15 @@
-/** A group's state as developers see it: ids in hex, times as dates, and devices found by whatever a person calls them. */
-import { type NodeId, toHex } from '../base/bytes.js'
+/** A group's state and the directory as developers see them: ids in hex, times as dates, and devices found by whatever a person calls them. */
+import { digest, type NodeId, toHex } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import type { Crypto } from '../crypto/crypto.js'
 import { fingerprintOf } from '../group/fingerprint.js'
 import type { Group, PendingInvitation as Pending } from '../group/group.js'
 import { nodeIdOf, readIdentityKey } from '../group/identity.js'
 import { listDigest } from '../group/member-list.js'
+import type { DirectoryComparison } from '../role/device/directory-views.js'
+import type { VerifiedDirectory } from '../role/server-link.js'
 import { parseDeviceAddress } from '../wire/text.js'
-import type { MemberInfo, PendingInvitation } from './device-api.js'
+import type { DeviceInfo, MemberInfo, PendingInvitation } from './device-api.js'
 
 /** Eldest first, so that everybody comes after who invited it. */
 export function membersOf(group: Group, self: string): MemberInfo[] {
@@ -24,6 +26,21 @@ export function membersOf(group: Group, self: string): MemberInfo[] {
 
 export function fingerprint(crypto: Crypto, group: Group): string {
   return fingerprintOf(listDigest(crypto, group.list))
+}
+
+/** The directory in use, and how it compares with what members announce. */
+export function directoryOf(
+  { version, issuedAt, validUntil, proxies, digest: digestBytes }: VerifiedDirectory,
+  { same, other }: DirectoryComparison,
+): NonNullable<DeviceInfo['directory']> {
+  return {
+    version,
+    issuedAt: new Date(issuedAt),
+    validUntil: new Date(validUntil),
+    proxies: [...proxies.keys()],
+    fingerprint: fingerprintOf(digest(digestBytes)),
+    announced: { same, other: other.map(({ member, at }) => ({ id: toHex(member), at: new Date(at) })) },
+  }
 }
 
 /** Eldest first. */

@@ -17,8 +17,9 @@ import type { Workers } from './workers.js'
 export type Outcome = { readonly result: JobResult } | { readonly error: string }
 
 export interface PoolOptions {
-  /** The most threads; the first is started now, others as there is work, and end again when there is none. */
+  /** The most threads; the first is started now or with the first job, others as there is work, and end again when there is none. */
   readonly threads: number
+  readonly begin?: 'now' | 'withWork'
   readonly log: Log
   /** The module that threads run, for tests of threads that die. */
   readonly worker?: URL
@@ -40,8 +41,10 @@ const REQUEST_LIKE_COPIES = 4
 const IDLE_MS = 30_000
 const FAILED: JobResult = { type: 'failed' }
 
-export async function startPool({ threads, log, worker = WORKER_URL }: PoolOptions): Promise<Workers> {
-  return new Pool(threads, log, { worker, compiled: await loadModule() })
+export async function startPool({ threads, log, begin, worker = WORKER_URL }: PoolOptions): Promise<Workers> {
+  const pool = new Pool(threads, log, { worker, compiled: await loadModule() })
+  if (begin !== 'withWork') pool.start()
+  return pool
 }
 
 class Pool implements Workers {
@@ -59,7 +62,11 @@ class Pool implements Workers {
     this.threads = threads
     this.log = log
     this.module = module
-    this.piscina = this.start()
+  }
+
+  /** The first thread; without effect where there is one. */
+  start(): void {
+    this.piscina ??= this.makePool()
   }
 
   run(job: Job, done: (result: JobResult) => void): void {
@@ -85,7 +92,7 @@ class Pool implements Workers {
     await this.piscina?.destroy()
   }
 
-  private start(): Piscina {
+  private makePool(): Piscina {
     const piscina = new Piscina({
       filename: this.module.worker.href,
       workerData: this.module.compiled,
@@ -135,7 +142,7 @@ class Pool implements Workers {
     const jobs = task.map(({ job }) => job)
     this.tasks++
     try {
-      this.piscina ??= this.start()
+      this.piscina ??= this.makePool()
       const outcomes: Outcome[] = await this.piscina.run(jobs, { transferList: buffersOf(jobs) })
       this.tasks--
       this.finish(task, outcomes)

@@ -78,7 +78,8 @@ export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
   if (options.reachable !== 'found') await checkReachable(options)
   const directory = await openDataDirectory(options.data, 'node', passphraseOf(options))
   const identity = crypto.identity(directory.identity.proxySeed)
-  const workers = await startWorkers(threads, crypto, log)
+  // One that nobody reaches has no work: there are no threads until it has some.
+  const workers = await startWorkers(threads, crypto, log, options.reachable === 'found' ? 'withWork' : 'now')
   const changes = new Signals()
   const { address, machine, running } = await startNode<ServerMoved, ProxyOutput, ProxyMachine>({
     listen: options.listen,

@@ -16,10 +16,18 @@ export function threadCount(asked: number | undefined): number {
   throw new ProtocolError('USAGE', `workers is a whole number from 0 to ${limits.workers}, not ${asked}`)
 }
 
-/** Starts so many threads, none for 0. */
-export async function startWorkers(count: number, crypto: Crypto, log: Log): Promise<Workers> {
+/**
+ * Starts so many threads, none for 0: the first one now, or where `begin` is `withWork`, for a node that may never have any,
+ * with the first job.
+ */
+export async function startWorkers(
+  count: number,
+  crypto: Crypto,
+  log: Log,
+  begin: 'now' | 'withWork' = 'now',
+): Promise<Workers> {
   if (count === 0) return ownThread(crypto, log)
   // Loaded by those who need it.
   const { startPool } = await import('./pool.js')
-  return await startPool({ threads: count, log })
+  return await startPool({ threads: count, log, begin })
 }

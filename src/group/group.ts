@@ -170,6 +170,8 @@ export interface VerifiedInvitation {
   readonly record: MemberRecord
   readonly inviterKey: IdentityKey
   readonly memberCount: number
+  /** Of the directory that the inviter held. */
+  readonly directoryDigest: Digest
   readonly expiresAt: Millis
 }
 

@@ -65,7 +65,9 @@ export function readInvitation(
   if (late !== undefined) return { ok: false, code: late }
   const epoch = epochOf(crypto, statement[0], day, groupSecret)
   if (day > utcDay(now + limits.clockSkewMs)) return { ok: false, code: 'MESSAGE_AGE' }
-  return { ok: true, value: { groupId, epoch, name, inviter, record, inviterKey, memberCount, expiresAt } }
+  const { directoryDigest } = parsed.value
+  const value = { groupId, epoch, name, inviter, record, inviterKey, memberCount, directoryDigest, expiresAt }
+  return { ok: true, value }
 }
 
 function fitsInvitee(

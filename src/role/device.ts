@@ -9,6 +9,7 @@ import type { DecoyMode } from '../group/decoys.js'
 import type { Group, PaddingMode } from '../group/group.js'
 import type { LinkCounters } from '../link/link.js'
 import type { deviceAddress } from '../wire/directory.js'
+import type { DirectoryComparison } from './device/directory-views.js'
 import type {
   Machine,
   Reference,
@@ -202,11 +203,23 @@ export interface CoverStatus {
   readonly skipped: number
 }
 
+/** A first proxy that the device keeps to. */
+export interface FirstProxyStatus {
+  readonly id: NodeId
+  /** When another takes its place. */
+  readonly endsAt: Millis
+  readonly state: 'usable' | 'unreached' | 'unlisted'
+}
+
 export interface DeviceStatus {
   readonly id: NodeId
   readonly connected: boolean
   readonly serverLink: ServerConnection
   readonly directory: VerifiedDirectory | undefined
+  /** How the directories that members announced compare with those given to this device. */
+  readonly directories: DirectoryComparison
+  /** The first proxies that the device keeps to; `undefined` where it takes all. */
+  readonly firstProxies: readonly FirstProxyStatus[] | undefined
   readonly groups: readonly Group[]
   readonly unopened: number
   readonly inboxMessages: number

@@ -447,7 +447,10 @@ t.test('the state of a node says what is up, since when, and what comes next', (
       issuedAt: before(26 * 3600),
       validUntil: before(125),
       proxies: [1, 2, 3, 4, 5, 6].map((n) => `${n}`.repeat(16)),
+      fingerprint: 'abandon ability able',
+      announced: { same: 0, other: [] },
     },
+    firstProxies: [],
     links: { server: links, proxies: links },
     proxy: null,
   }
@@ -457,8 +460,31 @@ t.test('the state of a node says what is up, since when, and what comes next', (
   t.equal(rows({}).get('data'), 'under a passphrase')
   t.equal(rows({}).get('server'), 'not connected, tried again in 7 s, reconnected 2 times')
   t.equal(rows({}).get('directory'), '6 proxies; version 9, 1 day 2 h old, out of date for 2 min 5 s')
-  t.match(rows({}).get(''), /^(\d{16} ){4}and 2 others$/)
+  const more = (changed: Partial<NodeStatus>) =>
+    statusRows({ ...status, ...changed }, now).flatMap(([name, text]) => (name === '' ? [text] : []))
+  t.match(more({}), [/^(\d{16} ){4}and 2 others$/, 'fingerprint: abandon ability able'])
+  const other = [{ id: 'a'.repeat(16), at: before(60) }]
+  t.match(
+    more({
+      directory: { ...(status.directory as NonNullable<NodeStatus['directory']>), announced: { same: 3, other } },
+    }),
+    [
+      /others/,
+      /fingerprint/,
+      'of those that members announced 3 were given here as well',
+      `NOT given here: the one that ${'a'.repeat(16)} announced ${before(60)}`,
+    ],
+  )
   t.equal(rows({ directory: null }).get('directory'), 'none yet')
+  t.equal(rows({}).get('first proxies'), 'none drawn yet')
+  t.equal(rows({ firstProxies: null }).get('first proxies'), 'all that are listed')
+  const first = ['usable', 'unlisted'] as const
+  t.equal(
+    rows({ firstProxies: first.map((state, i) => ({ id: `${i}`.repeat(16), until: before(-90_000), state })) }).get(
+      'first proxies',
+    ),
+    `${'0'.repeat(16)} (for 1 day 1 h), ${'1'.repeat(16)} (for 1 day 1 h, not listed)`,
+  )
   const up = { upSince: before(3600), retryAt: null, reconnects: 0, roundTripMs: 41.27 }
   t.equal(rows({ connected: true, serverLink: up }).get('server'), 'connected for 1 h, round trip 41 ms')
   t.equal(rows({ serverLink: { ...up, upSince: null } }).get('server'), 'not connected, being tried')

@@ -13,7 +13,7 @@ import { limits } from '../../src/base/limits.js'
 import { systemClock } from '../../src/driver/clock.js'
 import { loadCrypto } from '../../src/driver/crypto.js'
 import { createLog } from '../../src/driver/log.js'
-import { startPool } from '../../src/driver/pool.js'
+import { type PoolOptions, startPool } from '../../src/driver/pool.js'
 import { type LoopInput, type LoopOutput, run } from '../../src/driver/run.js'
 import { startWorkers, threadCount } from '../../src/driver/start-workers.js'
 import { openStore } from '../../src/driver/store.js'
@@ -36,7 +36,7 @@ function result(workers: Workers, job: Job): Promise<JobResult> {
   return new Promise((resolve) => workers.run(job, resolve))
 }
 
-async function pool(t: Test, options: { threads?: number; worker?: URL } = {}): Promise<Workers> {
+async function pool(t: Test, options: Partial<PoolOptions> = {}): Promise<Workers> {
   const workers = await startPool({ threads: 2, log, ...options })
   t.teardown(() => workers.close())
   return workers
@@ -89,6 +89,22 @@ t.test('many jobs at once: each answer goes to its own asker, none is lost', asy
     bytes,
     sizes.map((count) => count * one),
   )
+})
+
+t.test('threads begin at once, or for a node that may never have work with its first job', async (t) => {
+  let begun = 0
+  const count = () => begun++
+  process.on('worker', count)
+  t.teardown(() => process.off('worker', count))
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  const later = await pool(t, { threads: 1, begin: 'withWork' })
+  await turn()
+  t.equal(begun, 0)
+  t.equal(openedCount(await result(later, message.openCopies())), message.copies)
+  t.equal(begun, 1)
+  await pool(t, { threads: 1 })
+  await turn()
+  t.equal(begun, 2)
 })
 
 t.test('so many jobs may wait and no more', async (t) => {

@@ -126,3 +126,53 @@ t.test(
     t.same(ben.texts(), ['days later'])
   },
 )
+
+t.test('members whom the server shows different directories find out, after a restart too', async (t) => {
+  const lab = new Lab()
+  const shared = lab.signedDirectory()
+  lab.directory = () => shared
+  const [anna, ben, cleo, dora] = ['anna', 'ben', 'cleo', 'dora'].map((name) => lab.device(name)) as TestDevice[] as [
+    TestDevice,
+    TestDevice,
+    TestDevice,
+    TestDevice,
+  ]
+  lab.makeGroup('friends', anna, ben, cleo, dora)
+  const compared = (device: TestDevice) => device.node.machine.status().directories
+  const settle = () => {
+    for (const { id } of lab.devices) lab.say(id, encodeMessage('mailboxEmpty', {}))
+    lab.network.runFor(2 * limits.directorySettleMs)
+  }
+  settle()
+  t.ok(compared(ben).same > 0, 'what was announced in the beginning was one directory')
+  t.same(compared(ben).other, [])
+
+  const own = lab.signedDirectory()
+  lab.say(anna.id, encodeMessage('directoryReply', { directory: own }))
+  lab.network.runFor(1_000)
+  anna.answer({ type: 'removeMembers', group: 'friends', members: [dora.id] })
+  settle()
+  t.same(
+    compared(ben).other.map(({ member }) => toHex(member)),
+    [toHex(anna.id)],
+    'ben was never given what anna holds',
+  )
+  lab.network.runFor(600_000)
+  const noted = ben.node.notices.filter((event) => event.includes('a directory that this device was not given'))
+  t.equal(noted.length, 1, 'and it is noted once')
+
+  lab.say(cleo.id, encodeMessage('directoryReply', { directory: own }))
+  lab.network.runFor(1_000)
+  t.same(compared(cleo).other, [], 'cleo, who is given it later, has nothing to wonder about')
+
+  lab.network.crash(ben.node)
+  lab.network.restart(ben.node)
+  lab.network.runFor(1_000)
+  settle()
+  cleo.answer({ type: 'removeMembers', group: 'friends', members: [anna.id] })
+  settle()
+  t.same(
+    compared(ben).other.map(({ member }) => toHex(member)),
+    [toHex(cleo.id)],
+  )
+})

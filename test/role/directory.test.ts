@@ -3,13 +3,14 @@
  * SEED repeats a run.
  */
 import t from 'tap'
-import { compare, concat, type Point, point, toHex, utf8 } from '../../src/base/bytes.js'
+import { compare, concat, nodeId, type Point, point, toHex, utf8 } from '../../src/base/bytes.js'
 import { labels } from '../../src/base/labels.js'
 import { limits } from '../../src/base/limits.js'
 import { startOfDay, utcDay } from '../../src/base/time.js'
 import { loadCrypto } from '../../src/driver/crypto.js'
 import { nodeIdOf } from '../../src/group/identity.js'
 import { numericAddress, peerAddress } from '../../src/role/addresses.js'
+import { DirectoryViews } from '../../src/role/device/directory-views.js'
 import {
   type DirectoryDraft,
   type ProxyEntry,
@@ -420,5 +421,57 @@ t.test('sealing keys', (t) => {
     t.end()
   })
 
+  t.end()
+})
+
+t.test('of the directories that members announce, those that were not given here stand out', (t) => {
+  const saved: Uint8Array[] = []
+  let linkedSince: number | undefined = now
+  const views = new DirectoryViews({ linkedSince: () => linkedSince, save: (record) => saved.push(record) })
+  const member = (n: number) => nodeId(Uint8Array.of(0, 0, 0, 0, 0, 0, n >> 8, n))
+  const digests = Array.from({ length: limits.directoriesRemembered + 1 }, () => random(32))
+  const [first, ...rest] = digests as [Uint8Array, ...Uint8Array[]]
+  const own = random(32)
+  const later = now + limits.directorySettleMs
+  const others = (at: number) => views.compare(at).other.map(({ member: id }) => toHex(id))
+  for (const each of [first, first, ...rest]) views.hold(each)
+  t.equal(saved.length, digests.length, 'one that is held already is not written again')
+
+  views.announced(now, member(1), rest[0] as Uint8Array, now)
+  views.announced(now, member(1), (rest.at(-1) as Uint8Array).subarray(0, 16), now)
+  t.strictSame(views.compare(now), { same: 2, other: [] })
+  views.announced(now, member(1), new Uint8Array(16), later)
+  views.announced(now, member(1), own, later - 1)
+  linkedSince = undefined
+  views.announced(now, member(1), own, later)
+  linkedSince = now
+  t.strictSame(
+    views.compare(later),
+    { same: 2, other: [] },
+    'nothing is said of none, nor of when this device was away',
+  )
+
+  views.announced(now, member(2), first, later)
+  views.announced(now, member(3), own, later)
+  t.strictSame(others(later - 1), [], 'one may be on its way')
+  t.strictSame(others(later), [toHex(member(2)), toHex(member(3))], 'so many are remembered and no more')
+  t.equal(views.unreported(later).length, 2)
+  t.equal(views.unreported(later).length, 0, 'each is reported once')
+  views.hold(own)
+  t.strictSame(views.compare(later).same, 3, 'and one that came is known')
+  t.strictSame(others(later), [toHex(member(2))])
+
+  for (let n = 0; n < limits.directoryAnnouncers; n++) views.announced(now, member(1000 + (n >> 1)), random(32), later)
+  t.equal(others(later).length, 1 + limits.directoryAnnouncers / 2, 'one place a member')
+  for (let n = 0; n < limits.directoryAnnouncers; n++) views.announced(now, member(2000 + n), random(32), later)
+  t.equal(others(later).length, limits.directoryAnnouncers)
+  t.notOk(others(later).includes(toHex(member(2))), 'and so many members')
+
+  const again = new DirectoryViews({ linkedSince: () => now, save: () => undefined })
+  t.ok(again.restore(saved.at(-1) as Uint8Array))
+  t.notOk(again.restore((saved.at(-1) as Uint8Array).subarray(1)))
+  again.announced(now, member(1), own, later)
+  again.announced(now, member(1), rest[0] as Uint8Array, later)
+  t.equal(again.compare(later).same, 1, 'over a restart; the eldest made way')
   t.end()
 })

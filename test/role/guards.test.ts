@@ -77,7 +77,22 @@ t.test('a device keeps to its first proxies, over a restart too', (t) => {
   t.strictSame(again.now(START + DAY_MS), first)
   t.notOk(again.guards.restore(random(30)))
   t.strictSame(newGuards({ count: 0 }).now(START), ['all'])
+  t.equal(newGuards({ count: 0 }).guards.status(START, all), undefined)
   t.equal(guards.candidates(START, directoryOf([]))?.size, 0)
+  t.end()
+})
+
+t.test('people see the first proxies, until when they serve, and which of them do not', (t) => {
+  const { guards, now } = newGuards()
+  t.strictSame(guards.status(START, all), [], 'none before one was needed')
+  const [gone, away] = now(START)
+  guards.unreached(START, byId(away).id)
+  const states = (directory: VerifiedDirectory | undefined, at = START) =>
+    guards.status(at, directory)?.map(({ state }) => state)
+  t.strictSame(states(without(gone as string)), ['unlisted', 'unreached', 'usable'])
+  t.strictSame(states(all, START + limits.avoidMs), ['usable', 'usable', 'usable'])
+  t.strictSame(states(undefined), ['unlisted', 'unlisted', 'unlisted'])
+  for (const { endsAt } of guards.status(START, all) ?? []) t.ok(endsAt >= START + limits.guardLifeMinMs)
   t.end()
 })
 

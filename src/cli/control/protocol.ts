@@ -37,6 +37,8 @@ const directory = z.object({
   issuedAt: z.iso.datetime(),
   validUntil: z.iso.datetime(),
   proxies: z.array(hexId),
+  fingerprint: z.string(),
+  announced: z.object({ same: count, other: z.array(z.object({ id: hexId, at: z.iso.datetime() })) }),
 })
 
 /** The link to the server: since when it is up, or when it is next tried. */
@@ -102,6 +104,10 @@ const nodeStatus = z.object({
   connected: z.boolean(),
   serverLink,
   directory: directory.nullable(),
+  /** Null where the device takes all. */
+  firstProxies: z
+    .array(z.object({ id: hexId, until: z.iso.datetime(), state: z.enum(['usable', 'unreached', 'unlisted']) }))
+    .nullable(),
   groups: z.array(
     z.object({ name: z.string(), members: count, departures: count, listDigest: hexDigest, epoch: count }),
   ),

@@ -8,7 +8,8 @@ import type { ServerConnection } from '../../role/server-link.js'
 import type { NodeStatus, ServerStatus } from './protocol.js'
 
 export async function nodeStatus(device: Device, proxy: ProxyNode | undefined): Promise<NodeStatus> {
-  const { directory, serverLink, inboxMessages, outgoingMessages, unprovenMessages, cover, ...rest } = device.status()
+  const { directory, firstProxies, serverLink, inboxMessages, outgoingMessages, unprovenMessages, cover, ...rest } =
+    device.status()
   return {
     kind: 'node',
     pid: process.pid,
@@ -24,7 +25,12 @@ export async function nodeStatus(device: Device, proxy: ProxyNode | undefined): 
             issuedAt: directory.issuedAt.toISOString(),
             validUntil: directory.validUntil.toISOString(),
             proxies: [...directory.proxies],
+            announced: {
+              same: directory.announced.same,
+              other: directory.announced.other.map(({ id, at }) => ({ id, at: at.toISOString() })),
+            },
           },
+    firstProxies: firstProxies?.map((each) => ({ ...each, until: each.until.toISOString() })) ?? null,
     serverLink: serverLinkReply(serverLink),
     inbox: inboxMessages,
     outgoing: outgoingMessages,

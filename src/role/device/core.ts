@@ -4,8 +4,10 @@
  */
 import type { DropCode } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
+import type { Millis } from '../../base/time.js'
 import type { DeviceOptions, DeviceOutput } from '../device.js'
 import type { VerifiedDirectory } from '../server-link.js'
+import { DirectoryViews } from './directory-views.js'
 import { Groups } from './groups.js'
 import { Guards } from './guards.js'
 import { HandedOn } from './handed-on.js'
@@ -26,6 +28,8 @@ export interface Surroundings {
   directory(): VerifiedDirectory | undefined
   /** Whether the link to CS is up. */
   connected(): boolean
+  /** Since when the link to CS is up, once all that had waited before is here. */
+  linkedSince(): Millis | undefined
 }
 
 export interface DeviceCore extends Surroundings {
@@ -43,6 +47,7 @@ export interface DeviceCore extends Surroundings {
   readonly messageIds: MessageIds
   readonly replies: Replies
   readonly guards: Guards
+  readonly directories: DirectoryViews
   drop(code: DropCode): void
 }
 
@@ -91,6 +96,10 @@ export function createCore(surroundings: Surroundings, bounds: DeviceBounds): De
       own: ownProxy,
       count: firstProxies ?? DEFAULT_FIRST_PROXIES,
       save: (record) => storage.put(keys.guards, record),
+    }),
+    directories: new DirectoryViews({
+      linkedSince: () => surroundings.linkedSince(),
+      save: (record) => storage.put(keys.directories, record),
     }),
     replies: new Replies(say, bounds.commands),
     drop: (code) => say({ type: 'drop', code }),

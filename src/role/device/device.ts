@@ -2,6 +2,7 @@
  * The device as a machine: inputs find the part they concern, and what the parts have to say finds its way out
  * (PROTOCOL.md sections 4 to 8). What one input changes is one write; CS hears of a delivery once that write is durable.
  */
+import { toHex } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
@@ -74,7 +75,8 @@ class DeviceMachine implements DeviceRole {
       this.outputs.push(output)
     }
     const connected = () => this.serverLink.session !== undefined
-    this.core = createCore({ options, say, directory: () => this.directory(), connected }, bounds)
+    const linkedSince = () => (this.caughtUp ? this.serverLink.connection.upSince : undefined)
+    this.core = createCore({ options, say, directory: () => this.directory(), connected, linkedSince }, bounds)
     this.sending = new Sending(this.core, this.endpoint)
     this.receiving = new Receiving(this.core, (number) => this.confirm(number))
     this.cover = new Cover(this.core, options.coverMeanMs ?? 0)
@@ -90,6 +92,8 @@ class DeviceMachine implements DeviceRole {
     this.now = now
     const { directory, outgoing } = this.restored.finish()
     if (directory !== undefined) this.serverLink.restoreDirectory(now, directory)
+    const held = this.serverLink.directory
+    if (held !== undefined) this.core.directories.hold(held.digest)
     this.sending.enqueue(...outgoing)
     for (const message of this.core.inbox.takeRestored()) this.core.say({ type: 'message', message })
     this.core.groups.refresh(this.options.crypto, now)
@@ -167,6 +171,8 @@ class DeviceMachine implements DeviceRole {
       connected: !this.stopped && this.serverLink.session !== undefined,
       serverLink: this.serverLink.connection,
       directory: this.core.directory(),
+      directories: this.core.directories.compare(this.now),
+      firstProxies: this.core.guards.status(this.now, this.core.directory()),
       groups: groups.all(),
       unopened: unopened.count,
       inboxMessages: inbox.count,
@@ -214,6 +220,14 @@ class DeviceMachine implements DeviceRole {
     this.core.early.prune(now)
     expire(this.core, now)
     this.forgetKeys(now)
+    this.reportDirectories(now)
+  }
+
+  private reportDirectories(now: Millis): void {
+    for (const { member, at } of this.core.directories.unreported(now)) {
+      const event = 'a member announced a directory that this device was not given'
+      this.core.say({ type: 'notice', level: 'warn', event, detail: { member: toHex(member), at } })
+    }
   }
 
   /** Two clocks must agree that a day is over before its keys go: the own one, and CS's as the directory has it. */
@@ -323,6 +337,7 @@ class DeviceMachine implements DeviceRole {
         return
       case 'directory':
         this.core.storage.put(keys.directory, event.directory.encoded)
+        this.core.directories.hold(event.directory.digest)
         this.core.say({ type: 'connection' })
         this.commands.resume(now)
         this.sending.resume()

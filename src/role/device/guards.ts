@@ -8,6 +8,7 @@ import { limits } from '../../base/limits.js'
 import { type RandomBytes, randomBelow } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
 import { proxiesApart } from '../choose-proxies.js'
+import type { FirstProxyStatus } from '../device.js'
 import type { ListedProxy, VerifiedDirectory } from '../server-link.js'
 import { guardsRecord } from './records.js'
 
@@ -72,6 +73,15 @@ export class Guards {
     const usable = this.usable(now, directory)
     const listed = usable.length > 0 ? usable : this.guards.filter(({ id }) => directory.proxies.has(id))
     return new Set(listed.slice(0, count).map(({ id }) => id))
+  }
+
+  /** In the order in which they were drawn, those that stand in for others last; `undefined` where all serve. */
+  status(now: Millis, directory: VerifiedDirectory | undefined): readonly FirstProxyStatus[] | undefined {
+    if (this.options.count === 0) return undefined
+    return this.guards.map(({ id, idBytes, endsAt, unreachedUntil }) => {
+      const state = directory?.proxies.has(id) !== true ? 'unlisted' : unreachedUntil > now ? 'unreached' : 'usable'
+      return { id: idBytes, endsAt, state }
+    })
   }
 
   /** It could not be reached, or refused what it was given. */

@@ -143,6 +143,7 @@ function accept(
       held === undefined ? joinGroup(crypto, invitation, { name: as, now }) : rejoinGroup(crypto, held, invitation, now)
     if (joined !== undefined) {
       core.groups.put(joined.group)
+      core.directories.announced(now, invitation.inviter.id, invitation.directoryDigest, invitation.record.since)
       receiving.keysChanged()
       if (held === undefined || isFromMember(held, invitation)) {
         queued.push(receiving.store(now, joined.group, joined.send))

@@ -10,6 +10,7 @@ import {
   decodeParsed,
   descramble,
   encodeParsed,
+  messageTime,
   type OpenedContent,
   openContent,
   openPersonalContent,
@@ -22,6 +23,7 @@ import { attend, dueAt, isWhole, receiveContent } from '../../group/membership.j
 import { INVITATION_PAYLOAD_BYTES } from '../../group/padding.js'
 import type { FormatValue } from '../../wire/codec.js'
 import type { DeviceCore } from './core.js'
+import { announcedDirectory } from './directory-views.js'
 import type { Kept, KeptPayload } from './kept.js'
 import { draftOf, type Outgoing } from './outbox.js'
 import { earlyPayload } from './records.js'
@@ -246,6 +248,8 @@ export class Receiving {
     if (!isWhole(options.crypto, this.local(), content)) return this.dropped('GROUP_SECRET')
     this.observe(group, content)
     handedOn.add(messageId, group.id, sender.id)
+    const directory = announcedDirectory(content)
+    if (directory !== undefined) this.core.directories.announced(now, sender.id, directory, messageTime(messageId))
     this.handOn(now, group, content)
     return 'done'
   }

@@ -15,7 +15,7 @@ import {
 } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
 import { type FormatValue, format } from '../../wire/codec.js'
-import { contentKinds } from '../../wire/content.js'
+import { ANNOUNCED_DIGEST_BYTES, contentKinds } from '../../wire/content.js'
 import { bytes, choice, counted, list, rest, unsigned } from '../../wire/fields.js'
 
 /** Version of all that stands here. */
@@ -86,6 +86,14 @@ export const guardsRecord = format('guards record', 'The first proxies that the 
   ['guards', list(guardRecord, 1, limits.guards), 'in the order in which they were drawn'],
 ])
 
+const directoryDigest = format('directory digest', 'A directory that the device was given.', [
+  ['digest', bytes(ANNOUNCED_DIGEST_BYTES), 'first half of its digest'],
+])
+
+export const directoriesRecord = format('directories record', 'The latest directories that the device was given.', [
+  ['directories', list(directoryDigest, 2, limits.directoriesRemembered), 'eldest first'],
+])
+
 const NUMBER_DIGITS = 16
 
 export const keys = {
@@ -96,6 +104,7 @@ export const keys = {
   floor: 'device/floor',
   directory: 'directory',
   guards: 'device/guards',
+  directories: 'device/directories',
   group: (id: GroupId) => `group/${toHex(id)}`,
   inbox: (sequence: number) => `inbox/${padded(sequence)}`,
   outbox: (number: number) => `sending/${padded(number)}`,

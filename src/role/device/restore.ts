@@ -49,6 +49,8 @@ export class Restore {
         return true
       case keys.guards:
         return this.core.guards.restore(value)
+      case keys.directories:
+        return this.core.directories.restore(value)
       default:
     }
     const folder = key.split('/')[0]
