@@ -233,6 +233,35 @@ t.test('who stops waiting stops nothing that has left', async (t) => {
   gotOnce(t, around, 'never mind')
 })
 
+t.test(
+  'a receipt that comes to the first proxy within three quarters of the time for proof still counts',
+  async (t) => {
+    const around = group(3)
+    const { lab, anna } = around
+    const known = new Map<string, number>()
+    for (const { node } of lab.proxies) {
+      const { machine } = node
+      const honest = machine.onMessage
+      machine.onMessage = (now, received) => {
+        const { session, message } = received
+        if (message.kind !== 'receiptRequest') {
+          honest(now, received)
+          return
+        }
+        const { ticket, tokenBytes } = message.value
+        const name = toHex(ticket)
+        // The first question comes after 1.2 to 2.4 s.
+        const since = known.get(name) ?? now
+        known.set(name, since)
+        if (now - since > (3 / 4) * limits.proofMs - 2 * limits.receiptWaitMs) honest(now, received)
+        else machine.endpoint.send(now, session, encodeMessage('receiptReply', { ticket, tokens: random(tokenBytes) }))
+      }
+    }
+    for (let i = 0; i < 20; i++) t.match(sent(anna, `late ${i}`).outcome, { stored: 2, unproven: [] })
+    t.equal(splits(around), 20, 'no message went twice')
+  },
+)
+
 t.test('receipts that were not asked for, or of another length, are dropped', async (t) => {
   const { lab, anna } = group(2, HOSTS.slice(0, 2))
   for (const proxy of lab.proxies) proxy.splits = () => false

@@ -147,7 +147,7 @@ t.test('as P2', (t) => {
     for (let due = gathering.deadline(); due !== undefined; due = gathering.deadline()) gathering.timeout(due)
     t.strictSame(
       handed.map((at) => at - START),
-      [500, 1_250],
+      [500, 1_500],
       'offered again where the link had no room',
     )
     t.equal(gathering.count, 0)
@@ -189,6 +189,23 @@ t.test('as P2', (t) => {
       t.equal(source.machine.of('busy').length, 1)
       t.equal(proxy.machine.status().splitRequests, 2)
     }
+    t.end()
+  })
+
+  t.test('hands over what came late soon after, however long copies wait', (t) => {
+    const handed: number[] = []
+    const hand = (now: number) => {
+      handed.push(now - START)
+      return 'handed' as const
+    }
+    const gathering = new ReceiptGathering({ random, meanWaitMs: 500, holdMs: 15_000, bounds: limits, hand })
+    const tokens = gathering.begin(START, { session: 1 as SessionId, p1Host: undefined }, random(32), 4, 16)
+    for (let slot = 0; slot < 4; slot++) {
+      gathering.answered(tokens, slot, random(4))
+      gathering.timeout(gathering.deadline() ?? START)
+    }
+    t.strictSame(handed, [5_500, 6_500, 8_000, 10_250])
+    t.equal(gathering.count, 0)
     t.end()
   })
 
@@ -256,6 +273,32 @@ t.test('as P1', (t) => {
     t.strictSame(ask()?.tokens, later, 'the latest')
     t.equal(ask(4)?.tokens.length, 4)
     t.notSame(none?.tokens, ask()?.tokens)
+    t.equal(proxy.dropped('RECEIPT_UNEXPECTED'), 0)
+    t.end()
+  })
+
+  t.test('keeps the later of two receipts, also where a loss makes the earlier one come last', (t) => {
+    const { network, next, proxy, made, reply, ask } = passedOn()
+    const [earlier, later] = [random(made.tokenBytes), random(made.tokenBytes)]
+    const { conditions } = network
+    const back = next.machine.received[0]?.session as SessionId
+    network.conditions = { ...conditions, loss: 1 }
+    next.machine.endpoint.send(network.now, back, encodeMessage('receipts', { ticket: made.ticket, tokens: earlier }))
+    network.input(next, { type: 'timeout' })
+    network.conditions = conditions
+    const order: Uint8Array[] = []
+    const { keep } = Tickets.prototype
+    t.teardown(() => {
+      Tickets.prototype.keep = keep
+    })
+    Tickets.prototype.keep = function (second, ticket, tokens, place) {
+      order.push(tokens.slice())
+      return keep.call(this, second, ticket, tokens, place)
+    }
+    reply(later)
+    network.runFor(5_000)
+    t.strictSame(order, [later, earlier], 'they overtook each other')
+    t.strictSame(ask()?.tokens, later)
     t.equal(proxy.dropped('RECEIPT_UNEXPECTED'), 0)
     t.end()
   })

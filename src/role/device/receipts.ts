@@ -34,6 +34,9 @@ export interface Watch {
   readonly ticket: Uint8Array
   readonly tokenBytes: number
   readonly until: Millis
+  /** When the last time to ask begins, and when it is over. */
+  readonly lastFrom: Millis
+  readonly lastUntil: Millis
   /** Tokens that would prove: 4 bytes a copy, as far as they are computed. */
   readonly expected: Record<Verdict, Map<number, Uint8Array>>
   /** A reply that is being checked, and the next copy of it. */
@@ -43,6 +46,8 @@ export interface Watch {
   askAt: Millis
   intervalMs: number
   askedOn: SessionId | undefined
+  /** Replies that are to come on that link. */
+  awaited: number
   unreachable: number
 }
 
@@ -57,6 +62,9 @@ const TOKEN_BYTES = 4
 /** Each interval is so much longer than the one before. */
 const LATER = 1.5
 const UINT32 = 2 ** 32
+/** Parts of the time for proof, between which it is asked for once more if it would not be otherwise: what came late still counts. */
+const LAST_FROM = 3 / 4
+const LAST_UNTIL = 7 / 8
 /** Times that P1 could not be reached, after which it is not tried again. */
 const UNREACHABLE_TIMES = 2
 
@@ -97,6 +105,8 @@ export class Receipts {
       ticket,
       tokenBytes: receiptBytes(requestBytes),
       until: now + proofMs,
+      lastFrom: now + LAST_FROM * proofMs,
+      lastUntil: now + LAST_UNTIL * proofMs,
       expected: { stored: new Map(), refused: new Map() },
       reply: undefined,
       next: 0,
@@ -104,6 +114,7 @@ export class Receipts {
       askAt: now + this.spread(intervalMs),
       intervalMs: LATER * intervalMs,
       askedOn: undefined,
+      awaited: 0,
       unreachable: 0,
     })
     this.nextAt = undefined
@@ -122,7 +133,8 @@ export class Receipts {
   reply(session: SessionId, ticket: Uint8Array, tokens: Uint8Array): boolean {
     const watch = this.watches.get(toHex(ticket))
     if (watch === undefined || watch.askedOn !== session || tokens.length !== watch.tokenBytes) return false
-    watch.askedOn = undefined
+    watch.awaited--
+    if (watch.awaited === 0) watch.askedOn = undefined
     watch.unreachable = 0
     watch.replies++
     if (watch.reply !== undefined) return true
@@ -178,10 +190,19 @@ export class Receipts {
   }
 
   private ask(now: Millis, watch: Watch): void {
-    const { ticket, tokenBytes, route } = watch
-    watch.askAt = now + this.spread(watch.intervalMs)
+    const { ticket, tokenBytes, route, askedOn } = watch
+    watch.askAt = this.nextAsk(now, watch)
     watch.intervalMs *= LATER
-    watch.askedOn = this.proxies.say(now, route.first, encodeMessage('receiptRequest', { ticket, tokenBytes }))
+    const session = this.proxies.say(now, route.first, encodeMessage('receiptRequest', { ticket, tokenBytes }))
+    if (session === undefined) return
+    watch.awaited = session === askedOn ? watch.awaited + 1 : 1
+    watch.askedOn = session
+  }
+
+  private nextAsk(now: Millis, { intervalMs, lastFrom, lastUntil }: Watch): Millis {
+    const at = now + this.spread(intervalMs)
+    if (at <= lastUntil || now >= lastFrom) return at
+    return lastFrom + ((lastUntil - lastFrom) * this.numbers.uint32()) / UINT32
   }
 
   /** A slice of a reply: recomputing copies is most of what P2 did to make them, and links want their turn. */

@@ -53,6 +53,8 @@ const LATER = 1.5
 const LONGEST_WAITS = 10
 /** For the split, the way to CS, its disk and the way back. */
 const ROUND_TRIP_MS = 500
+/** From the first moment to the second: what is late by then is late by a lost datagram or two, however long copies wait. */
+const NEXT_MS = 1_000
 
 export class ReceiptGathering {
   private readonly options: GatheringOptions
@@ -98,11 +100,11 @@ export class ReceiptGathering {
       tokens: random(TOKEN_BYTES * copies),
       missing: copies,
       fresh: true,
-      intervalMs: LONGEST_WAITS * meanWaitMs + ROUND_TRIP_MS,
+      intervalMs: NEXT_MS,
       until: now + holdMs,
     }
     this.heldBytes += gathering.tokens.length
-    this.due.add(now + gathering.intervalMs, gathering)
+    this.due.add(now + LONGEST_WAITS * meanWaitMs + ROUND_TRIP_MS, gathering)
     return gathering
   }
 
@@ -130,8 +132,8 @@ export class ReceiptGathering {
       this.heldBytes -= gathering.tokens.length
       return
     }
-    gathering.intervalMs *= LATER
     this.due.add(now + gathering.intervalMs, gathering)
+    gathering.intervalMs *= LATER
   }
 
   private offer(now: Millis, { session, ticket, tokens, tokenBytes }: Gathering): Handing {

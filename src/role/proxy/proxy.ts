@@ -324,7 +324,7 @@ class ProxyMachine implements ProxyRole {
     else {
       const second = this.nextHops.proxyAt(incoming.session)
       if (second === undefined) this.strangers.take(now, incoming, parsed.value)
-      else this.fromNextHop(now, incoming.session, second, parsed.value)
+      else this.fromNextHop(now, incoming, second, parsed.value)
     }
   }
 
@@ -342,9 +342,10 @@ class ProxyMachine implements ProxyRole {
     } else this.drop('ROLE_UNEXPECTED')
   }
 
-  private fromNextHop(now: Millis, session: SessionId, second: string, message: Message): void {
+  private fromNextHop(now: Millis, { session, number }: Incoming, second: string, message: Message): void {
     if (message.kind === 'receipts') {
-      if (!this.tickets.keep(second, message.value.ticket, message.value.tokens)) this.drop('RECEIPT_UNEXPECTED')
+      const { ticket, tokens } = message.value
+      if (!this.tickets.keep(second, ticket, tokens, number)) this.drop('RECEIPT_UNEXPECTED')
     } else if (message.kind === 'copyAnswers') {
       // What comes too late was sent again by another way.
       for (const { reference, token } of message.value.answers) this.mixing.copies.answeredBy(second, reference, token)

@@ -20,6 +20,8 @@ interface Ticket {
   readonly second: string
   readonly tokenBytes: number
   tokens: Uint8Array | undefined
+  /** Place of those tokens among what was said on the link. */
+  place: number
   readonly until: Millis
 }
 
@@ -58,14 +60,19 @@ export class Tickets {
     if (this.tickets.has(name)) return
     if (this.tickets.size >= this.bounds.tickets) this.forgetOldest()
     const until = now + this.bounds.ticketLifeMs
-    this.tickets.set(name, { second, tokenBytes, tokens: undefined, until })
+    this.tickets.set(name, { second, tokenBytes, tokens: undefined, place: -1, until })
   }
 
-  /** Keeps what P2 hands back, the latest; false for what is not expected from it. */
-  keep(second: string, ticket: Uint8Array, tokens: Uint8Array): boolean {
+  /**
+   * Keeps what P2 hands back, the latest; false for what is not expected from it. `place` is the number of the link message, since a
+   * link may bring the earlier of two, which has fewer tokens, after the later. All for one ticket come on one link.
+   */
+  keep(second: string, ticket: Uint8Array, tokens: Uint8Array, place = 0): boolean {
     const name = toHex(ticket)
     const held = this.tickets.get(name)
     if (held === undefined || held.second !== second || held.tokenBytes !== tokens.length) return false
+    if (place < held.place) return true
+    held.place = place
     this.heldBytes += tokens.length - (held.tokens?.length ?? 0)
     held.tokens = tokens.slice()
     while (this.heldBytes > this.bounds.ticketBytes) this.forgetOldest()
