@@ -135,6 +135,9 @@ export const limits = {
   askMemberMs: 50,
   /** Members asked in turn before a device waits for the next announcement. */
   askTries: 8,
+  /** A member is asked without an occasion after half to one and a half of this time, and after a start in once to three times that. */
+  checkMs: DAY_MS,
+  checkStartMs: 5 * MINUTE_MS,
   /** A member is answered once in this time, and so many in all. */
   answerPauseMs: MINUTE_MS,
   answersPerPause: 16,

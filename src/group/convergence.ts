@@ -7,27 +7,27 @@ import type { DropCode } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import { type RandomBytes, randomBelow } from '../base/random.js'
 import { earliest, type Millis } from '../base/time.js'
-import type { Aead, Group255, Hashing, Sealing, Signing } from '../crypto/crypto.js'
+import type { Hashing } from '../crypto/crypto.js'
 import { type FormatValue, owned } from '../wire/codec.js'
 import { confirmation, departure as departureFormat, memberRecord, members as membersFormat } from '../wire/content.js'
 import { announce, introducedList, ownNewcomers, recordsPerContent } from './announcing.js'
 import { messageTime } from './content.js'
-import { bestEpoch, epochByTag, refreshKeys } from './epochs.js'
-import type { Departure, Group, GroupSend, Local, Member, MemberRecord, VerifiedContent } from './group.js'
-import { departedAt, type History, mergeHistory } from './history.js'
+import { bestEpoch, refreshKeys } from './epochs.js'
+import type { Departure, Group, GroupCrypto, GroupSend, Local, Member, MemberRecord, VerifiedContent } from './group.js'
+import { type History, mergeHistory } from './history.js'
 import { announcedDigest, memberById, membersByAge, recordSignedBy } from './member-list.js'
-import { issueRekey, takeRekey, withList } from './rekey.js'
+import { takeRekey, withList } from './rekey.js'
+import { LAGGARD_ANSWERS, noteLaggard, rekeyIfDue, scheduleRekey } from './renewal.js'
 import {
   answerQuestion,
   askIfDue,
+  checkIfDue,
   noteHistory,
   scheduleUpdates,
   takeAnswer,
   updateIfDue,
   withUpdates,
 } from './repair.js'
-
-export type GroupCrypto = Hashing & Signing & Group255 & Aead & Sealing
 
 /** What a content of a group led to. */
 export interface Received {
@@ -238,9 +238,9 @@ function withToTell(
 }
 
 /** When `attend` next has something to do. */
-export function dueAt({ introduceAt, rekeyAt, updateAt, differs, left }: Group): Millis | undefined {
+export function dueAt({ introduceAt, rekeyAt, updateAt, differs, checkAt, left }: Group): Millis | undefined {
   if (left) return undefined
-  return earliest(earliest(introduceAt, rekeyAt), earliest(updateAt, differs?.askAt))
+  return [introduceAt, rekeyAt, updateAt, differs?.askAt, checkAt].reduce(earliest, undefined)
 }
 
 /** Sends what has been collected, as far as it is due. Store the group together with the sends. */
@@ -263,6 +263,7 @@ export function attend(
     () => rekeyIfDue(crypto, random, next, local, now, directoryDigest),
     () => updateIfDue(crypto, next, now),
     () => askIfDue(crypto, random, next, local, now),
+    () => checkIfDue(crypto, random, next, local, now),
   ]
   for (const step of steps) {
     const done = step()
@@ -275,7 +276,7 @@ export function attend(
 function quiet(group: Group): Group {
   const nobody = { toIntroduce: [], toTell: [], toUpdate: [] }
   const never = { introduceAt: undefined, introduceBy: undefined, rekeyAt: undefined, updateAt: undefined }
-  return { ...group, ...nobody, ...never }
+  return { ...group, ...nobody, ...never, checkAt: undefined }
 }
 
 /**
@@ -314,65 +315,6 @@ export function introduce(
   const next = rest.length > 0 ? now : undefined
   return { group: { ...group, toIntroduce: rest, toTell: [], introduceAt: next, introduceBy: next }, sends }
 }
-
-function rekeyIfDue(
-  crypto: GroupCrypto,
-  random: RandomBytes,
-  group: Group,
-  local: Local,
-  now: Millis,
-  directoryDigest: Digest,
-): { readonly group: Group; readonly sends: readonly GroupSend[] } {
-  if (group.rekeyAt === undefined || now < group.rekeyAt) return { group, sends: [] }
-  if (!isKnownOutside(group)) return { group: { ...group, rekeyAt: undefined }, sends: [] }
-  return issueRekey(crypto, random, group, local, now, directoryDigest)
-}
-
-/**
- * Whether somebody who departed knows the present secret: its issuer did not know of the departure, or is gone itself. Of one that
- * is gone the number is not believed: it could name more departures than there will ever be.
- */
-function isKnownOutside({ list, epochs }: Pick<Group, 'list' | 'epochs'>): boolean {
-  const { statement } = bestEpoch({ epochs })
-  if (list.departures.size > (statement?.departures ?? 0)) return true
-  return statement !== undefined && departedAt(list, statement.issuer) !== undefined
-}
-
-/**
- * Plans a new secret where the present one is known to who has departed: the senior members are the first to make one, whoever
- * issued one that lost against another at once, and nobody does once somebody's has come.
- */
-function scheduleRekey(random: RandomBytes, group: Group, { self }: Local, now: Millis): Group {
-  // Who has not got the list would give the secret to nobody but those few that it knows.
-  const knowsAll = group.list.root === undefined && memberById(group.list, self) !== undefined
-  const isNeeded = isKnownOutside(group) && !group.left && knowsAll
-  if (!isNeeded) return group.rekeyAt === undefined ? group : { ...group, rekeyAt: undefined }
-  if (group.rekeyAt !== undefined) return group
-  const best = bestEpoch(group)
-  const hasLost = group.epochs.some(
-    ({ statement, number }) => statement && number === best.number && equal(statement.issuer, self),
-  )
-  const rank = hasLost ? 0 : membersByAge(group.list).findIndex(({ id }) => equal(id, self))
-  const waitMs = limits.rekeyWaitMs + rank * limits.rekeyRankMs
-  return { ...group, rekeyAt: now + waitMs + randomBelow(random, limits.rekeyWaitMs) }
-}
-
-/** A member that still seals under a secret that was replaced a while ago may have missed that: a few of all others tell it. */
-function noteLaggard(
-  random: RandomBytes,
-  group: Group,
-  { epoch, sender, messageId }: VerifiedContent,
-  now: Millis,
-): Group {
-  const used = epoch && epochByTag(group, epoch)
-  if (used?.replacedAt === undefined || memberById(group.list, sender.id) === undefined) return group
-  if (messageTime(messageId) < used.replacedAt + limits.clockSkewMs) return group
-  const chosen = randomBelow(random, Math.max(1, group.list.members.size)) < LAGGARD_ANSWERS
-  return chosen ? withUpdates(group, [sender.id], now) : group
-}
-
-/** Of all members about so many tell one that it is behind. */
-const LAGGARD_ANSWERS = 3
 
 /**
  * Sets when `introduce` is due, if there is something to say: after a quiet moment, but not put off for ever, and at once

@@ -5,10 +5,13 @@
 import type { Digest, GroupId, IdentityKey, Key, MessageId, NodeId, Point, Scalar } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import type { Millis } from '../base/time.js'
-import type { Identity } from '../crypto/crypto.js'
+import type { Aead, Group255, Hashing, Identity, Sealing, Signing } from '../crypto/crypto.js'
 import type { ContentKind, departure, epochStatement, memberRecord } from '../wire/content.js'
 
 type ValueOf<F> = F extends { encode(value: infer T): Uint8Array } ? T : never
+
+/** What there is to do with a group takes all of this. */
+export type GroupCrypto = Hashing & Signing & Group255 & Aead & Sealing
 
 /** A member record that parsed; whether its signature holds is known once it is in a `MemberList`. */
 export type MemberRecord = ValueOf<typeof memberRecord>
@@ -109,6 +112,8 @@ export interface Group {
   readonly updateAt: Millis | undefined
   /** A history that was announced and is not this device's. */
   readonly differs: Difference | undefined
+  /** When a member is next asked without an occasion; forgotten in a restart. */
+  readonly checkAt: Millis | undefined
   /** When members were last answered, or asked, by hex id; forgotten in a restart. */
   readonly answered: ReadonlyMap<string, Millis>
   /** This device has left: nothing is read any more, and the group goes once the others are known to have heard of it. */

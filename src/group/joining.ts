@@ -169,7 +169,8 @@ function makeGroup(
   now: Millis,
 ): Group {
   const keys = groupKeys(crypto, epoch.secret)
-  return refreshKeys(crypto, { ...quietGroup, ...fields, epochs: [epoch], keys, live: [] }, now)
+  const checkAt = now + limits.checkMs
+  return refreshKeys(crypto, { ...quietGroup, ...fields, epochs: [epoch], keys, live: [], checkAt }, now)
 }
 
 /** This device's own entry in a group that it is in. */
@@ -195,6 +196,7 @@ const quietGroup = {
   toUpdate: [],
   updateAt: undefined,
   differs: undefined,
+  checkAt: undefined,
   answered: new Map<string, Millis>(),
   left: false,
 }

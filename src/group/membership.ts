@@ -17,3 +17,4 @@ export {
 export { leaveGroup } from './leaving.js'
 export { checkName } from './names.js'
 export { isWhole, removeMembers } from './rekey.js'
+export { planCheck } from './repair.js'

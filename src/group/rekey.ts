@@ -35,7 +35,7 @@ import type {
   MemberList,
   VerifiedContent,
 } from './group.js'
-import { inFairOrder, mergeHistory } from './history.js'
+import { departedAt, inFairOrder, mergeHistory } from './history.js'
 import { announcedDigest, createDeparture, memberById, membersByAge } from './member-list.js'
 
 type RekeyCrypto = Hashing & Signing & Group255 & Aead & Sealing
@@ -249,10 +249,18 @@ export function takeRekey(
     equal(statement.parent, content.epoch) &&
     equal(commitmentTo(crypto, secret), statement.commitment) &&
     fitsParent(group, statement, now) &&
+    !isBuiltByDeparted(group, content.sender, statement) &&
     statementSignedBy(crypto, group.id, content.sender.record, statement)
   if (!isFitting) return { ok: false, code: 'GROUP_SECRET' }
   const epoch = epochOf(crypto, statement, statement.day, secret)
   return { ok: true, group: withEpoch(group, epoch, now), number: epoch.number, departures, listDigest }
+}
+
+/** Of those who departed none builds on what one of them made: they could go on with that for as long as messages live. */
+function isBuiltByDeparted(group: Group, sender: Member, { parent }: EpochStatement): boolean {
+  if (memberById(group.list, sender.id) !== undefined) return false
+  const issuer = epochByTag(group, parent)?.statement?.issuer
+  return issuer !== undefined && departedAt(group.list, issuer) !== undefined
 }
 
 /** One more than the epoch it follows, which is held here, and of a day that has begun somewhere. */

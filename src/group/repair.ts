@@ -84,6 +84,26 @@ export function askIfDue(crypto: Hashing, random: RandomBytes, group: Group, { s
   return { group: spoken({ ...group, differs: next }, QUESTION, whom.id, now), sends: [question(crypto, group, whom)] }
 }
 
+/**
+ * Asks some member about once a day, whatever comes in. What was lost so that nobody knows of it is found in this way: by who was cut
+ * off, was away too long or lives on with an old disk, and by those who all hold one old secret.
+ */
+export function checkIfDue(crypto: Hashing, random: RandomBytes, group: Group, { self }: Local, now: Millis): Step {
+  if (group.checkAt === undefined || now < group.checkAt) return { group, sends: [] }
+  const next = { ...group, checkAt: now + limits.checkMs / 2 + randomBelow(random, limits.checkMs) }
+  const others = [...group.list.members.values()].filter(({ id }) => !equal(id, self))
+  if (others.length === 0) return { group: next, sends: [] }
+  const whom = others[randomBelow(random, others.length)] as Member
+  return { group: spoken(next, QUESTION, whom.id, now), sends: [question(crypto, group, whom)] }
+}
+
+/** Plans the next such question where none is: after a start, or where the clock went back by more than it may be away. */
+export function planCheck(random: RandomBytes, group: Group, self: NodeId, now: Millis): Group {
+  const isPlanned = group.checkAt !== undefined && group.checkAt <= now + 2 * limits.checkMs
+  if (isPlanned || memberById(group.list, self) === undefined) return group
+  return { ...group, checkAt: now + limits.checkStartMs + randomBelow(random, 2 * limits.checkStartMs) }
+}
+
 function question(crypto: Hashing, group: Group, whom: Member): GroupSend {
   const { tag, number } = bestEpoch(group)
   const body = questionFormat.encode({ epoch: tag, number, buckets: concat(...buckets(crypto, group.list)) })
@@ -200,8 +220,11 @@ export function takeAnswer(
   const epoch = epochOf(crypto, statement[0], day, groupSecret)
   const own = memberById(group.list, self)
   const isFromInviter = own !== undefined && equal(own.record.inviter, content.sender.id)
-  const code = judgeEpoch(crypto, group, epoch, isFromInviter, now)
-  if (code !== undefined) return { group, drops: [code] }
+  const issuer = epoch.statement && knownById(group.list, epoch.statement.issuer)
+  // Its issuer came while this device was behind, and the records are still under way: it is asked for once they may have come.
+  if (epoch.statement !== undefined && issuer === undefined && !isFromInviter)
+    return { group: checkedSoon(random, group, now), drops: [] }
+  if (!isCredible(crypto, group, epoch, issuer, now)) return { group, drops: ['GROUP_SECRET'] }
   const best = bestEpoch(group)
   const announced = { listDigest: theirs, from: content.sender.id, at: messageTime(content.messageId) }
   // An answer to a question is followed by what it lacks: to note it as news would make questions without end.
@@ -212,25 +235,28 @@ export function takeAnswer(
   return { group: withEpoch(next, epoch, now), drops: [] }
 }
 
-function judgeEpoch(
+function checkedSoon(random: RandomBytes, group: Group, now: Millis): Group {
+  const soon = now + limits.answerPauseMs + randomBelow(random, limits.answerPauseMs)
+  return { ...group, checkAt: Math.min(group.checkAt ?? soon, soon) }
+}
+
+/** Whether a secret may be that of its statement, and the statement its issuer's, where that is known. */
+function isCredible(
   crypto: Hashing & Signing,
   group: Group,
-  epoch: Epoch,
-  isFromInviter: boolean,
+  { number, tag, statement, day, secret }: Epoch,
+  issuer: Member | undefined,
   now: Millis,
-): DropCode | undefined {
-  const { statement, day, secret } = epoch
+): boolean {
   // A bound by the clock, which what is refused today passes later: one by the own epoch would part members for good.
   const latest = now + limits.clockSkewMs
-  if (day > utcDay(latest) || epoch.number > latest / 1_000) return 'GROUP_SECRET'
-  const held = epochByTag(group, epoch.tag)
-  if (held !== undefined && !agrees(crypto, held, epoch)) return 'GROUP_SECRET'
-  if (statement === undefined) return held === undefined ? 'GROUP_SECRET' : undefined
-  if (day < statement.day) return 'GROUP_SECRET'
-  if (day === statement.day && !equal(commitmentTo(crypto, secret), statement.commitment)) return 'GROUP_SECRET'
-  const issuer = knownById(group.list, statement.issuer)
-  if (issuer === undefined) return isFromInviter ? undefined : 'GROUP_SECRET'
-  return statementSignedBy(crypto, group.id, issuer.record, statement) ? undefined : 'GROUP_SECRET'
+  if (day > utcDay(latest) || number > latest / 1_000) return false
+  const held = epochByTag(group, tag)
+  if (held !== undefined && !agrees(crypto, held, { day, secret })) return false
+  if (statement === undefined) return held !== undefined
+  if (day < statement.day) return false
+  if (day === statement.day && !equal(commitmentTo(crypto, secret), statement.commitment)) return false
+  return issuer === undefined || statementSignedBy(crypto, group.id, issuer.record, statement)
 }
 
 /** Whether two secrets of one epoch lead to the same one. */

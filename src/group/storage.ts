@@ -124,6 +124,7 @@ export function decodeGroup(crypto: Hashing & Group255, stored: Uint8Array): Gro
     toUpdate: toUpdate.map((each) => each.id),
     updateAt: time(parsed.value.updateAt),
     differs: undefined,
+    checkAt: undefined,
     answered: new Map(),
     left: left === 'yes',
   }

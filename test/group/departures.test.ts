@@ -250,6 +250,28 @@ t.test('who was removed cannot build on a secret that it does not hold', (t) => 
   t.end()
 })
 
+t.test('who was removed makes one secret more, and none on top of that', (t) => {
+  const { world, anna, ben, others, made } = outranked()
+  for (const send of made.sends) world.post(ben, send)
+  for (const node of [anna, ...others]) deliverTo(world, node)
+  const own = bestEpoch(made.group).tag
+  t.ok(
+    [anna, ...others].every(({ group }) => equal(bestEpoch(present(group)).tag, own)),
+    'which counts for a moment',
+  )
+  const told = ben.group
+  ben.group = made.group
+  for (const { sends } of lyingRekeys(made.group, ben, anna)) for (const send of sends) world.post(ben, send)
+  ben.group = told
+  world.drops.length = 0
+  for (const node of [anna, ...others]) deliverTo(world, node)
+  t.ok([anna, ...others].every(({ group }) => equal(bestEpoch(present(group)).tag, own)))
+  t.strictSame([...new Set(world.drops)], ['GROUP_SECRET'])
+  world.settle()
+  agrees(t, world, [anna, ...others], 'in the end')
+  t.end()
+})
+
 /** Anna removed Ben, who made a secret on top of the one before that ranks better than hers. */
 function outranked() {
   for (;;) {

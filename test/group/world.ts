@@ -96,7 +96,8 @@ export class World {
     for (let quiet = false; !quiet; ) {
       while (this.letters.length > 0) this.deliverOne()
       const due = this.nodes.flatMap(({ group, skewMs }) => {
-        const at = group && dueAt(group)
+        // What each asks once a day has no end.
+        const at = group && dueAt({ ...group, checkAt: undefined })
         return at === undefined ? [] : [at - skewMs]
       })
       if (due.length > 0) this.now = Math.max(this.now, Math.min(...due) + 1_000)
@@ -153,9 +154,9 @@ export class World {
       if (node.group === undefined || node.group.left) continue
       const at = this.clockOf(node)
       const done = attend(crypto, this.random, this.tick(node), node.device, at, directoryDigest)
-      const { differs, answered } = done.group
+      const { differs, answered, checkAt } = done.group
       // Through the disk, as in a restart, but for what one forgets.
-      node.group = { ...present(decodeGroup(crypto, encodeGroup(done.group))), differs, answered }
+      node.group = { ...present(decodeGroup(crypto, encodeGroup(done.group))), differs, answered, checkAt }
       this.tick(node)
       for (const send of done.sends) this.membersCopies += this.post(node, send)
     }

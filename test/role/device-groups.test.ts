@@ -176,3 +176,27 @@ t.test('members whom the server shows different directories find out, after a re
     [toHex(cleo.id)],
   )
 })
+
+t.test(
+  'a device whose disk is put back from before a removal finds out by itself, and reads what waited',
+  async (t) => {
+    const { lab, anna, ben, cleo } = three()
+    const backup = new Map(cleo.node.store)
+    anna.answer({ type: 'removeMembers', group: 'friends', members: [ben.id] })
+    lab.network.runUntil(() => epochOf(cleo) === 1, 120_000)
+    lab.network.runFor(1_000)
+    lab.network.crash(cleo.node)
+    cleo.node.store.clear()
+    for (const [key, value] of backup) cleo.node.store.set(key, value)
+    lab.network.restart(cleo.node)
+    lab.network.runFor(1_000)
+    t.equal(epochOf(cleo), 0, 'it is behind')
+    anna.answer(send('not for ben'))
+    lab.network.runFor(2_000)
+    t.same(cleo.texts(), [], 'and cannot read')
+    lab.network.runUntil(() => epochOf(cleo) === 1, 3 * DAY_MS)
+    lab.network.runFor(1_000)
+    t.same(cleo.texts(), ['not for ben'])
+    t.equal(cleo.group('friends').list.members.size, 2)
+  },
+)

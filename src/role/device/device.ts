@@ -219,6 +219,7 @@ class DeviceMachine implements DeviceRole {
     this.core.unread.prune(now)
     this.core.early.prune(now)
     expire(this.core, now)
+    this.core.groups.plan(this.options.random, this.options.self.id, now)
     this.forgetKeys(now)
     this.reportDirectories(now)
   }

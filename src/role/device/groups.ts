@@ -3,14 +3,15 @@
  * of trials (PROTOCOL.md section 6). Sees to it that a secret that is no longer needed is gone from memory and disk. Owns no rule
  * of a group: those stand in src/group.
  */
-import { type GroupId, type Scalar, toHex, wipe } from '../../base/bytes.js'
+import { type GroupId, type NodeId, type Scalar, toHex, wipe } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
+import type { RandomBytes } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
 import type { Crypto } from '../../crypto/crypto.js'
 import { forgetKeys, nextRefresh, refreshKeys } from '../../group/epochs.js'
 import type { Group, LiveKeys } from '../../group/group.js'
-import { checkName, dueAt } from '../../group/membership.js'
+import { checkName, dueAt, planCheck } from '../../group/membership.js'
 import { decodeGroup, encodeGroup } from '../../group/storage.js'
 import { keys } from './records.js'
 import type { Storage } from './storage.js'
@@ -130,6 +131,14 @@ export class Groups {
     for (const group of this.all()) {
       const next = forgetKeys(crypto, group, day, certain, now)
       if (next !== group) this.put(next)
+    }
+  }
+
+  /** Each is compared with some other member's about once a day: see `planCheck`. */
+  plan(random: RandomBytes, self: NodeId, now: Millis): void {
+    for (const group of this.all()) {
+      const next = planCheck(random, group, self, now)
+      if (next !== group) this.hold(next)
     }
   }
 
