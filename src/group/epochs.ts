@@ -25,6 +25,18 @@ export function firstEpoch(secret: Key, now: Millis): Epoch {
   return { number: 0, tag: firstTag, statement: undefined, day: utcDay(now), secret, replacedAt: undefined }
 }
 
+/**
+ * Whether the secret of an epoch that somebody gave can be that of its statement, and its number and day those of an honest clock. Of a
+ * later day than the statement's first the secret cannot be held against it.
+ */
+export function fitsStatement(crypto: Hashing, { number, statement, day, secret }: Epoch, now: Millis): boolean {
+  // A bound by the clock, which what is refused today passes later: one by the own epoch would part members for good.
+  const latest = now + limits.clockSkewMs
+  if (day > utcDay(latest) || number > latest / 1_000) return false
+  if (statement === undefined || day > statement.day) return true
+  return day === statement.day && equal(commitmentTo(crypto, secret), statement.commitment)
+}
+
 /** The epoch of a statement, or the first where there is none; `day` and `secret` as somebody gave them. */
 export function epochOf(crypto: Hashing, statement: EpochStatement | undefined, day: number, secret: Key): Epoch {
   const number = statement?.number ?? 0

@@ -8,7 +8,7 @@ import { type Millis, utcDay } from '../base/time.js'
 import type { Hashing, Identity, Sealing, Signing } from '../crypto/crypto.js'
 import { invitation } from '../wire/content.js'
 import { checkAge, messageTime, openContent, type ParsedContent, signedBy } from './content.js'
-import { epochOf } from './epochs.js'
+import { epochOf, fitsStatement } from './epochs.js'
 import type { MemberRecord, Opened, SealingTarget, VerifiedInvitation } from './group.js'
 import { nodeIdOf, readIdentityKey } from './identity.js'
 import { groupIdOf, recordSignedBy } from './member-list.js'
@@ -29,7 +29,7 @@ export interface Invitee {
 /**
  * Opens and verifies the content of an invitation. `MESSAGE_CONTENT` where it is none under these keys,
  * `MESSAGE_SIGNATURE` and `MEMBER_RECORD` where it is not what its inviter signed for this device, `INVITATION_EXPIRED`
- * and `MESSAGE_AGE` where it comes too late or from a clock ahead.
+ * and `MESSAGE_AGE` where it comes too late or from a clock ahead, `GROUP_SECRET` where secret and statement do not fit.
  */
 export function readInvitation(
   crypto: Hashing & Signing & Sealing,
@@ -65,6 +65,7 @@ export function readInvitation(
   if (late !== undefined) return { ok: false, code: late }
   const epoch = epochOf(crypto, statement[0], day, groupSecret)
   if (day > utcDay(now + limits.clockSkewMs)) return { ok: false, code: 'MESSAGE_AGE' }
+  if (!fitsStatement(crypto, epoch, now)) return { ok: false, code: 'GROUP_SECRET' }
   const { directoryDigest } = parsed.value
   const value = { groupId, epoch, name, inviter, record, inviterKey, memberCount, directoryDigest, expiresAt }
   return { ok: true, value }

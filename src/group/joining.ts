@@ -11,12 +11,12 @@ import type { Group255, Hashing, Identity, Signing } from '../crypto/crypto.js'
 import { confirmation, invitation } from '../wire/content.js'
 import { bestEpoch, epochByTag, firstEpoch, refreshKeys, secretOfDay, withEpoch } from './epochs.js'
 import type { Difference, Epoch, Group, GroupSend, Member, PendingInvitation, VerifiedInvitation } from './group.js'
-import { lastDeparture, mergeRecords } from './history.js'
+import { knownById, lastDeparture, mergeRecords } from './history.js'
 import { nodeIdOf } from './identity.js'
 import { groupKeys } from './keys.js'
 import { createRecord, emptyList, groupIdOf, listDigest, listFromRoot, memberById } from './member-list.js'
 import { checkName } from './names.js'
-import { agrees } from './repair.js'
+import { isCredible } from './repair.js'
 
 const GROUP_SECRET_BYTES = 32
 
@@ -140,8 +140,9 @@ export function rejoinGroup(
 ): { readonly group: Group; readonly send: GroupSend } | undefined {
   const { inviter, record, epoch } = from
   const same = epochByTag(held, epoch.tag)
-  if (same === undefined ? memberById(held.list, inviter.id) === undefined : !agrees(crypto, same, epoch))
-    return undefined
+  if (same === undefined && memberById(held.list, inviter.id) === undefined) return undefined
+  const issuer = epoch.statement && knownById(held.list, epoch.statement.issuer)
+  if (!isCredible(crypto, held, epoch, issuer, now)) return undefined
   const { list } = mergeRecords(crypto, held.id, held.list, [record])
   const group = refreshKeys(crypto, withEpoch({ ...held, list }, epoch, now), now)
   return { group, send: confirmationOf(from) }

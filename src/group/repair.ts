@@ -14,11 +14,11 @@ import { messageTime } from './content.js'
 import {
   bestEpoch,
   byRank,
-  commitmentTo,
   departuresDigest,
   departuresInOrder,
   epochByTag,
   epochOf,
+  fitsStatement,
   secretOfDay,
   statementSignedBy,
   withEpoch,
@@ -241,26 +241,23 @@ function checkedSoon(random: RandomBytes, group: Group, now: Millis): Group {
 }
 
 /** Whether a secret may be that of its statement, and the statement its issuer's, where that is known. */
-function isCredible(
+export function isCredible(
   crypto: Hashing & Signing,
   group: Group,
-  { number, tag, statement, day, secret }: Epoch,
+  epoch: Epoch,
   issuer: Member | undefined,
   now: Millis,
 ): boolean {
-  // A bound by the clock, which what is refused today passes later: one by the own epoch would part members for good.
-  const latest = now + limits.clockSkewMs
-  if (day > utcDay(latest) || number > latest / 1_000) return false
-  const held = epochByTag(group, tag)
-  if (held !== undefined && !agrees(crypto, held, { day, secret })) return false
+  const { statement } = epoch
+  if (!fitsStatement(crypto, epoch, now)) return false
+  const held = epochByTag(group, epoch.tag)
+  if (held !== undefined && !agrees(crypto, held, epoch)) return false
   if (statement === undefined) return held !== undefined
-  if (day < statement.day) return false
-  if (day === statement.day && !equal(commitmentTo(crypto, secret), statement.commitment)) return false
   return issuer === undefined || statementSignedBy(crypto, group.id, issuer.record, statement)
 }
 
 /** Whether two secrets of one epoch lead to the same one. */
-export function agrees(crypto: Hashing, a: Pick<Epoch, 'day' | 'secret'>, b: Pick<Epoch, 'day' | 'secret'>): boolean {
+function agrees(crypto: Hashing, a: Pick<Epoch, 'day' | 'secret'>, b: Pick<Epoch, 'day' | 'secret'>): boolean {
   const day = Math.max(a.day, b.day)
   return equalConstantTime(secretOfDay(crypto, a, day), secretOfDay(crypto, b, day))
 }

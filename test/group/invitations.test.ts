@@ -3,9 +3,12 @@
  */
 import t from 'tap'
 import { bigEndian, concat, digest, identityKey, key, nodeId, signature, toHex } from '../../src/base/bytes.js'
+import { labels } from '../../src/base/labels.js'
 import { limits } from '../../src/base/limits.js'
+import { utcDay } from '../../src/base/time.js'
 import { newMessageId, openGroupContent } from '../../src/group/content.js'
-import type { Group, MemberRecord } from '../../src/group/group.js'
+import { bestEpoch, commitmentTo, departuresDigest, epochOf, unsigned } from '../../src/group/epochs.js'
+import type { EpochStatement, Group, MemberRecord } from '../../src/group/group.js'
 import { invitationKeys, invitationPrivateKey } from '../../src/group/keys.js'
 import { createRecord, memberById } from '../../src/group/member-list.js'
 import {
@@ -16,6 +19,7 @@ import {
   inviteMember,
   joinGroup,
   readInvitation,
+  rejoinGroup,
 } from '../../src/group/membership.js'
 import { confirmation, invitation } from '../../src/wire/content.js'
 import { seed, seeded } from '../base/seeded.js'
@@ -45,6 +49,23 @@ const bob = makeDevice(random)
 const carol = makeDevice(random)
 const group = createGroup(crypto, random, { ...alice, name: 'friends', now })
 const secret = 'correct horse battery staple'
+const groupSecret = key(random(32))
+
+/** What somebody says of `groupSecret`. */
+function statementBy(by: TestDevice, changes: Partial<EpochStatement>): EpochStatement {
+  const fields = {
+    number: 1,
+    parent: digest(new Uint8Array(32)),
+    commitment: commitmentTo(crypto, groupSecret),
+    day: utcDay(now),
+    issuer: by.id,
+    departures: 0,
+    departuresDigest: departuresDigest(crypto, []),
+    signature: signature(new Uint8Array(64)),
+    ...changes,
+  }
+  return { ...fields, signature: crypto.sign(by.identity, labels.epochStatement, group.id, unsigned(fields)) }
+}
 
 t.test('a created group has its creator in it, alone', (t) => {
   t.equal(group.list.members.size, 1)
@@ -244,12 +265,35 @@ t.test('a signed invitation is refused where its records do not fit', (t) => {
   refuses('a name that could rewrite a terminal', { name: Uint8Array.of(27, 91) }, 'MESSAGE_CONTENT')
   refuses('no name', { name: new Uint8Array() }, 'MESSAGE_CONTENT')
 
+  const ofEpoch = (changes: Partial<EpochStatement>) => ({ groupSecret, statement: [statementBy(alice, changes)] })
+  t.equal(code(ofEpoch({})), 'opened', 'under an epoch')
+  t.equal(code(ofEpoch({ number: (now + limits.clockSkewMs) / 1_000 })), 'opened', 'of the highest number')
+  refuses('of a number past that', ofEpoch({ number: (now + limits.clockSkewMs) / 1_000 + 1 }), 'GROUP_SECRET')
+  refuses('with another secret', { ...ofEpoch({}), groupSecret: key(random(32)) }, 'GROUP_SECRET')
+  refuses('with a secret of the day before its first', ofEpoch({ day: utcDay(now) + 1 }), 'GROUP_SECRET')
+
   t.equal(code({ expiresAt: now - 1 }), 'INVITATION_EXPIRED', 'a millisecond late')
   t.equal(code({ expiresAt: now }), 'opened', 'just in time')
   const forEver = { expiresAt: now + 10 * limits.invitationLifeMs }
   t.equal(code(forEver, now - limits.invitationLifeMs - 1), 'INVITATION_EXPIRED', 'older than any may become')
   t.equal(code(forEver, now - limits.invitationLifeMs), 'opened')
   t.equal(code({}, now + limits.clockSkewMs + 1), 'MESSAGE_AGE', 'sent from a clock ahead')
+  t.end()
+})
+
+t.test('an invitation into a group that is here brings no secret that an answer could not', (t) => {
+  const read = taken(tryPassphrase(bob, invite(group, alice, bob, random).content))
+  const held = joinGroup(crypto, read, { name: 'friends', now }).group
+  const brings = (by: TestDevice, changes: Partial<EpochStatement> = {}) => {
+    const epoch = epochOf(crypto, statementBy(by, changes), utcDay(now), groupSecret)
+    const rejoined = rejoinGroup(crypto, held, { ...read, epoch }, now)
+    return rejoined && bestEpoch(rejoined.group).number
+  }
+  t.equal(brings(alice), 1)
+  t.equal(brings(carol, { issuer: alice.id }), undefined, 'signed by another than its issuer')
+  t.equal(brings(alice, { number: 2 ** 32 - 1 }), undefined, 'of a number that nobody reaches')
+  t.equal(brings(alice, { commitment: digest(random(32)) }), undefined, 'of another secret')
+  t.equal(brings(carol), 1, 'from its inviter, of an issuer that it does not know yet')
   t.end()
 })
 
