@@ -123,6 +123,8 @@ export const limits = {
   contentDepartures: 64,
   /** Secrets of a group that are held at one time: the current one, and those that it replaced. */
   groupEpochs: 16,
+  /** Protocol: days before today of which a secret may be that is taken: each day costs a hash, and nothing so old is opened. */
+  groupSecretDays: 64,
   /** How long after the end of the following day a day's key is kept by a device that has drained its mailbox. */
   dayKeyMarginMs: 120 * MINUTE_MS,
   /** How long after its own departure a member's word of other departures, and its rekeys, still count as said before it. */

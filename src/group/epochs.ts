@@ -32,7 +32,7 @@ export function firstEpoch(secret: Key, now: Millis): Epoch {
 export function fitsStatement(crypto: Hashing, { number, statement, day, secret }: Epoch, now: Millis): boolean {
   // A bound by the clock, which what is refused today passes later: one by the own epoch would part members for good.
   const latest = now + limits.clockSkewMs
-  if (day > utcDay(latest) || number > latest / 1_000) return false
+  if (day > utcDay(latest) || day < firstSecretDay(now) || number > latest / 1_000) return false
   if (statement === undefined || day > statement.day) return true
   return day === statement.day && equal(commitmentTo(crypto, secret), statement.commitment)
 }
@@ -73,6 +73,11 @@ export function withEpoch(group: Group, epoch: Epoch, now: Millis): Group {
 
 function replacedAt(epoch: Epoch, rank: number, now: Millis): Millis | undefined {
   return rank === 0 ? undefined : (epoch.replacedAt ?? now)
+}
+
+/** The first day of which a secret is taken. */
+export function firstSecretDay(now: Millis): number {
+  return utcDay(now) - limits.groupSecretDays
 }
 
 /** The secret that an epoch has on a day; on an earlier day than its first, that of its first. */

@@ -19,6 +19,7 @@ import {
   departuresInOrder,
   epochByTag,
   epochOf,
+  firstSecretDay,
   refreshKeys,
   statementSignedBy,
   unsigned,
@@ -263,11 +264,13 @@ function isBuiltByDeparted(group: Group, sender: Member, { parent }: EpochStatem
   return issuer !== undefined && departedAt(group.list, issuer) !== undefined
 }
 
-/** One more than the epoch it follows, which is held here, and of a day that has begun somewhere. */
+/** One more than the epoch it follows, which is held here, and of a day that has begun somewhere, not before that epoch nor long ago. */
 function fitsParent(group: Group, { parent, number, day }: EpochStatement, now: Millis): boolean {
   const held = epochByTag(group, parent)
   if (held === undefined || number !== held.number + 1) return false
-  return day <= Math.max(utcDay(now + limits.clockSkewMs), held.statement?.day ?? 0)
+  const parentDay = held.statement?.day ?? 0
+  if (day < parentDay || day < firstSecretDay(now)) return false
+  return day <= Math.max(utcDay(now + limits.clockSkewMs), parentDay)
 }
 
 function openPart(

@@ -132,7 +132,7 @@ export function answerQuestion(
   const rank = byRank(best, { ...best, number: parsed.value.number, tag: parsed.value.epoch })
   const differing = differingBuckets(crypto, group.list, parsed.value.buckets)
   const isBehind = rank < 0
-  const sends: GroupSend[] = isBehind && mayGive(crypto, group) ? [secretFor(crypto, group, member)] : []
+  const sends: GroupSend[] = isBehind && mayGive(crypto, group) ? [secretFor(crypto, group, member, now)] : []
   if (differing.size > 0) {
     const say = announce(crypto, group.list, NO_DIRECTORY)
     for (const send of say('records', historyIn(group.list, differing), [member])) {
@@ -174,7 +174,7 @@ export function updateIfDue(crypto: Hashing, group: Group, now: Millis): Step {
   const due = group.toUpdate.filter((id) => !later.includes(id))
   const members = due.flatMap((id) => memberById(group.list, id) ?? [])
   const told = members.reduce((next, { id }) => spoken(next, ANSWER, id, now), group)
-  const sends = members.map((member) => secretFor(crypto, group, member))
+  const sends = members.map((member) => secretFor(crypto, group, member, now))
   const updateAt = later.length > 0 ? now + limits.answerPauseMs : undefined
   return { group: { ...told, toUpdate: later, updateAt }, sends }
 }
@@ -189,10 +189,10 @@ function mayGive(crypto: Hashing, group: Group): boolean {
   return equal(statement.departuresDigest, departuresDigest(crypto, departuresInOrder(group.list)))
 }
 
-/** The best epoch's secret, of no day before the member came. */
-function secretFor(crypto: Hashing, group: Group, member: Member): GroupSend {
+/** The best epoch's secret, of no day before the member came, nor of one from which nothing is opened any more. */
+function secretFor(crypto: Hashing, group: Group, member: Member, now: Millis): GroupSend {
   const epoch = bestEpoch(group)
-  const day = Math.max(epoch.day, utcDay(member.record.since))
+  const day = Math.max(epoch.day, utcDay(member.record.since), utcDay(now - limits.messageLifeMs))
   const body = answerFormat.encode({
     day,
     groupSecret: secretOfDay(crypto, epoch, day),

@@ -3,15 +3,40 @@
  * is kept of them holds more memory than it is charged for (PROTOCOL.md sections 8.1 and 8.4).
  */
 import t from 'tap'
-import { bigEndian, concat, digest, identityKey, type NodeId, nodeId, signature, toHex } from '../../src/base/bytes.js'
+import {
+  bigEndian,
+  concat,
+  digest,
+  equal,
+  identityKey,
+  type NodeId,
+  nodeId,
+  signature,
+  toHex,
+} from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { randomBelow } from '../../src/base/random.js'
+import { utcDay } from '../../src/base/time.js'
+import { bestEpoch } from '../../src/group/epochs.js'
 import type { Departure, Member } from '../../src/group/group.js'
 import { mergeHistory, restoredList } from '../../src/group/history.js'
 import { createDeparture, createRecord, memberById } from '../../src/group/member-list.js'
-import { departure, memberRecord, members as membersFormat } from '../../src/wire/content.js'
+import { issueRekey } from '../../src/group/rekey.js'
+import { answer as answerFormat, departure, memberRecord, members as membersFormat } from '../../src/wire/content.js'
 import { seed, seeded } from '../base/seeded.js'
-import { crypto, foundGroup, makeDevice, now, openFor, present, receive, sealFor, taken } from './support.js'
+import {
+  crypto,
+  directoryDigest,
+  foundGroup,
+  makeDevice,
+  now,
+  openFor,
+  present,
+  receive,
+  sealFor,
+  taken,
+} from './support.js'
+import { DAY_MS, type Node, World } from './world.js'
 
 t.comment(`SEED=${seed}`)
 const random = seeded()
@@ -135,3 +160,31 @@ t.test('a record or departure that is kept does not keep the content that it cam
   t.equal(present(list.departures.get(toHex(gone.signature))).signature.buffer.byteLength, departure.fixedBytes)
   t.equal(list.strays[0]?.signature.buffer.byteLength, departure.fixedBytes)
 })
+
+t.test(
+  'a secret of a day long ago is not taken: each day from there on would cost a hash, with every message',
+  async (t) => {
+    const { groupSecretDays } = limits
+    /** What Anna makes of a secret that Ben dates so many days back, as a rekey or as an answer. */
+    function told(daysBack: number, kind: 'rekey' | 'answer') {
+      const world = new World(2, random)
+      const [anna, ben] = world.nodes as [Node, Node]
+      world.invite(anna, ben)
+      world.settle()
+      const before = present(ben.group)
+      const made = issueRekey(crypto, random, before, ben.device, world.now - daysBack * DAY_MS, directoryDigest, [])
+      const { tag, day, secret, statement } = bestEpoch(made.group)
+      const answer = { day, groupSecret: secret, statement: [present(statement)], listDigest: new Uint8Array(16) }
+      const recipients = present(made.sends[0]).recipients
+      if (kind === 'rekey') world.post(ben, { ...present(made.sends[0]), epoch: bestEpoch(before).tag })
+      else world.post(ben, { kind, body: answerFormat.encode(answer), recipients, personal: true })
+      world.settle()
+      return { drops: world.drops, isTaken: equal(bestEpoch(present(anna.group)).tag, tag) }
+    }
+    for (const kind of ['rekey', 'answer'] as const) {
+      t.strictSame(told(groupSecretDays, kind), { drops: [], isTaken: true }, kind)
+      t.strictSame(told(groupSecretDays + 1, kind), { drops: ['GROUP_SECRET'], isTaken: false }, kind)
+      t.strictSame(told(utcDay(now), kind), { drops: ['GROUP_SECRET'], isTaken: false }, `${kind} of 1970`)
+    }
+  },
+)
