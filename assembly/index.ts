@@ -56,7 +56,7 @@ export { openPacket, PACKET_HEAD_BYTES, sealPacket } from './packets'
 export { addPoints, addScalars, identityPoint, multiplyPoint, publicPoints, reduceWide } from './points'
 export { aeadOpen, aeadSeal, chachaBlock, openAny, requestKey, seal } from './seal'
 export { makeSlots } from './slots'
-export { payloadPoints, prepareRequest, prepareServer, split, tokens } from './split'
+export { forgetRequest, payloadPoints, prepareRequest, prepareServer, split, tokens } from './split'
 
 export { holds }
 

@@ -26,18 +26,19 @@ export const LABEL_RECEIPT: usize = LABELS + 96
 /** 12 zero bytes and more, never written. */
 export const ZEROS: usize = LABELS + 128
 
-// Arguments of fixed size. KEY to SECOND_SECRET may hold secrets and are wiped after each call that reads them.
+// Arguments of fixed size. KEY to THIRD_POINT hold secrets, and points that tell one message or group from others: they
+// are wiped after each call that reads them.
 export const ARGUMENTS: usize = START + 0x100
 export const KEY: usize = ARGUMENTS
 export const SYMMETRIC: usize = ARGUMENTS + 32
 export const ENTROPY: usize = ARGUMENTS + 64
 export const SECRET: usize = ARGUMENTS + 192
 export const SECOND_SECRET: usize = ARGUMENTS + 224
-export const SECRET_ARGUMENTS_BYTES: usize = 256
 export const NONCE: usize = ARGUMENTS + 256
 export const POINT: usize = ARGUMENTS + 272
 export const SECOND_POINT: usize = ARGUMENTS + 304
 export const THIRD_POINT: usize = ARGUMENTS + 336
+export const SECRET_ARGUMENTS_BYTES: usize = 368
 export const WINDOWS: usize = ARGUMENTS + 384
 /** Result of fixed size; wiped by the host once it has taken it. */
 export const RESULT: usize = START + 0x400
@@ -95,7 +96,8 @@ const COMBS_END: usize = COMB_SCRATCH + 43 * 32 * (POINT_BYTES + ELEMENT_BYTES)
 /** R of the prepared request as an affine entry: in the first lane, and in both. */
 export const PREPARED_ONCE: usize = COMBS_END
 export const PREPARED_TWICE: usize = PREPARED_ONCE + 3 * ELEMENT_BYTES
-const PREPARED_END: usize = PREPARED_TWICE + 3 * ELEMENT_BYTES
+export const PREPARED_BYTES: usize = 6 * ELEMENT_BYTES
+const PREPARED_END: usize = PREPARED_ONCE + PREPARED_BYTES
 
 // Tables the host fills and reads.
 export const ASSOCIATED: usize = (PREPARED_END + 0xfff) & ~0xfff

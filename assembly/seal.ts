@@ -143,6 +143,7 @@ export function requestKey(): i32 {
     memory.copy(TEXT, POINT, 32)
     shareWithSecrets(SECRET, 1, false)
     memory.copy(RESULT, SHARED, 32)
+    memory.fill(TEXT, 0, 32)
   }
   wipe()
   return decoded ? OK : POINT_REFUSED

@@ -2,11 +2,12 @@
  * P2's split (PROTOCOL.md section 5), and what S recomputes of it: the tokens its receipts must hold and the points of
  * its own copies. A request is prepared once: combs for C and for B' and G', R ready to be added; slots, personal parts
  * and content stand where the host put them. Copies are made sixteen at a time, so that their multiplications share
- * lookups and their encodings an inversion. Keys come with every call and are wiped after it.
+ * lookups and their encodings an inversion. Keys come with every call and are wiped after it; what was prepared stays for
+ * the next call, until it is forgotten.
  */
 import { encrypt, TAG_BYTES } from './aead/aead'
 import { blocks4 } from './aead/chacha20'
-import { BATCH, buildComb, LASTING_WIDTH, multiplyComb } from './curve/comb'
+import { BATCH, buildComb, LASTING_WIDTH, multiplyComb, wipeComb } from './curve/comb'
 import { HALF } from './curve/constants'
 import { addAffineEntry, neutralInSecondLane, pointAt, toAffineEntry } from './curve/edwards'
 import { BOTH, decode, encodeDoubled } from './curve/ristretto'
@@ -33,6 +34,7 @@ import {
   PARTS,
   POINT,
   POINT_BYTES,
+  PREPARED_BYTES,
   PREPARED_ONCE,
   PREPARED_TWICE,
   RECEIPT_KEYS,
@@ -79,13 +81,26 @@ export function prepareServer(): i32 {
 
 /** Prepares R, B' and G', read from POINT, SECOND_POINT and THIRD_POINT, for a message of so many copies. */
 export function prepareRequest(copies: i32): i32 {
-  if (decode(POINTS, POINT, POINT) != BOTH) return POINT_REFUSED
+  if (makeRequestReady(copies)) return OK
+  forgetRequest()
+  return POINT_REFUSED
+}
+
+/** Overwrites what is prepared, and what preparing left. */
+export function forgetRequest(): void {
+  wipeComb(COMB_MESSAGE)
+  memory.fill(PREPARED_ONCE, 0, PREPARED_BYTES)
+  wipe()
+}
+
+function makeRequestReady(copies: i32): bool {
+  if (decode(POINTS, POINT, POINT) != BOTH) return false
   toAffineEntry(PREPARED_TWICE, POINTS, HALF)
   toAffineEntry(PREPARED_ONCE, POINTS, HALF)
   neutralInSecondLane(PREPARED_ONCE)
-  if (decode(POINTS, SECOND_POINT, THIRD_POINT) != BOTH) return POINT_REFUSED
+  if (decode(POINTS, SECOND_POINT, THIRD_POINT) != BOTH) return false
   buildComb(COMB_MESSAGE, POINTS, MESSAGE_WIDTH, spacingFor(copies), 2)
-  return OK
+  return true
 }
 
 /** Writes finished copies from..from+count-1 to OUTPUT. KEY is K2; the first 32 bytes of ENTROPY draw outer scalars. */
@@ -122,6 +137,7 @@ export function tokens(from: i32, count: i32, partBytes: i32, contentBytes: i32,
     }
   }
   wipe()
+  memory.fill(TEXT, 0, copyBytes)
   memory.fill(RECEIPT_KEYS, 0, 32 * count)
   return OK
 }

@@ -72,6 +72,16 @@ export function buildComb(comb: usize, p: usize, width: i32, spacing: i32, lanes
   writeEntries(comb, tables * entries, lanes)
 }
 
+/** Overwrites a comb and the multiples it was made of; it must be built again before it is used. */
+export function wipeComb(comb: usize): void {
+  const spacing = load<i32>(comb, SPACING)
+  if (spacing == 0) return
+  const width = load<i32>(comb, WIDTH)
+  const entries = <usize>(tablesOf(width, spacing) << (width - 1))
+  memory.fill(MULTIPLES, 0, entries * MULTIPLE_BYTES)
+  memory.fill(comb, 0, COMB_HEADER_BYTES + entries * planesOf(load<i32>(comb, LANES)))
+}
+
 /**
  * Writes [k]P for each of `count` scalars below l, or half of each mod l, as pairs of points to `out`: scalars 0 and 1
  * make the first pair, 2 and 3 the second; in a comb of two points scalar 0 makes the first pair of both.

@@ -279,6 +279,8 @@ export const limits = {
   /** One slice of a split: copies, and bytes of copies, before other work gets its turn. */
   splitStepCopies: 64,
   splitStepBytes: 4 * MIB,
+  /** A thread without jobs for so long forgets the request it has prepared. */
+  preparedIdleMs: 200,
 
   // Server
   /** Devices known to a server. */

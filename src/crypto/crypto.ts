@@ -184,7 +184,10 @@ export interface Split {
    * Before each copy stand `roomBytes`, 0 by default, for what the caller puts there; what they hold means nothing.
    */
   split(from: number, count: number, roomBytes?: number): Uint8Array
-  /** Overwrites the keys held for this request, K2 among them. No copies can be made afterwards: `split` throws. */
+  /**
+   * Overwrites the keys held for this request, K2 among them, and if its last copy was made, all that the core holds of
+   * it. No copies can be made afterwards: `split` throws.
+   */
   wipe(): void
 }
 
@@ -233,6 +236,11 @@ export interface Splitting {
    * knows its own copy when it comes back.
    */
   payloadPoints(request: SplitRequest, from: number, count: number): Uint8Array
+  /**
+   * Overwrites what is still prepared of a request for the next call on it: its points, the tables of B' and G', slots,
+   * personal parts and content. It costs only time where that call comes after all.
+   */
+  forgetRequest(): void
 }
 
 /** Cost of a passphrase derivation; the protocol version fixes it, tests of other things may hand in less. */

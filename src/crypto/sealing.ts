@@ -35,8 +35,10 @@ export function createAead(core: Core): Aead {
       if (sealed.length < TAG_BYTES || sealed.length > at.TEXT_CAPACITY) return undefined
       writeParameters(aeadKey, nonce, associated)
       memory.set(sealed, at.TEXT)
-      if (calls.aeadOpen(sealed.length, associated.length) !== status.ok) return undefined
-      return core.takeSecret(at.TEXT, sealed.length - TAG_BYTES)
+      const opened = calls.aeadOpen(sealed.length, associated.length) === status.ok
+      const plaintext = opened ? core.take(at.TEXT, sealed.length - TAG_BYTES) : undefined
+      core.wipe(at.TEXT, sealed.length)
+      return plaintext
     },
     chachaBlock(blockKey, counter, nonce) {
       core.writeExactly(at.KEY, blockKey, KEY_BYTES)

@@ -1,6 +1,7 @@
 /**
  * Slots, the split, opening at CS and receipts over the WASM core (PROTOCOL.md sections 3 to 5 and 7).
- * The core holds one prepared request; this file remembers which, and prepares again where another came between.
+ * The core holds one prepared request; this file remembers which, prepares again where another came between, and has
+ * the core forget it once its last copy is made.
  */
 import { assert } from '../base/assert.js'
 import { equal, type Key, key, point, type Scalar, wipe } from '../base/bytes.js'
@@ -31,6 +32,7 @@ export function createSplitting(core: Core, hashing: Hashing): Splitting {
     makeSlots: (plan) => makeSlots(core, preparation, plan),
     prepareSplit: (request, entropy) => prepareSplit(core, preparation, request, entropy),
     openCopies: (secret, windows, sealed) => openCopies(core, secret, windows, sealed),
+    forgetRequest: () => preparation.forget(),
     receiptToken(receiptKey, verdict, copy) {
       const text = Uint8Array.of(verdictBytes[verdict])
       return hashing.hmac(receiptKey, labels.receipt, text, hashing.hash(copy)).slice(0, TOKEN_BYTES)
@@ -46,11 +48,13 @@ export function createSplitting(core: Core, hashing: Hashing): Splitting {
       return core.takeSecret(core.at.OUTPUT, TOKEN_BYTES * count)
     },
     payloadPoints(request, from, count) {
-      prepareOwn(preparation, request, from, count)
+      // Asked once a message, for one copy of it: tables for all would be built for nothing.
+      prepareOwn(preparation, request, from, count, count)
       core.writeExactly(core.at.KEY, request.requestKey, KEY_BYTES)
       const answer = core.calls.payloadPoints(from, count)
       assert(answer === status.ok, 'lengths were checked before computing points')
-      return core.take(core.at.OUTPUT, POINT_BYTES * count)
+      preparation.forget()
+      return core.takeSecret(core.at.OUTPUT, POINT_BYTES * count)
     },
   }
 }
@@ -59,8 +63,13 @@ export function createSplitting(core: Core, hashing: Hashing): Splitting {
 interface Preparation {
   /** Builds C's comb unless it stands; false where C does not decode. */
   server(serverKey: Uint8Array): boolean
-  /** Brings the whole request into the core; false where a point does not decode. The request must not change later. */
-  request(request: SplitRequest): boolean
+  /**
+   * Brings the whole request into the core, with tables that suit so many multiplications; false where a point does not
+   * decode. The request must not change later.
+   */
+  request(request: SplitRequest, uses: number): boolean
+  /** Overwrites whatever the core holds of a request. */
+  forget(): void
 }
 
 function createPreparation(core: Core): Preparation {
@@ -68,6 +77,8 @@ function createPreparation(core: Core): Preparation {
   let serverKey: Uint8Array = new Uint8Array(0)
   let points: readonly Uint8Array[] = []
   let loaded: SplitRequest | undefined
+  /** The most bytes at SLOTS, PARTS and CONTENT since they were last overwritten. */
+  let held = { slots: 0, parts: 0, content: 0 }
 
   function server(wanted: Uint8Array): boolean {
     if (equal(wanted, serverKey)) return true
@@ -77,26 +88,44 @@ function createPreparation(core: Core): Preparation {
     return true
   }
 
-  function requestPoints(request: SplitRequest): boolean {
+  function requestPoints(request: SplitRequest, uses: number): boolean {
     const wanted = [request.ephemeral, request.oneTimeBase, request.oneTimeKey]
     if (points.length > 0 && wanted.every((bytes, i) => equal(bytes, points[i] as Uint8Array))) return true
-    points = []
+    forget()
     core.writeExactly(at.POINT, request.ephemeral, POINT_BYTES)
     core.writeExactly(at.SECOND_POINT, request.oneTimeBase, POINT_BYTES)
     core.writeExactly(at.THIRD_POINT, request.oneTimeKey, POINT_BYTES)
-    if (calls.prepareRequest(copiesOf(request)) !== status.ok) return false
+    if (calls.prepareRequest(Math.max(1, uses)) !== status.ok) return false
     points = wanted.map((bytes) => Uint8Array.from(bytes))
     return true
   }
 
+  function forget(): void {
+    if (points.length === 0) return
+    calls.forgetRequest()
+    core.wipe(at.SLOTS, held.slots)
+    core.wipe(at.PARTS, held.parts)
+    core.wipe(at.CONTENT, held.content)
+    wipe(...points)
+    points = []
+    loaded = undefined
+    held = { slots: 0, parts: 0, content: 0 }
+  }
+
   return {
     server,
-    request(request) {
-      if (!server(request.serverKey) || !requestPoints(request)) return false
+    forget,
+    request(request, uses) {
+      if (!server(request.serverKey) || !requestPoints(request, uses)) return false
       if (loaded === request) return true
       memory.set(request.slots, at.SLOTS)
       memory.set(request.personalParts, at.PARTS)
       memory.set(request.content, at.CONTENT)
+      held = {
+        slots: Math.max(held.slots, request.slots.length),
+        parts: Math.max(held.parts, request.personalParts.length),
+        content: Math.max(held.content, request.content.length),
+      }
       loaded = request
       return true
     },
@@ -123,7 +152,7 @@ function makeSlots(core: Core, preparation: Preparation, plan: SlotPlan): Slots 
     requestKey: key(core.takeSecret(at.RESULT + 32, KEY_BYTES)),
     oneTimeBase: point(core.takeSecret(at.RESULT + 64, POINT_BYTES)),
     oneTimeKey: point(core.takeSecret(at.RESULT + 96, POINT_BYTES)),
-    slots: core.take(at.OUTPUT, plan.recipients.length),
+    slots: core.takeSecret(at.OUTPUT, plan.recipients.length),
     receiptKeys: core.takeSecret(at.RECEIPT_KEYS, KEY_BYTES * count),
   }
 }
@@ -141,11 +170,12 @@ function prepareSplit(
   const partBytes = request.personalPartBytes
   const sealedCopyBytes = COPY_FIXED_BYTES + partBytes + request.content.length + SEAL_BYTES
   const wipeKeys = () => wipe(request.requestKey, outerKey)
-  if (!preparation.request(request)) {
+  if (!preparation.request(request, copies)) {
     wipeKeys()
     return undefined
   }
   let wiped = false
+  let made = 0
   return {
     copies,
     sealedCopyBytes,
@@ -153,28 +183,32 @@ function prepareSplit(
       assert(!wiped, 'no copies are made under keys that were wiped')
       requireRange(copies, from, count)
       if (count * sealedCopyBytes > limits.splitOutputBytes) throw rangeError('copies in one call', count)
-      const prepared = preparation.request(request)
+      const prepared = preparation.request(request, copies)
       assert(prepared, 'a request that was prepared once prepares again')
       core.writeExactly(core.at.KEY, request.requestKey, KEY_BYTES)
       core.writeExactly(core.at.ENTROPY, outerKey, KEY_BYTES)
       const answer = core.calls.split(from, count, partBytes, request.content.length)
       assert(answer === status.ok, 'lengths were checked before splitting')
+      made = Math.max(made, from + count)
       return takeSpaced(core, count, sealedCopyBytes, roomBytes)
     },
     wipe() {
       wiped = true
       wipeKeys()
+      // Whoever splits in slices, each prepared for itself, has the next one find the tables of this one.
+      if (made === 0 || made === copies) preparation.forget()
     },
   }
 }
 
-/** Takes so many outputs, each with room before it. */
+/** Takes so many outputs, each with room before it, and overwrites them in the core. */
 function takeSpaced(core: Core, count: number, bytesEach: number, roomBytes: number): Uint8Array {
   const output = core.memory.subarray(core.at.OUTPUT, core.at.OUTPUT + count * bytesEach)
   const strideBytes = roomBytes + bytesEach
   const spaced = new Uint8Array(count * strideBytes)
   // Taken in one piece to the end and moved from there one by one, each to where nothing stands any more: no view for each.
   spaced.set(output, count * roomBytes)
+  output.fill(0)
   for (let i = 0; i < count && roomBytes > 0; i++) {
     const from = count * roomBytes + i * bytesEach
     spaced.copyWithin(i * strideBytes + roomBytes, from, from + bytesEach)
@@ -183,10 +217,16 @@ function takeSpaced(core: Core, count: number, bytesEach: number, roomBytes: num
 }
 
 /** S's own request: it made the points itself, so what does not prepare is a defect. */
-function prepareOwn(preparation: Preparation, request: SplitRequest, from: number, count: number): void {
+function prepareOwn(
+  preparation: Preparation,
+  request: SplitRequest,
+  from: number,
+  count: number,
+  uses: number = copiesOf(request),
+): void {
   requireRange(copiesOf(request), from, count)
   // A copy, since the caller's object may change between two calls.
-  const prepared = preparation.request({ ...request })
+  const prepared = preparation.request({ ...request }, uses)
   assert(prepared, 'the points of an own request decode')
 }
 
@@ -239,7 +279,7 @@ function openBatch(
   assert(answer === status.ok, 'lengths were checked before opening copies')
 
   text = at.TEXT
-  return batch.map((sealed, i) => {
+  const opened = batch.map((sealed, i) => {
     const copyAt = text + POINT_BYTES
     text += sealed.length
     const record = at.OUTPUT + at.RECORD_BYTES * i
@@ -253,6 +293,8 @@ function openBatch(
       payload: copy.subarray(POINT_BYTES + SLOT_BYTES),
     }
   })
+  core.wipe(at.TEXT, text - at.TEXT)
+  return opened
 }
 
 function copiesOf(request: SplitRequest): number {

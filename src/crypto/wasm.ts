@@ -27,6 +27,7 @@ interface Calls {
   makeSlots(count: number, window: number, copyBytes: number): number
   prepareServer(): number
   prepareRequest(copies: number): number
+  forgetRequest(): void
   split(from: number, count: number, partBytes: number, contentBytes: number): number
   tokens(from: number, count: number, partBytes: number, contentBytes: number, verdict: number): number
   payloadPoints(from: number, count: number): number
@@ -139,7 +140,7 @@ export async function instantiate(wasm: Uint8Array | WasmModule): Promise<Core> 
   })
   // No call follows that would wipe what was written before.
   const refusal = (expected: string, bytes: Uint8Array) => {
-    memory.fill(0, at.KEY, at.NONCE)
+    memory.fill(0, at.KEY, at.WINDOWS)
     memory.fill(0, at.SECRETS, at.SECRETS + 32 * at.SECRETS_CAPACITY)
     return lengthError(expected, bytes)
   }

@@ -2,6 +2,7 @@
  * Where the jobs of a node are done: on its own thread, one a turn of the event loop so that datagrams get their turns in
  * between, or on threads of their own (pool.ts). Which of the two, start-workers.ts decides.
  */
+import { limits } from '../base/limits.js'
 import type { Crypto } from '../crypto/crypto.js'
 import { Queue } from '../link/queue.js'
 import { type Job, type JobResult, runJob } from '../role/jobs.js'
@@ -21,6 +22,8 @@ export function ownThread(crypto: Crypto, log: Log): Workers {
   const waiting = new Queue<{ readonly job: Job; readonly done: (result: JobResult) => void }>()
   let turn: NodeJS.Immediate | undefined
   let closed = false
+  // A request that was given up between its slices would else stay prepared until the next.
+  const idle = setTimeout(() => crypto.forgetRequest(), limits.preparedIdleMs).unref()
 
   function perform(job: Job): JobResult {
     try {
@@ -36,6 +39,7 @@ export function ownThread(crypto: Crypto, log: Log): Workers {
     const first = waiting.shift()
     turn = waiting.length > 0 ? setImmediate(next) : undefined
     first?.done(perform(first.job))
+    idle.refresh()
   }
 
   return {
@@ -48,6 +52,8 @@ export function ownThread(crypto: Crypto, log: Log): Workers {
     async close() {
       closed = true
       clearImmediate(turn)
+      clearTimeout(idle)
+      crypto.forgetRequest()
     },
   }
 }

@@ -5,7 +5,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { concat, key, type Scalar, toHex, utf8 } from '../../src/base/bytes.js'
+import { concat, key, point, type Scalar, toHex, utf8 } from '../../src/base/bytes.js'
+import { labels } from '../../src/base/labels.js'
 import { limits } from '../../src/base/limits.js'
 import type { FieldBuild } from '../../src/crypto/core.js'
 import { createCrypto } from '../../src/crypto/create.js'
@@ -368,6 +369,94 @@ t.test('slots, split and opening leave no secret in memory', async (t) => {
   const opened = splitting.openCopies(own, [window], [copies.slice(0, copies.length / 4)])
   t.strictSame(opened[0]?.receiptKey, receiptKeys[0])
   t.strictSame(left(), [], 'split and opening')
+})
+
+t.test('a request that is done leaves memory as any other did: nothing in it tells which it was', async (t) => {
+  const core = await instantiate(wasmBytes(chosen, 'release'))
+  const other = await createCrypto(modules('release'))
+  const [splitting, sealing, aead] = [createSplitting(core, createHashing()), createSealing(core), createAead(core)]
+  const server = pair(other, random)
+  const request = ({ copies, content }: { copies: number; content: number }) => {
+    const shape = { copies, personalPartBytes: 7, contentBytes: content }
+    const { plan, splitter } = world(other, random, shape)
+    // C stays the same, as it does for a day: its comb is to be kept.
+    const ofServer = { ...plan, serverKey: server.point }
+    const slots = other.makeSlots(ofServer)
+    if (slots === undefined) throw new Error('the keys decode')
+    const personal = { personalPartBytes: 7, personalParts: random(7 * copies) }
+    return {
+      plan: ofServer,
+      splitter,
+      slots,
+      made: { ...slots, ...personal, serverKey: server.point, content: random(content) },
+    }
+  }
+  const roles: Readonly<Record<string, (given: ReturnType<typeof request>) => void>> = {
+    'P2, in one go': ({ made, splitter }) => {
+      const body = other.aeadSeal(made.requestKey, labels.request, nothing, random(300))
+      const requestKey = sealing.requestKey(splitter.secret, made.ephemeral) ?? nothing
+      t.equal(aead.aeadOpen(requestKey, labels.request, nothing, body)?.length, 300)
+      t.equal(aead.aeadOpen(random(32), labels.request, nothing, body), undefined)
+      const split = splitting.prepareSplit(made, random(32))
+      t.ok(split?.split(0, split.copies, 4))
+      split?.wipe()
+    },
+    'P2, in slices': ({ made }) => {
+      const last = made.slots.length / 10 - 1
+      for (const [from, count] of [
+        [0, last],
+        [last, 1],
+      ] as const) {
+        const slice = splitting.prepareSplit(made, random(32))
+        t.ok(slice?.split(from, count))
+        slice?.wipe()
+      }
+    },
+    'P2, given up after a slice, as after one whose points do not decode': ({ made }) => {
+      const slice = splitting.prepareSplit(made, random(32))
+      t.ok(slice?.split(0, 1))
+      slice?.wipe()
+      t.equal(splitting.prepareSplit({ ...made, oneTimeKey: point(new Uint8Array(32)) }, random(32)), undefined)
+      splitting.prepareSplit(made, random(32))?.wipe()
+      const again = splitting.prepareSplit(made, random(32))
+      t.ok(again?.split(0, 1))
+      splitting.forgetRequest()
+    },
+    S: ({ plan, made, slots }) => {
+      t.strictSame(splitting.makeSlots(plan)?.slots, slots.slots)
+      t.equal(splitting.payloadPoints(made, 1, 1).length, 32)
+      t.ok(splitting.expectedTokens(made, slots.receiptKeys, 'stored', 0, 2))
+      t.ok(splitting.expectedTokens(made, slots.receiptKeys, 'refused', 1, 1))
+      splitting.forgetRequest()
+    },
+    CS: ({ made }) => {
+      const copies = other
+        .prepareSplit(
+          {
+            ...made,
+            slots: made.slots.slice(0, 20),
+            personalParts: made.personalParts.slice(0, 14),
+            content: made.content.slice(0, 40),
+          },
+          random(32),
+        )
+        ?.split(0, 2)
+      const sealed = pieces(copies ?? nothing, (copies?.length ?? 0) / 2)
+      t.ok(splitting.openCopies(server.secret, [window], sealed).every((copy) => copy !== undefined))
+    },
+  }
+  for (const [name, play] of Object.entries(roles)) {
+    // The first leaves what is the same for all: C's comb, labels as nonces, and zeros where it stood.
+    play(request({ copies: 300, content: 2000 }))
+    const before = Buffer.from(core.memory)
+    for (const shape of [
+      { copies: 40, content: 3000 },
+      { copies: 5, content: 100 },
+    ]) {
+      play(request(shape))
+      t.ok(before.equals(core.memory), name)
+    }
+  }
 })
 
 t.test('instances share a compiled module and nothing else', async (t) => {

@@ -128,6 +128,22 @@ t.test('without threads a job has a turn of the event loop to itself', async (t)
   await workers.close()
 })
 
+t.test('a request given up between its slices is forgotten when nothing else is to be done', async (t) => {
+  let forgotten: () => unknown = () => undefined
+  const workers = await startWorkers(0, { ...crypto, forgetRequest: () => forgotten() }, log)
+  t.match(await result(workers, message.split(0, 3)), { type: 'split' })
+  // The wait keeps no process alive, not even this one.
+  const alive = setInterval(() => undefined, 1000)
+  await new Promise<void>((resolve) => {
+    forgotten = resolve
+  })
+  clearInterval(alive)
+  let atEnd = 0
+  forgotten = () => atEnd++
+  await workers.close()
+  t.equal(atEnd, 1, 'and at the end')
+})
+
 t.test('a job that throws fails alone', async (t) => {
   for (const count of [0, 1]) {
     const workers = await startWorkers(count, crypto, log)

@@ -186,6 +186,9 @@ export function createTwinSplitting(parts: Parts): Splitting {
     },
     payloadPoints: (request, from, count) =>
       concat(...Array.from({ length: count }, (_, i) => point(requireCopy(request, from + i).slice(42, 74)))),
+    forgetRequest() {
+      // Nothing is remembered.
+    },
   }
 }
 

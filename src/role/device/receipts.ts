@@ -158,7 +158,11 @@ export class Receipts {
 
   timeout(now: Millis): void {
     const [first] = this.checking
-    if (first !== undefined) this.checkSome(now, first)
+    if (first !== undefined) {
+      this.checkSome(now, first)
+      // The core keeps what it prepared for the next slice; after the last there is none.
+      if (this.checking.length === 0) this.core.options.crypto.forgetRequest()
+    }
     if (this.nextAt === undefined || this.nextAt > now) return
     for (const watch of [...this.watches.values()]) {
       if (watch.reply !== undefined) continue
@@ -257,6 +261,7 @@ export class Receipts {
 
   private drop(watch: Watch): void {
     this.watches.delete(toHex(watch.ticket))
+    if (this.checking.includes(watch)) this.core.options.crypto.forgetRequest()
     this.checking = this.checking.filter((each) => each !== watch)
     wipe(watch.check.request.requestKey, watch.check.receiptKeys)
     this.plan()
