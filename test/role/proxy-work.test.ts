@@ -307,16 +307,27 @@ t.test('bounds', (t) => {
     t.end()
   })
 
-  t.test('messages held for a next hop, by number and by bytes', (t) => {
-    const few = new NextHops(endpoint(), random)
-    const proxy = listed()
-    for (let i = 0; i < limits.forwardMessages; i++) few.forwardToProxy(START, proxy, Uint8Array.of(1))
-    t.notOk(few.forwardToProxy(START, proxy, Uint8Array.of(1)))
-    const large = new NextHops(endpoint(), random)
-    const message = new Uint8Array(limits.messageBytes)
-    const fitting = limits.forwardBytes / limits.messageBytes
-    for (let i = 0; i < fitting; i++) large.forwardToProxy(START, proxy, message)
-    t.notOk(large.forwardToProxy(START, proxy, Uint8Array.of(1)))
+  t.test('messages held for next hops, by number and by bytes, for none more than is left free', (t) => {
+    for (const [message, most] of [
+      [Uint8Array.of(1), limits.forwardMessages],
+      [new Uint8Array(limits.messageBytes), limits.forwardBytes / limits.messageBytes],
+    ] as const) {
+      const hops = new NextHops(endpoint(), random)
+      const fill = (proxy: ListedProxy, now: number) => {
+        let taken = 0
+        while (taken <= most && hops.forwardToProxy(now, proxy, message)) taken++
+        return taken
+      }
+      const [silent, another] = [listed(), listed()]
+      t.equal(fill(silent, START), most / 2, 'a hop that takes nothing has half of all')
+      t.equal(fill(another, START), most / 4, 'and half of the rest is for the next')
+      t.ok(hops.forwardToProxy(START, listed(), message))
+      t.notOk(hops.forwardToProxy(START, silent, message))
+      const later = START + limits.forwardHoldMs
+      hops.timeout(later)
+      t.equal(hops.held, 0)
+      t.equal(fill(silent, later), most / 2, 'as much again once it is given up')
+    }
     t.end()
   })
 

@@ -235,6 +235,8 @@ t.test('as P2', (t) => {
 })
 
 t.test('as P1', (t) => {
+  const link = (number: number) => number as SessionId
+
   /** A proxy that has handed a request on, and the link by which it did. */
   function passedOn() {
     const around = surroundings()
@@ -316,27 +318,51 @@ t.test('as P1', (t) => {
   })
 
   t.test('forgets after a while, and when too many wait the oldest', (t) => {
-    const requests = Array.from({ length: 4 }, () => random(300))
-    const ticketOf = (i: number) => (requests[i] as Uint8Array).subarray(1, 17)
+    const names = Array.from({ length: 4 }, () => random(16))
+    const name = (i: number) => names[i] as Uint8Array
     const bytes = receiptBytes(300)
-    const bounds = { tickets: 3, ticketBytes: 2 * bytes, ticketLifeMs: 1_000 }
-    const tickets = new Tickets(random, bounds)
-    for (const [i, request] of requests.entries()) {
-      tickets.expect(START + i, 'second', request.subarray(1, 17), bytes)
+    const tickets = new Tickets(random, { tickets: 3, ticketBytes: 2 * bytes, ticketLifeMs: 1_000 })
+    for (let i = 0; i < names.length; i++) {
+      tickets.expect(START + i, link(i), 'second', name(i), bytes)
       t.equal(tickets.count, Math.min(i + 1, 3))
     }
     const tokens = random(bytes)
-    t.notOk(tickets.keep('second', ticketOf(0), tokens), 'the first made way')
-    t.notOk(tickets.keep('another', ticketOf(1), tokens))
-    t.ok(tickets.keep('second', ticketOf(1), tokens) && tickets.keep('second', ticketOf(2), tokens))
+    t.notOk(tickets.keep('second', name(0), tokens), 'the first made way')
+    t.notOk(tickets.keep('another', name(1), tokens))
+    t.ok(tickets.keep('second', name(1), tokens) && tickets.keep('second', name(2), tokens))
     t.equal(tickets.count, 3, 'as many bytes as may be')
-    t.ok(tickets.keep('second', ticketOf(3), tokens))
+    t.ok(tickets.keep('second', name(3), tokens))
     t.equal(tickets.count, 2, 'past that the oldest makes way')
-    t.ok(equal(tickets.answer(ticketOf(3), bytes), tokens))
-    t.notOk(equal(tickets.answer(ticketOf(1), bytes), tokens))
+    t.ok(equal(tickets.answer(name(3), bytes), tokens))
+    t.notOk(equal(tickets.answer(name(1), bytes), tokens))
     tickets.timeout(START + 1_002)
     t.equal(tickets.count, 1)
     t.equal(tickets.deadline(), START + 1_003)
+    t.end()
+  })
+
+  t.test('what floods it by one link pushes out its own, by number and by bytes, also once that link is gone', (t) => {
+    const bytes = 64
+    for (const bounds of [
+      { tickets: 100, ticketBytes: 1_000 * bytes },
+      { tickets: 1_000, ticketBytes: 100 * bytes },
+    ]) {
+      const tickets = new Tickets(random, { ...bounds, ticketLifeMs: 1_000 })
+      const bring = (by: SessionId) => {
+        const [ticket, tokens] = [random(16), random(bytes)]
+        tickets.expect(START, by, 'second', ticket, bytes)
+        t.ok(tickets.keep('second', ticket, tokens))
+        return () => equal(tickets.answer(ticket, bytes), tokens)
+      }
+      const early = bring(link(1))
+      for (let i = 0; i < 300; i++) bring(link(2))
+      tickets.closed(link(2))
+      const late = bring(link(3))
+      for (let i = 0; i < 300; i++) bring(link(4))
+      t.ok(early() && late(), 'those of others are there')
+      const kept = tickets.count
+      t.ok(kept > 60 && kept < 100, `${kept} tickets`)
+    }
     t.end()
   })
 

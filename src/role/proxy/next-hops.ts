@@ -12,6 +12,7 @@ import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../l
 import { fromTurn } from '../addresses.js'
 import type { ListedProxy } from '../server-link.js'
 import { Retained } from './retained.js'
+import { SharedRoom } from './shared-room.js'
 import { Waiting } from './waiting.js'
 
 export interface NextHopEvent {
@@ -64,8 +65,8 @@ export class NextHops {
   private readonly hops = new Map<string, Hop>()
   private readonly bySession = new Map<SessionId, Hop>()
   private readonly events: NextHopEvent[] = []
-  private heldMessages = 0
-  private heldBytes = 0
+  /** For messages that no next hop has acknowledged: one that takes none leaves room for those to others. */
+  private readonly room = new SharedRoom(limits.forwardMessages, limits.forwardBytes)
 
   /** `meanWaitMs` is the mean of the random time that each message for a proxy waits; 0 for none. */
   constructor(endpoint: LinkEndpoint, random: RandomBytes, meanWaitMs = 0) {
@@ -78,13 +79,13 @@ export class NextHops {
 
   /** Messages that no next hop has acknowledged. */
   get held(): number {
-    return this.heldMessages
+    return this.room.held
   }
 
   /** Takes a message for a listed proxy; false where there is no room for it. */
   forwardToProxy(now: Millis, proxy: ListedProxy, message: Uint8Array): boolean {
     if (this.meanWaitMs === 0) return this.forwardAtOnce(now, proxy, message.slice())
-    if (!this.reserve(message)) return false
+    if (!this.room.take(toHex(proxy.id), message.length)) return false
     const delayed = { proxy, message: message.slice(), heldUntil: undefined }
     this.delayed.add(now + exponentialMs(this.numbers, this.meanWaitMs), delayed)
     return true
@@ -93,7 +94,8 @@ export class NextHops {
   /** The same for what has had its wait; keeps the bytes. */
   forwardAtOnce(now: Millis, proxy: ListedProxy, message: Uint8Array): boolean {
     const hop = this.hopTo(now, proxy)
-    return hop !== undefined && this.reserve(message) && this.hold(now, hop, message, limits.forwardHoldMs)
+    if (hop === undefined || !this.room.take(hop.name, message.length)) return false
+    return this.hold(now, hop, message, limits.forwardHoldMs)
   }
 
   /** Hex id of the proxy that the session leads to, where it is one of these links. */
@@ -106,9 +108,10 @@ export class NextHops {
     const hop = this.bySession.get(session)
     const held = hop?.sent.get(number) ?? this.retained.take(session, number)
     if (hop === undefined || held === undefined) return false
-    if (hop.sent.delete(number)) this.letGo(held.message)
+    const { length } = held.message
+    if (hop.sent.delete(number)) this.room.give(hop.name, length)
     const at = now + exponentialMs(this.numbers, BUSY_WAIT_MS)
-    if (at >= held.heldUntil || !this.reserve(held.message)) this.lose()
+    if (at >= held.heldUntil || !this.room.take(hop.name, length)) this.lose()
     else this.delayed.add(at, { proxy: hop.proxy, ...held })
     return true
   }
@@ -184,15 +187,6 @@ export class NextHops {
     return hop
   }
 
-  /** Makes room for a message; false where there is none. */
-  private reserve({ length }: Uint8Array): boolean {
-    if (this.heldMessages >= limits.forwardMessages) return false
-    if (this.heldBytes + length > limits.forwardBytes) return false
-    this.heldMessages++
-    this.heldBytes += length
-    return true
-  }
-
   /** Takes a message for which room was reserved, and keeps its bytes. */
   private hold(now: Millis, hop: Hop, message: Uint8Array, holdMs: number): true {
     hop.unsent.push({ message, heldUntil: now + holdMs })
@@ -204,7 +198,7 @@ export class NextHops {
     while ((this.delayed.nextDue() ?? Number.POSITIVE_INFINITY) <= now) {
       const { proxy, message, heldUntil } = this.delayed.take() as Delayed
       const hop = this.hopTo(now, proxy)
-      if (hop === undefined) this.failed(message)
+      if (hop === undefined) this.failed(toHex(proxy.id), message)
       else this.hold(now, hop, message, heldUntil === undefined ? limits.forwardHoldMs : heldUntil - now)
     }
   }
@@ -237,7 +231,7 @@ export class NextHops {
     const held = hop.sent.get(number)
     if (held !== undefined) {
       hop.sent.delete(number)
-      this.letGo(held.message)
+      this.room.give(hop.name, held.message.length)
       if (hop.state.phase === 'linked') this.retained.add(now, hop.state.session, number, held)
       this.counts.passedOn++
     }
@@ -263,28 +257,23 @@ export class NextHops {
   private giveUp(now: Millis, hop: Hop): void {
     const oldest = oldestOf(hop)
     if (oldest === undefined || oldest.heldUntil > now) return
-    for (const held of hop.unsent) if (held.heldUntil <= now) this.failed(held.message)
+    for (const held of hop.unsent) if (held.heldUntil <= now) this.failed(hop.name, held.message)
     hop.unsent = hop.unsent.filter(({ heldUntil }) => heldUntil > now)
     for (const [number, held] of hop.sent) {
       if (held.heldUntil > now) continue
       hop.sent.delete(number)
-      this.failed(held.message)
+      this.failed(hop.name, held.message)
     }
   }
 
-  private failed(message: Uint8Array): void {
-    this.letGo(message)
+  private failed(name: string, { length }: Uint8Array): void {
+    this.room.give(name, length)
     this.lose()
   }
 
   private lose(): void {
     this.counts.failed++
     this.events.push({ type: 'drop', code: 'FORWARD_FAILED' })
-  }
-
-  private letGo({ length }: Uint8Array): void {
-    this.heldMessages--
-    this.heldBytes -= length
   }
 }
 

@@ -76,7 +76,7 @@ export class Passing {
     const ticket = ticketOfCopy(sealed)
     observe?.('copy link', 'ticket', ticket)
     const tokenBytes = receiptBytes(message.length)
-    tickets.expect(now, SERVER, ticket, tokenBytes)
+    tickets.expect(now, session, SERVER, ticket, tokenBytes)
     copies.pass(now, message, (token) => this.keep(ticket, tokenBytes, token))
     return undefined
   }

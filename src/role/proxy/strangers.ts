@@ -56,6 +56,7 @@ export class Strangers {
   /** A session is over. */
   forget(session: SessionId): void {
     this.parts.askRates.forget(session)
+    this.parts.tickets.closed(session)
   }
 
   take(now: Millis, incoming: Incoming, message: Message): void {
@@ -100,7 +101,7 @@ export class Strangers {
     if (!this.parts.nextHops.forwardToProxy(now, proxy, message)) return 'FORWARD_FULL'
     const ticket = ticketOf(message)
     this.parts.observe?.('forward link', 'ticket', ticket)
-    this.parts.tickets.expect(now, id, ticket, receiptBytes(message.length))
+    this.parts.tickets.expect(now, incoming.session, id, ticket, receiptBytes(message.length))
     return undefined
   }
 

@@ -1,12 +1,14 @@
 /**
  * P1's part in receipts: the tokens that P2 handed back for each request, kept until S asks for them at a time of its own
- * choosing (PROTOCOL.md section 7). A request is known by bytes of its R, which P1, P2 and S hold anyway; where it came from
- * is not kept. Count, bytes and time are bounded; the oldest makes way.
+ * choosing (PROTOCOL.md section 7). A request is known by bytes of its R, which P1, P2 and S hold anyway. Count, bytes and time are
+ * bounded. What one link brings takes up no more than it leaves free, or its oldest makes way: so it pushes out
+ * its own before that of others. Of a link that is gone only that is kept which of them came by one.
  */
 
 import { toHex } from '../../base/bytes.js'
 import type { RandomBytes } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
+import type { SessionId } from '../../link/link.js'
 import { TICKET_BYTES } from '../../wire/message.js'
 
 export interface TicketBounds {
@@ -15,7 +17,16 @@ export interface TicketBounds {
   readonly ticketLifeMs: number
 }
 
+/** What one link brought. */
+interface Share {
+  /** Hex tickets, oldest first. */
+  readonly tickets: Set<string>
+  /** Of the tokens held. */
+  bytes: number
+}
+
 interface Ticket {
+  readonly share: Share
   /** Who the message went to, the hex id of P2 or a name for CS: nobody else may answer for it. */
   readonly second: string
   readonly tokenBytes: number
@@ -43,6 +54,8 @@ export class Tickets {
   private readonly bounds: TicketBounds
   /** By hex ticket, oldest first; all live equally long. */
   private readonly tickets = new Map<string, Ticket>()
+  /** Of links that are up. */
+  private readonly shares = new Map<SessionId, Share>()
   private heldBytes = 0
 
   constructor(random: RandomBytes, bounds: TicketBounds) {
@@ -54,13 +67,21 @@ export class Tickets {
     return this.tickets.size
   }
 
-  /** Makes ready for so many bytes of tokens from where a message goes; a ticket that is known stays as it is. */
-  expect(now: Millis, second: string, ticket: Uint8Array, tokenBytes: number): void {
+  /** Makes ready for so many bytes of tokens from where a message of this link goes; a ticket that is known stays as it is. */
+  expect(now: Millis, session: SessionId, second: string, ticket: Uint8Array, tokenBytes: number): void {
     const name = toHex(ticket)
     if (this.tickets.has(name)) return
-    if (this.tickets.size >= this.bounds.tickets) this.forgetOldest()
-    const until = now + this.bounds.ticketLifeMs
-    this.tickets.set(name, { second, tokenBytes, tokens: undefined, place: -1, until })
+    const share = this.shareOf(session)
+    const { tickets: most, ticketLifeMs } = this.bounds
+    while (share.tickets.size > 0 && share.tickets.size >= most - this.tickets.size) this.forgetOldest(share.tickets)
+    if (this.tickets.size >= most) this.forgetOldest(this.tickets.keys())
+    share.tickets.add(name)
+    this.tickets.set(name, { share, second, tokenBytes, tokens: undefined, place: -1, until: now + ticketLifeMs })
+  }
+
+  /** A link is gone. */
+  closed(session: SessionId): void {
+    this.shares.delete(session)
   }
 
   /**
@@ -73,9 +94,12 @@ export class Tickets {
     if (held === undefined || held.second !== second || held.tokenBytes !== tokens.length) return false
     if (place < held.place) return true
     held.place = place
-    this.heldBytes += tokens.length - (held.tokens?.length ?? 0)
+    const { share } = held
+    this.countBytes(share, tokens.length - (held.tokens?.length ?? 0))
     held.tokens = tokens.slice()
-    while (this.heldBytes > this.bounds.ticketBytes) this.forgetOldest()
+    const { ticketBytes } = this.bounds
+    while (share.tickets.size > 1 && share.bytes > ticketBytes - this.heldBytes) this.forgetOldest(share.tickets)
+    while (this.heldBytes > ticketBytes) this.forgetOldest(this.tickets.keys())
     return true
   }
 
@@ -86,17 +110,30 @@ export class Tickets {
   }
 
   timeout(now: Millis): void {
-    while ((this.deadline() ?? Number.POSITIVE_INFINITY) <= now) this.forgetOldest()
+    while ((this.deadline() ?? Number.POSITIVE_INFINITY) <= now) this.forgetOldest(this.tickets.keys())
   }
 
   deadline(): Millis | undefined {
     return this.tickets.values().next().value?.until
   }
 
-  private forgetOldest(): void {
-    const [oldest] = this.tickets
-    if (oldest === undefined) return
-    this.tickets.delete(oldest[0])
-    this.heldBytes -= oldest[1].tokens?.length ?? 0
+  private shareOf(session: SessionId): Share {
+    const share = this.shares.get(session) ?? { tickets: new Set(), bytes: 0 }
+    this.shares.set(session, share)
+    return share
+  }
+
+  private countBytes(share: Share, bytes: number): void {
+    share.bytes += bytes
+    this.heldBytes += bytes
+  }
+
+  private forgetOldest(among: Iterable<string>): void {
+    const [name] = among
+    const ticket = name === undefined ? undefined : this.tickets.get(name)
+    if (name === undefined || ticket === undefined) return
+    this.tickets.delete(name)
+    ticket.share.tickets.delete(name)
+    this.countBytes(ticket.share, -(ticket.tokens?.length ?? 0))
   }
 }
