@@ -214,7 +214,7 @@ function judgeRecord(
   if (inviter === undefined || (!isCreator && inviter.record.since >= record.since)) return 'orphan'
   if (namesake !== undefined && !equal(namesake.record.identityKey, record.identityKey)) return 'refused'
   const isRootOnTrust = toHex(candidate.id) === list.root
-  if (isHeld(list, candidate) && !isRootOnTrust) return 'counts'
+  if (isHeld(list, candidate) && !isRootOnTrust && (isCreator || isKeyHeld(list, inviter))) return 'counts'
   if (isCreator) {
     // Otherwise the first self-made creator to arrive would be believed by who does not know the true one yet.
     if (!equal(record.inviter, candidate.id) || !equal(groupIdOf(crypto, record), groupId)) return 'refused'
@@ -224,6 +224,20 @@ function judgeRecord(
     recordSignedBy(crypto, groupId, inviter.record.identityKey, record)
   return isSigned ? 'counts' : 'refused'
 }
+
+/**
+ * Whether what is held of a member was verified under this key. Ids can be ground: the true record of an id may come after another's
+ * with another key, and what that one signed counts no longer.
+ */
+function isKeyHeld(list: MemberList, { id, record }: Member): boolean {
+  const held = heldKeys.get(list) ?? new Map([...list.records.values()].map((each) => [toHex(each.id), each.record]))
+  heldKeys.set(list, held)
+  const known = held.get(toHex(id))
+  return known !== undefined && equal(known.identityKey, record.identityKey)
+}
+
+/** A record of each id; all that are held of one have the same key. Lists never change. */
+const heldKeys = new WeakMap<MemberList, ReadonlyMap<string, MemberRecord>>()
 
 function isHeld(list: MemberList, { record }: Member): boolean {
   return list.records.get(toHex(record.signature))?.record === record
@@ -235,11 +249,13 @@ function countDepartures(
   byId: ReadonlyMap<string, readonly Member[]>,
   news: readonly Departure[],
 ): { readonly departures: ReadonlyMap<string, Departure>; readonly strays: readonly Departure[] } {
-  const departures = new Map(list.departures)
+  const departures = new Map<string, Departure>()
   const strays: Departure[] = []
-  for (const each of news) {
+  for (const each of [...list.departures.values(), ...news]) {
     const issuer = byId.get(toHex(each.by))?.[0]
+    const isCounted = list.departures.get(toHex(each.signature)) === each
     if (issuer === undefined || issuer.record.since >= each.at || !byId.has(toHex(each.member))) strays.push(each)
+    else if (isCounted && isKeyHeld(list, issuer)) departures.set(toHex(each.signature), each)
     else if (departureSignedBy(crypto, groupId, issuer.record.identityKey, each)) {
       departures.set(toHex(each.signature), each)
     } else refused.push({ code: 'MEMBER_DEPARTURE' })

@@ -5,7 +5,7 @@
 import { entropyToMnemonic } from '@scure/bip39'
 import { wordlist } from '@scure/bip39/wordlists/english.js'
 import t from 'tap'
-import { concat, digest, identityKey, type NodeId, signature, toHex } from '../../src/base/bytes.js'
+import { concat, type Digest, digest, equal, identityKey, type NodeId, signature, toHex } from '../../src/base/bytes.js'
 import { labels } from '../../src/base/labels.js'
 import { limits } from '../../src/base/limits.js'
 import { shuffle } from '../../src/base/random.js'
@@ -221,6 +221,31 @@ t.test('nobody but the creator that the group id names passes for it, even with 
   }
   t.strictSame(idsOf(merge(emptyList(), [creator]).list), hexOf(alice))
   t.strictSame(idsOf(merge(emptyList(), [record(alice, bob, 1)]).list), [])
+  t.end()
+})
+
+t.test('two keys that were ground to one id make one list, too, in whatever order they come', (t) => {
+  const [first, second] = [bob, { ...carol, id: bob.id }]
+  const isSecond = (key: Uint8Array | undefined) => key !== undefined && equal(key, carol.identity.identityKey)
+  const ground = {
+    ...crypto,
+    hash: (...parts: readonly Uint8Array[]) =>
+      isSecond(parts[1]) ? crypto.hash(labels.nodeId, bob.identity.identityKey) : crypto.hash(...parts),
+  }
+  const departs = { identity: second.identity, by: second.id, groupId: group.id, member: alice.id, at: now + 40 }
+  const elder = { records: [record(alice, first, 10)], departures: [] }
+  const younger = {
+    records: [record(alice, second, 20), record(second, dave, 30)],
+    departures: [createDeparture(crypto, departs)],
+  }
+  const lists = [
+    [elder, younger],
+    [younger, elder],
+  ].map((order) =>
+    order.reduce((list, news) => mergeHistory(ground, group.id, list, news).list, listFromRoot(crypto, creator)),
+  )
+  t.strictSame(lists.map(idsOf), Array(2).fill([alice.id, bob.id].map(toHex).toSorted()))
+  t.strictSame(...(lists.map((list) => listDigest(crypto, list)) as [Digest, Digest]))
   t.end()
 })
 
