@@ -56,5 +56,6 @@ function commanderLine(text: string): string {
     .trim()
     .replace(/\.$/, '')
     .replaceAll('\n', ' ')
+    .replace(/^too many arguments.*$/, '$&; put what has spaces in it in quotes')
   return `splitcast: ${complaint}; --help shows what to write [USAGE]\n`
 }

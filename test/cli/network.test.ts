@@ -390,6 +390,7 @@ t.test('what is asked of a running node in vain', async (t) => {
     ),
     refused('a body over the limit', ['send', 'friends', '--file', at('large'), ...data('alice')], 2, /BODY_TOO_LARGE/),
     refused('nothing to send', ['send', 'friends', ...data('alice')], 2, /USAGE/),
+    refused('words without quotes', ['send', 'friends', 'two', 'words', ...data('alice')], 2, /in quotes.*USAGE/),
     refused('a group on a server', ['group', 'list', ...data('server')], 4, /CONTROL_REFUSED/),
     refused('the data of a server', ['id', ...data('server')], 4, /DATA_KIND/),
     refused(

@@ -287,6 +287,7 @@ t.test('with little traffic', (t) => {
     alone.network.runFor(1_000)
     t.equal(given.length, 0)
     t.equal(alone.server.machine.of('copy').length, 5)
+    t.match(alone.proxy.machine.status().mixing, { extraHop: false, extraHopBelow: 20 })
 
     const busy = surroundings({ extraHopBelow: 1, others: far, meanWaitMs: 5 })
     actAsExtraHops(busy)

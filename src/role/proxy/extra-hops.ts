@@ -67,6 +67,11 @@ export class ExtraHops<T> {
     return true
   }
 
+  /** Whether copies take one now. Two proxies have to be listed beside this one, since one of them may be the request's P1. */
+  inUse(now: Millis): boolean {
+    return this.options.traffic.isLow(now) && this.listedApart().length >= 2
+  }
+
   /** What was handed to a proxy and is answered by it; `undefined` where it was not given that. */
   answered(proxy: string, reference: number): T | undefined {
     const detour = this.detours.get(reference)
@@ -91,14 +96,19 @@ export class ExtraHops<T> {
 
   /** Each as likely as any other: of those apart from this proxy in the network, all but what is where P1 is. */
   private choose(p1Host: string | undefined): ListedProxy | undefined {
+    const candidates = this.listedApart()
+    const drawn = this.draw(candidates)
+    if (drawn === undefined || !isAt(drawn, p1Host)) return drawn
+    return this.draw(candidates.filter((each) => !isAt(each, p1Host)))
+  }
+
+  private listedApart(): readonly ListedProxy[] {
     const directory = this.options.directory()
     if (directory !== this.candidatesOf) {
       this.candidatesOf = directory
       this.candidates = directory === undefined ? [] : proxiesApart(directory, this.options.self)
     }
-    const drawn = this.draw(this.candidates)
-    if (drawn === undefined || !isAt(drawn, p1Host)) return drawn
-    return this.draw(this.candidates.filter((each) => !isAt(each, p1Host)))
+    return this.candidates
   }
 
   private draw(among: readonly ListedProxy[]): ListedProxy | undefined {

@@ -56,7 +56,7 @@ export class Mixing {
       meanForwardWaitMs,
       extraHopBelow,
       // Looking brings the count up to date.
-      extraHop: this.traffic.isLow(now),
+      extraHop: this.extraHops.inUse(now),
       copiesPerSecond: this.traffic.copiesPerSecond,
       detouredCopies: taken,
       unansweredDetours: unanswered,
