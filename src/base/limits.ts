@@ -323,6 +323,8 @@ export const limits = {
   /** Copies under way to one device without its confirmation. */
   deliveriesInFlight: 256,
   deliveryInFlightBytes: 4 * MIB,
+  /** Bytes of those to all devices from which on each has an equal part of as many. */
+  deliveriesTotalBytes: 512 * MIB,
   /** Protocol: validity of a directory. */
   directoryLifeMs: DAY_MS,
   /** Addresses in a proxy entry or network card. */
@@ -425,5 +427,6 @@ export type ServerLimits = {
     | 'slotReplays'
     | 'deliveriesInFlight'
     | 'deliveryInFlightBytes'
+    | 'deliveriesTotalBytes'
     | 'deliveryCacheBytes']: number
 }

@@ -199,6 +199,33 @@ t.test('mailboxes', (t) => {
     t.end()
   })
 
+  t.test('share what there is for all where some take copies and confirm none', (t) => {
+    const { world, proxy, device } = network({ bounds: { deliveriesTotalBytes: 4 * (49 + 100) } })
+    const fill = (to: typeof device) =>
+      proxy.deliver(
+        messageTo(
+          proxy,
+          Array.from({ length: 6 }, () => to.recipient),
+        ).sealed,
+      )
+    fill(device)
+    world.network.runFor(500)
+    t.equal(device.points.length, 4, 'who is alone has all of it, and no copy more')
+    const other = world.device()
+    fill(other)
+    world.network.runFor(500)
+    t.equal(other.points.length, 2, 'who comes later has his part')
+    device.leave('goodbye')
+    world.network.runFor(500)
+    other.confirm(other.numbers.slice(0, 1))
+    world.network.runFor(500)
+    t.equal(other.points.length, 5, 'what was held for one that is gone is free')
+    device.enter('device')
+    world.network.runFor(500)
+    t.equal(device.points.length, 4 + 2, 'and who comes back has his part')
+    t.end()
+  })
+
   t.test('deliver one large copy where not even that fits, and from disk where memory is short', (t) => {
     const { world, proxy, device } = network({ bounds: { deliveryInFlightBytes: 10, deliveryCacheBytes: 200 } })
     const message = messageTo(proxy, [device.recipient, device.recipient, device.recipient])

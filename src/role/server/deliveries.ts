@@ -42,6 +42,8 @@ export class Deliveries {
   /** Payloads of fresh copies for connected devices; what is not here is loaded. */
   private readonly fresh = new Map<Mail, Uint8Array>()
   private freshBytes = 0
+  /** Taken up for all channels and not confirmed: what links hold in memory is part of it. */
+  private inFlightBytes = 0
   private confirmedCopies = 0
 
   constructor(bounds: ServerLimits, endpoint: LinkEndpoint, effects: Effects, mailboxes: Mailboxes) {
@@ -66,6 +68,7 @@ export class Deliveries {
       inFlightBytes: 0,
       backlog: new Set(),
     }
+    this.close(owner)
     this.channels.set(owner, channel)
     for (const mail of this.mailboxes.waiting(owner)) {
       channel.waiting.push(mail)
@@ -75,6 +78,7 @@ export class Deliveries {
   }
 
   close(owner: string): void {
+    this.inFlightBytes -= this.channels.get(owner)?.inFlightBytes ?? 0
     this.channels.delete(owner)
   }
 
@@ -118,7 +122,7 @@ export class Deliveries {
     this.effects.write(now, removed.write)
     this.takeFresh(removed.mail)
     const channel = this.channels.get(owner)
-    if (channel?.inFlight.delete(number)) channel.inFlightBytes -= removed.mail.payloadBytes
+    if (channel?.inFlight.delete(number)) this.charge(channel, -removed.mail.payloadBytes)
     channel?.backlog?.delete(number)
     return true
   }
@@ -152,7 +156,7 @@ export class Deliveries {
 
   private stage(channel: Channel, mail: Mail): void {
     channel.inFlight.add(mail.number)
-    channel.inFlightBytes += mail.payloadBytes
+    this.charge(channel, mail.payloadBytes)
     const staged: Staged = { mail, payload: this.takeFresh(mail) }
     channel.staged.push(staged)
     if (staged.payload !== undefined) return
@@ -188,10 +192,21 @@ export class Deliveries {
     return payload
   }
 
-  /** One copy always fits, so that a large one is not stuck. */
+  private charge(channel: Channel, bytes: number): void {
+    channel.inFlightBytes += bytes
+    this.inFlightBytes += bytes
+  }
+
+  /**
+   * One copy always fits, so that a large one is not stuck. Where devices that take what they get and confirm nothing have used up what
+   * there is for all, each has an equal part.
+   */
   private hasRoom({ inFlight, inFlightBytes }: Channel, { payloadBytes }: Mail): boolean {
-    const { deliveriesInFlight, deliveryInFlightBytes } = this.bounds
-    const bytesFit = inFlightBytes + payloadBytes <= deliveryInFlightBytes
-    return inFlight.size === 0 || (inFlight.size < deliveriesInFlight && bytesFit)
+    const { deliveriesInFlight, deliveryInFlightBytes, deliveriesTotalBytes } = this.bounds
+    if (inFlight.size === 0) return true
+    const isScarce = this.inFlightBytes + payloadBytes > deliveriesTotalBytes
+    const partBytes = isScarce ? deliveriesTotalBytes / this.channels.size : deliveryInFlightBytes
+    const bytesFit = inFlightBytes + payloadBytes <= Math.min(partBytes, deliveryInFlightBytes)
+    return inFlight.size < deliveriesInFlight && bytesFit
   }
 }
