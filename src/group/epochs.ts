@@ -2,7 +2,7 @@
  * The secrets of a group: one way from each UTC day to the next, and afresh where somebody departed (PROTOCOL.md sections 1.3,
  * 8.5 and 8.6). What is needed to open what may still arrive is kept, and nothing older.
  */
-import { compare, type Digest, digest, equal, type GroupId, type Key, toHex } from '../base/bytes.js'
+import { compare, type Digest, digest, equal, type GroupId, type Key, toHex, wipe } from '../base/bytes.js'
 import { labels } from '../base/labels.js'
 import { limits } from '../base/limits.js'
 import { type Millis, startOfDay, utcDay } from '../base/time.js'
@@ -83,7 +83,11 @@ export function firstSecretDay(now: Millis): number {
 /** The secret that an epoch has on a day; on an earlier day than its first, that of its first. */
 export function secretOfDay(crypto: Hashing, epoch: Pick<Epoch, 'day' | 'secret'>, day: number): Key {
   let { secret } = epoch
-  for (let at = epoch.day; at < Math.min(day, epoch.day + FURTHEST_DAYS); at++) secret = nextDaySecret(crypto, secret)
+  for (let at = epoch.day; at < Math.min(day, epoch.day + FURTHEST_DAYS); at++) {
+    const next = nextDaySecret(crypto, secret)
+    if (secret !== epoch.secret) wipe(secret)
+    secret = next
+  }
   return secret
 }
 
@@ -113,12 +117,15 @@ function liveOf(
   const last = Math.min(Math.max(lastDay, epoch.day), epoch.day + FURTHEST_DAYS)
   const first = Math.max(epoch.day, last - LIVE_DAYS)
   const live: LiveKeys[] = []
-  let secret = secretOfDay(crypto, epoch, first)
   for (let day = first; day <= last; day++) {
     const known = held.get(nameOf(epoch, day))
-    if (known === undefined) live.unshift({ ...groupKeys(crypto, secret), epoch, day })
-    else live.unshift(known.epoch === epoch ? known : { ...known, epoch })
-    if (day < last) secret = nextDaySecret(crypto, secret)
+    // What is held already is not made once more: nobody would wipe it.
+    if (known !== undefined) live.unshift(known.epoch === epoch ? known : { ...known, epoch })
+    else {
+      const [before] = live
+      const secret = before ? nextDaySecret(crypto, before.secret) : secretOfDay(crypto, epoch, day)
+      live.unshift({ ...groupKeys(crypto, secret), epoch, day })
+    }
   }
   return live
 }

@@ -2,7 +2,7 @@
  * What is said to one member alone: questions for what it holds, the parts of a history in which two differ, and the present
  * secret for who lacks it (PROTOCOL.md section 8.7). All of it is bounded and rare.
  */
-import { concat, digest, equal, equalConstantTime, type NodeId, toHex } from '../base/bytes.js'
+import { concat, digest, equal, equalConstantTime, type NodeId, toHex, wipe } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import { type RandomBytes, randomBelow } from '../base/random.js'
@@ -259,7 +259,14 @@ export function isCredible(
 /** Whether two secrets of one epoch lead to the same one. */
 function agrees(crypto: Hashing, a: Pick<Epoch, 'day' | 'secret'>, b: Pick<Epoch, 'day' | 'secret'>): boolean {
   const day = Math.max(a.day, b.day)
-  return equalConstantTime(secretOfDay(crypto, a, day), secretOfDay(crypto, b, day))
+  const [ofA, ofB] = [secretOfDay(crypto, a, day), secretOfDay(crypto, b, day)]
+  const agree = equalConstantTime(ofA, ofB)
+  for (const [made, { secret }] of [
+    [ofA, a],
+    [ofB, b],
+  ] as const)
+    if (made !== secret) wipe(made)
+  return agree
 }
 
 /** The first 8 bytes of the digest of each bucket. */

@@ -4,16 +4,18 @@
  */
 import t from 'tap'
 import { compare, equal, toHex } from '../../src/base/bytes.js'
+import { labels } from '../../src/base/labels.js'
 import { limits } from '../../src/base/limits.js'
 import { randomBelow, shuffle } from '../../src/base/random.js'
 import { startOfDay, utcDay } from '../../src/base/time.js'
 import { openContent } from '../../src/group/content.js'
-import { bestEpoch, forgetKeys, keysNeededFrom, refreshKeys, sealingKeys } from '../../src/group/epochs.js'
+import { bestEpoch, forgetKeys, keysNeededFrom, refreshKeys, sealingKeys, secretOfDay } from '../../src/group/epochs.js'
 import type { Departure, Group, MemberList, MemberRecord } from '../../src/group/group.js'
 import { mergeHistory } from '../../src/group/history.js'
 import { createDeparture, createRecord, listDigest, memberById } from '../../src/group/member-list.js'
 import { createGroup, removeMembers } from '../../src/group/membership.js'
 import { issueRekey } from '../../src/group/rekey.js'
+import { isCredible } from '../../src/group/repair.js'
 import { decodeGroup, encodeGroup } from '../../src/group/storage.js'
 import { seed, seeded } from '../base/seeded.js'
 import { crypto, directoryDigest, makeDevice, now, openFor, present, receive, type TestDevice } from './support.js'
@@ -431,6 +433,35 @@ t.test('keys move on with the day, one way', (t) => {
   for (const node of [ben, cleo]) world.tick(node)
   world.settle()
   t.equal(ben.handedOn.length, 2, 'the key of tomorrow before midnight, and that of yesterday after it')
+  t.end()
+})
+
+t.test('no secret of a day is left behind but those that a group holds', (t) => {
+  const made: Uint8Array[] = []
+  const noting = {
+    ...crypto,
+    hkdf: (...[secret, salt, info, lengthBytes]: Parameters<typeof crypto.hkdf>) => {
+      const derived = crypto.hkdf(secret, salt, info, lengthBytes)
+      if (equal(info, labels.nextDay)) made.push(derived)
+      return derived
+    },
+  }
+  const left = () => made.filter((each) => each.some((byte) => byte !== 0))
+  const { world, nodes } = settled(2)
+  const group = present((nodes[0] as Node).group)
+  const epoch = bestEpoch(group)
+  const last = secretOfDay(noting, epoch, epoch.day + 5)
+  t.equal(made.length, 5)
+  t.strictSame(left(), [last], 'on the way from one day to another')
+  made.length = 0
+  const later = refreshKeys(noting, group, world.now + 3 * DAY_MS)
+  refreshKeys(noting, later, world.now + 4 * DAY_MS)
+  t.equal(made.length, 4, 'a secret that is held is not made again')
+  made.length = 0
+  const { secret } = group.keys
+  t.ok(isCredible(noting, group, { ...epoch, day: epoch.day - 2, secret }, undefined, world.now) === false)
+  t.equal(made.length, 2)
+  t.strictSame(left(), [], 'nor by comparing')
   t.end()
 })
 
