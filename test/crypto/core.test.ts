@@ -459,6 +459,21 @@ t.test('a request that is done leaves memory as any other did: nothing in it tel
   }
 })
 
+t.test('a split touches its output buffer and less than 4 MiB beside it', async (t) => {
+  const core = await instantiate(wasmBytes(chosen, 'release'))
+  const { at, memory } = core
+  const splitting = createSplitting(core, createHashing())
+  const shape = { copies: limits.copies, personalPartBytes: 255, contentBytes: limits.messageBytes }
+  const { request } = world(await createCrypto(modules('release')), random, shape)
+  const outside = memory.subarray(at.TEXT, at.TEXT + at.TEXT_CAPACITY)
+  outside.fill(0xa5)
+  const split = splitting.prepareSplit(request, random(32))
+  t.ok(split?.split(0, Math.floor(limits.splitOutputBytes / split.sealedCopyBytes)))
+  split?.wipe()
+  t.ok(outside.every((byte) => byte === 0xa5))
+  t.ok(memory.length - at.OUTPUT_CAPACITY - outside.length < 4 * 2 ** 20)
+})
+
 t.test('instances share a compiled module and nothing else', async (t) => {
   const instances = await Promise.all(Array.from({ length: 12 }, () => createCrypto(modules('release'))))
   const worlds = instances.map((crypto) => world(crypto, random, { copies: 2, personalPartBytes: 1, contentBytes: 10 }))
