@@ -43,6 +43,8 @@ export const labels = {
   epochStatement: label('ep'),
   /** AEAD nonce: personal part of a rekey. */
   personalPart: label('kp'),
+  /** KDF: what covers a personal part on its way. */
+  partCover: label('pm'),
   /** Hash: departures that an epoch leaves out. */
   departuresDigest: label('de'),
   /** Hash: group id from the creator's key and time. */

@@ -25,7 +25,7 @@ import { labels } from '../base/labels.js'
 import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import type { Millis } from '../base/time.js'
-import type { Identity, Sealing, Signing } from '../crypto/crypto.js'
+import type { Hashing, Identity, Sealing, Signing } from '../crypto/crypto.js'
 import {
   type ContentKind,
   content as contentFormat,
@@ -122,6 +122,23 @@ export function descramble(
   const parsed = scrambledPayload.parse(opened.plaintext)
   if (!parsed.ok) return undefined
   return { index: opened.index, content: parsed.value.content, personalPart: parsed.value.personalPart }
+}
+
+/**
+ * Covers the personal part of a member, and uncovers it. A message that goes again brings the same parts, by which P2 would know
+ * its requests to be of one message: so each goes under a stream of this member's and this sealing of the content alone.
+ */
+export function coverPart(
+  crypto: Hashing,
+  { symmetric }: SealingTarget,
+  content: Uint8Array,
+  member: NodeId,
+  part: Uint8Array,
+): Uint8Array {
+  if (part.length === 0 || symmetric === undefined) return part
+  const fresh = content.subarray(0, NO_POINT.length)
+  const stream = crypto.hkdf(symmetric, fresh, concat(labels.partCover, member), part.length)
+  return part.map((byte, at) => byte ^ (stream[at] as number))
 }
 
 /** Opens and parses a content; `undefined` for any failure. */

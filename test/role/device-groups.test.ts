@@ -8,6 +8,7 @@ import { limits } from '../../src/base/limits.js'
 import { bestEpoch, secretOfDay } from '../../src/group/epochs.js'
 import { encodeMessage } from '../../src/wire/message.js'
 import { seed } from '../base/seeded.js'
+import { common } from '../sim/knowledge.js'
 import { crypto, Lab, type Order, type TestDevice } from './device-lab.js'
 
 t.comment(`SEED=${seed}`)
@@ -73,6 +74,8 @@ t.test('a second proxy that garbles personal parts keeps the new secret from nob
   lab.network.runFor(1_000)
   t.equal(epochOf(cleo), 1, 'sent again, it is not taken for a repeat')
   t.equal(cleo.node.dropped('MESSAGE_REPLAY'), 0)
+  t.ok(lab.personalParts.length >= 2)
+  t.same(common(lab.personalParts), [], 'and second proxies see nothing in it that they saw before')
 })
 
 t.test(

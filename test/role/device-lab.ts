@@ -169,6 +169,8 @@ export class Lab {
   readonly devices: TestDevice[] = []
   /** What stands in each mailbox, by hex id and number. */
   readonly mailboxes = new Map<string, Map<number, Uint8Array>>()
+  /** Personal parts, as a P2 reads them, of each request that brought some. */
+  readonly personalParts: Uint8Array[] = []
   /** Numbers that devices confirmed. */
   readonly confirmed: number[] = []
   /** What is answered to a directory request; `undefined` for no answer. */
@@ -359,6 +361,7 @@ export class Lab {
     const opened = readRequest(request.ephemeral, result.unsealed)
     if (!opened.ok) throw new Error(opened.code)
     const { personalParts: parts } = opened.request.split
+    if (parts.length > 0) this.personalParts.push(parts.slice())
     const personalParts = second.garbles ? random(parts.length) : parts
     const split = crypto.prepareSplit({ ...opened.request.split, personalParts }, random(32))
     const secret = this.serverKeys.secrets(now).find(({ day }) => day === utcDay(now))?.secret

@@ -2,9 +2,9 @@
  * From a message and a choice of proxies to the bytes for P1: content sealed for its readers, request sealed for P2,
  * forward for P1 (PROTOCOL.md sections 3 to 6). Each try of a message makes all of it anew: fresh keys, fresh slots.
  */
-import { concat, equal, type Point } from '../../base/bytes.js'
+import { concat, equal, fromHex, nodeId, type Point } from '../../base/bytes.js'
 import { type Millis, slotWindow, utcDay } from '../../base/time.js'
-import { type SignedFor, sealContent } from '../../group/content.js'
+import { coverPart, type SignedFor, sealContent } from '../../group/content.js'
 import { withDecoys } from '../../group/decoys.js'
 import { assembleDirect } from '../../group/direct.js'
 import { sealingKeys } from '../../group/epochs.js'
@@ -61,7 +61,6 @@ export function makeRequest(
       : splitterKey &&
         assembleRequest(crypto, random, {
           ...plan,
-          ...(draft.parts && { parts: draft.parts }),
           splitterKey,
           recipients,
           self: self.id,
@@ -85,6 +84,8 @@ function slotsFor({ options }: DeviceCore, draft: Draft, to: readonly Addressee[
 interface Sealed {
   readonly content: Uint8Array
   readonly groupKey: Point
+  /** The draft's, covered. */
+  readonly parts?: ReadonlyMap<string, Uint8Array>
 }
 
 function partBytesOf({ parts }: Draft): number {
@@ -105,7 +106,10 @@ function sealedContent(core: DeviceCore, now: Millis, draft: Draft, paddingBytes
     body,
     paddingBytes,
   })
-  return { content, groupKey: signedFor.keys.publicPoint }
+  const covered = (id: string, part: Uint8Array) =>
+    coverPart(crypto, signedFor.keys, content, nodeId(fromHex(id)), part)
+  const parts = draft.parts && new Map([...draft.parts].map(([id, part]) => [id, covered(id, part)]))
+  return { content, groupKey: signedFor.keys.publicPoint, ...(parts && { parts }) }
 }
 
 /** A point and random bytes in the place of a content, and a key that nobody holds. */

@@ -7,6 +7,7 @@ import type { DropCode } from '../../base/errors.js'
 import type { Millis } from '../../base/time.js'
 import {
   checkAge,
+  coverPart,
   decodeParsed,
   descramble,
   encodeParsed,
@@ -183,7 +184,7 @@ export class Receiving {
     const { group, keys } = groups.at(opened.index)
     const parsed = openContent(options.crypto, keys, opened.content)
     if (parsed === undefined) return this.dropped('MESSAGE_CONTENT')
-    const { personalPart } = opened
+    const personalPart = coverPart(options.crypto, keys, opened.content, options.self.id, opened.personalPart)
     return this.judge(now, group, { parsed, publicPoint: keys.publicPoint, epoch: keys.epoch.tag }, personalPart, true)
   }
 
