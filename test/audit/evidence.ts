@@ -4,9 +4,10 @@
  */
 import { utf8 } from '../../src/base/bytes.js'
 import type { Crypto } from '../../src/crypto/crypto.js'
+import { bestEpoch } from '../../src/group/epochs.js'
 import { seeded } from '../base/seeded.js'
 import { truths } from '../sim/knowledge.js'
-import { crypto, type DeviceActor } from '../sim/world.js'
+import { crypto, type DeviceActor, type World } from '../sim/world.js'
 import { type Decrypted, decrypt } from './analyser.js'
 import { GROUP, Recording } from './recording.js'
 import { Vault } from './vault.js'
@@ -25,11 +26,14 @@ const BROKEN_MESSAGES = 2
 export interface Evidence {
   readonly recording: Recording
   readonly known: readonly Truth[]
+  /** Of those, what came after a member had been removed, and what it read before. */
+  readonly later: readonly Truth[]
+  readonly earlier: readonly Truth[]
   /** What parties decrypted, by their names: two rows look at the same. */
   readonly decrypted: Map<string, Decrypted>
 }
 
-/** A network with a group, a newcomer who is invited and joins, a stranger, and messages by everybody. */
+/** A network with a group, a newcomer who is invited, joins and is removed, a stranger, and messages by everybody. */
 export function record(seed: number, index: number, messages: number): Evidence {
   const recording = new Recording({
     ...{ seed, devices: MEMBERS + 2, proxies: 4 },
@@ -50,9 +54,29 @@ export function record(seed: number, index: number, messages: number): Evidence 
   const letter = seeded(seed + 8)(BODY_BYTES)
   world.do(world.device(1), { type: 'send', group: GROUP, body: letter, direct: { to: world.device(2).self.id } })
   recording.copiesMade++
-  const bodies = recording.talk(world.devices.slice(0, MEMBERS + 1), messages, BODY_BYTES, seed + 7)
-  const known = [...truths(world, GROUP, [...bodies, letter]), ['passphrase', PASSPHRASE] as const]
-  return { recording, known: [...known, ...world.devices.map(binaryAddress)], decrypted: new Map() }
+  const welcome = seeded(seed + 9)(BODY_BYTES)
+  world.send(host, GROUP, welcome)
+  world.runUntil('the newcomer has a message', () => world.got(newcomer, welcome) === 1)
+  const earlier = groupTruths(host, world, [welcome])
+  world.do(host, { type: 'removeMembers', group: GROUP, members: [newcomer.self.id] })
+  world.runUntil('the others hold another secret', () =>
+    world.devices.slice(0, MEMBERS).every((each) => bestEpoch(world.group(each, GROUP)).number === 1),
+  )
+  const bodies = recording.talk(world.devices.slice(0, MEMBERS), messages, BODY_BYTES, seed + 7)
+  const later = groupTruths(host, world, bodies)
+  const known = [...truths(world, GROUP, [...bodies, letter]), ...earlier, ['passphrase', PASSPHRASE] as const]
+  return { recording, known: [...known, ...world.devices.map(binaryAddress)], later, earlier, decrypted: new Map() }
+}
+
+/** The secrets that a group has now, and what was said under them. */
+function groupTruths(member: DeviceActor, world: World, bodies: readonly Uint8Array[]): Truth[] {
+  const { secret, privateKey, symmetric } = world.group(member, GROUP).keys
+  return [
+    ['group secret', secret.slice()],
+    ['group private key', privateKey.slice()],
+    ['group symmetric secret', symmetric.slice()],
+    ...bodies.map((body): Truth => ['body', body]),
+  ]
 }
 
 /** An address as it would stand in a message: the host's bytes and the port's. */
@@ -94,7 +118,7 @@ export function recordBroken(
   })
   breakIt({ recording })
   const bodies = recording.talk(recording.world.devices, BROKEN_MESSAGES, BODY_BYTES, seed + 7)
-  return { recording, known: truths(recording.world, GROUP, bodies), decrypted: new Map() }
+  return { recording, known: truths(recording.world, GROUP, bodies), later: [], earlier: [], decrypted: new Map() }
 }
 
 export type Change = (real: Crypto) => Crypto

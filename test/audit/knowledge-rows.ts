@@ -82,8 +82,42 @@ export function knowledgeRows({ seeds, messages }: Extent): Row[] {
       broken(brokenSeed, allServersOf, "a member's secrets in the servers' hands", ({ recording }) => recording, [0]),
     ]),
     knowledgeRow('a device outside the group decrypts its own links alone', evidence, outsiderOf, []),
+    // The networks without decoys and cover are the smaller ones, and each look takes seconds.
+    removedRow(evidence.filter((_, index) => index % 2 === 1)),
     ...stringRows(evidence, brokenSeed),
   ]
+}
+
+/** Who was removed, with every server on its side, against what came afterwards; as a check, with a member on its side as well. */
+function removedRow(evidence: readonly Evidence[]): Row {
+  const reads = (each: Evidence, devices: readonly number[]) => {
+    const vaults = devices.map((index) => each.recording.vault(`device ${index}`))
+    const holder = { name: `removed ${devices}`, vault: Vault.joined([allServers(each.recording).vault, ...vaults]) }
+    const plaintexts = decryptAs(each, holder).found.map(({ plaintext }) => Buffer.from(plaintext))
+    const count = (known: readonly Truth[]) =>
+      known.filter(([, value]) => plaintexts.some((plaintext) => plaintext.includes(Buffer.from(value)))).length
+    return { earlier: count(each.earlier), later: count(each.later) }
+  }
+  const sum = (results: readonly ReturnType<typeof reads>[], which: 'earlier' | 'later') =>
+    results.reduce((total, result) => total + result[which], 0)
+  const results = evidence.map((each) => reads(each, [MEMBERS]))
+  const helped = evidence.slice(0, 1).map((each) => reads(each, [MEMBERS, 0]))
+  const of = evidence.reduce((total, { later }) => total + later.length, 0)
+  return {
+    part: 'knowledge',
+    claim:
+      'a member that was removed reads, with all servers, what was sent before its removal and nothing of what is sent after it, nor a secret of the group',
+    // Blind to what it could read it would prove nothing.
+    holds: sum(results, 'later') === 0 && results.every(({ earlier }) => earlier > 0),
+    measured: `${sum(results, 'later')} of ${of} later secrets and bodies, ${sum(results, 'earlier')} earlier ones`,
+    variants: [
+      {
+        name: 'a remaining member helps it',
+        caught: sum(helped, 'later') > 0,
+        measured: `${sum(helped, 'later')} later secrets and bodies`,
+      },
+    ],
+  }
 }
 
 /** One adversary: what it holds, and what its row allows. */

@@ -119,7 +119,7 @@ class Threads {
   of({ chain, format, fields, plaintext }: Found): Piece[] {
     if (chain === 'request') {
       const body = `request body ${digest(plaintext)}`
-      return ['oneTimeBase', 'oneTimeKey', 'slots', 'content'].flatMap((name) =>
+      return ['oneTimeBase', 'oneTimeKey', 'slots', 'personalParts', 'content'].flatMap((name) =>
         piece(`${name} of ${body}`, fields[name]),
       )
     }
