@@ -6,7 +6,7 @@ import type { BackupPiece } from '../driver/backup.js'
 import type { ControlClient } from './control/client.js'
 import { askDataPassphrase, type DataPassphraseOption, dataPassphraseOption } from './data-passphrase.js'
 import { dataOf, dataOption, nonEmpty } from './options.js'
-import { tell } from './output.js'
+import { counted, print, printable, tell } from './output.js'
 import { newPassphrase } from './passphrase.js'
 import { byteBar } from './progress.js'
 import { withNode } from './run-client.js'
@@ -45,21 +45,31 @@ async function backup(file: string, options: Options): Promise<void> {
     : await newPassphrase(options.passphraseFile, 'Passphrase for this backup')
   const pieces = running ? piecesOfNode(options, passphrase) : piecesOfDirectory(options, passphrase)
   const bar = byteBar('backup')
+  let writtenBytes = 0
   try {
-    await replaceFile(resolve(file), reported(pieces, bar.update))
+    await replaceFile(
+      resolve(file),
+      reported(pieces, (piece) => {
+        writtenBytes += piece.bytes.length
+        bar.update(piece.doneBytes, piece.totalBytes)
+      }),
+    )
   } finally {
     bar.end()
   }
+  await print(
+    `${printable(file)} holds ${printable(dataOf(options))}, ${counted(writtenBytes, 'byte')}; splitcast restore FILE --data NEW-DIR makes a new directory of it`,
+  )
   if (passphrase === undefined) tell(`splitcast: ${file} is not encrypted; keep it as you would the keys themselves`)
 }
 
 async function* reported(
   pieces: AsyncIterable<BackupPiece>,
-  update: (doneBytes: number, totalBytes: number) => void,
+  report: (piece: BackupPiece) => void,
 ): AsyncGenerator<Uint8Array> {
-  for await (const { bytes, doneBytes, totalBytes } of pieces) {
-    yield bytes
-    update(doneBytes, totalBytes)
+  for await (const piece of pieces) {
+    yield piece.bytes
+    report(piece)
   }
 }
 

@@ -21,8 +21,10 @@ export function addDepartures(group: Command): void {
     .addHelpText(
       'after',
       `
-A group from which this device was removed goes from its list in the same way. Messages that are in the inbox stay. To come back, be invited again. The others
-make a fresh key, so that this device could read nothing that they send from then on.
+A group from which this device was removed goes from its list in the same way.
+Messages that are in the inbox stay. To come back, be invited again. The others
+make a fresh key, so that this device could read nothing that they send from
+then on.
 
 Example:
   splitcast group leave friends`,
@@ -37,8 +39,9 @@ Example:
     .addHelpText(
       'after',
       `
-Who is removed reads nothing that is sent with the fresh key. What was sent before, or is sent by a
-member before it has heard of the removal, may still be read. A removed device may be invited again.
+Who is removed reads nothing that is sent with the fresh key. What was sent
+before, or is sent by a member before it has heard of the removal, may still be
+read. A removed device may be invited again.
 
 Examples:
   splitcast group remove friends bob

@@ -17,8 +17,9 @@ export function addId(program: Command): void {
     .addHelpText(
       'after',
       `
-An invitation reaches only a device whose node has connected to the server once: start the node before
-others invite it. If it never connected when it was invited, have it invited again.
+An invitation reaches only a device whose node has connected to the server once:
+start the node before others invite it. If it never connected when it was
+invited, have it invited again.
 
 Example:
   splitcast id --data ~/cast`,

@@ -24,8 +24,9 @@ export function addInvitations(group: Command): void {
     .addHelpText(
       'after',
       `
-One that has run out stays here for some days: an answer given in time may still be under way.
-To invite a device again, for instance under another passphrase, invite it: the new invitation replaces the old one.
+One that has run out stays here for some days: an answer given in time may still
+be under way. To invite a device again, for instance under another passphrase,
+invite it: the new invitation replaces the old one.
 
 Example:
   splitcast group invitations friends`,
@@ -39,8 +40,9 @@ Example:
     .addHelpText(
       'after',
       `
-Whoever opens the invitation afterwards is let in by nobody and gets no messages. What a device has
-opened already it may have read: if that was the wrong one, it is safer to begin a new group.
+Whoever opens the invitation afterwards is let in by nobody and gets no
+messages. What a device has opened already it may have read: if that was the
+wrong one, it is safer to begin a new group.
 
 Example:
   splitcast group uninvite friends bob`,
@@ -54,7 +56,8 @@ Example:
     .addHelpText(
       'after',
       `
-Nobody is told. The one who invited sees that the invitation runs out, and may invite again.
+Nobody is told. The one who invited sees that the invitation runs out, and may
+invite again.
 
 Examples:
   splitcast group decline --passphrase-file secret.txt

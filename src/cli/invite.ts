@@ -42,15 +42,17 @@ export function addInvite(group: Command): void {
     .addHelpText(
       'after',
       `
-An invitation reaches only a device whose node has connected to the server once: start the newcomer's
-node once before inviting; if it never connected, invite again.
-Whoever is invited needs the passphrase: give it to them by another way, never over this network.
-On a terminal a generated one is offered; the same one serves a whole list.
-A list in which some could not be invited ends with an error; the rest is invited.
+An invitation reaches only a device whose node has connected to the server once:
+start the newcomer's node once before inviting; if it never connected, invite
+again. Whoever is invited needs the passphrase: give it to them by another way,
+never over this network. On a terminal a generated one is offered; the same one
+serves a whole list. A list in which some could not be invited ends with an
+error; the rest is invited.
 
 Examples:
   splitcast group invite friends cast1... --as bob
-  splitcast group invite friends --file addresses.txt --passphrase-file secret.txt`,
+  splitcast group invite friends --file addresses.txt \\
+    --passphrase-file secret.txt`,
     )
     .action(invite)
 }

@@ -28,8 +28,9 @@ export function addJoin(group: Command): void {
     .addHelpText(
       'after',
       `
-What waits is messages that no key of this device opens; an invitation is one that the passphrase opens.
-A wrong passphrase changes nothing: try again with the right one.
+What waits is messages that no key of this device opens; an invitation is one
+that the passphrase opens. A wrong passphrase changes nothing: try again with
+the right one.
 
 Example:
   splitcast group join --wait --passphrase-file secret.txt`,

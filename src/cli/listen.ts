@@ -26,16 +26,17 @@ export function addListen(program: Command): void {
   dataOption(program.command('listen'))
     .description('show messages as they arrive, and take them from the inbox')
     .argument('[name]', 'only messages of this group')
-    .option('--json', 'print {group, sender, senderName, messageId, sentAt, bodyBase64} a line')
+    .option('--json', 'print {group, sender, senderName, messageId, sentAt, direct, bodyBase64} a line')
     .option('--count <n>', 'end after this many', wholeNumber('--count', 1, Number.MAX_SAFE_INTEGER))
     .option('--save <dir>', 'write each body to DIR/MESSAGE-ID; adds "file" to the JSON line', nonEmpty)
     .option('--timeout <seconds>', 'give up after this long, with exit code 5', secondsToMs('--timeout'))
     .addHelpText(
       'after',
       `
-A message leaves the inbox once it has been written to standard output, or saved. Of several listeners, each gets
-every message that none of them has written yet: usually all of them get all, and a message is gone once
-a first one has written it.
+A message leaves the inbox once it has been written to standard output, or
+saved. Of several listeners, each gets every message that none of them has
+written yet: usually all of them get all, and a message is gone once a first one
+has written it.
 
 Examples:
   splitcast listen friends
@@ -78,11 +79,11 @@ async function put(message: Received, options: Options): Promise<void> {
 
 /** One line who and when, then the body indented, so that no body can pass for another message. */
 function messageText(
-  { group, sender, senderName, sentAt }: Received,
+  { group, sender, senderName, sentAt, direct }: Received,
   body: Uint8Array,
   file: string | undefined,
 ): string {
-  const head = `${printable(group)}  ${printable(senderName ?? sender)}  ${sentAt}`
+  const head = `${printable(group)}  ${printable(senderName ?? sender)}  ${sentAt}${direct ? '  to you alone' : ''}`
   if (file !== undefined) return `${head}  ${body.length} bytes in ${file}`
   const text = fromUtf8(body)
   // What is no text would be lost on the screen: in base64 it can still be recovered.

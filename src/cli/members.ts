@@ -26,8 +26,9 @@ export function addMembers(group: Command): void {
     .addHelpText(
       'after',
       `
-Each member stands below the one who invited it. The words at the end stand for the whole list: read them to
-another member, over a way that you trust. If theirs are the same, you both have the same list.
+Each member stands below the one who invited it. The words at the end stand for
+the whole list: read them to another member, over a way that you trust. If
+theirs are the same, you both have the same list.
 
 Example:
   splitcast group members friends`,

@@ -1,6 +1,7 @@
 /** `splitcast node`: runs a device, and a proxy beside it where asked to. */
 import type { Command } from 'commander'
 import { ProtocolError } from '../base/errors.js'
+import type { DataDirectory } from '../driver/data-directory.js'
 import type { Device } from '../driver/device-api.js'
 import { replaceFile } from '../driver/files.js'
 import type { LogLevel } from '../driver/log.js'
@@ -110,15 +111,16 @@ export function addNode(program: Command): void {
     .addHelpText(
       'after',
       `
-Once the server knows the node, it prints one line: the address by which others invite it and,
-with --proxy on, the word proxy and the proxy's id. With --proxy on, the device beside the proxy
-sends from a port of its own on the same host. With --proxy auto, the default, status tells
-whether this node serves as a proxy by now, and why not; --listen gives it a port that a
-firewall can let through.
+Once the server knows the node, it prints one line: the address by which others
+invite it and, with --proxy on, the word proxy and the proxy's id. With --proxy
+on, the device beside the proxy sends from a port of its own on the same host.
+With --proxy auto, the default, status tells whether this node serves as a proxy
+by now, and why not; --listen gives it a port that a firewall can let through.
 
 Examples:
   splitcast node --network splitcast1... --data ~/cast
-  splitcast node --network /var/lib/splitcast/network --listen 192.0.2.7:7100 --proxy on`,
+  splitcast node --network /var/lib/splitcast/network --listen 192.0.2.7:7100 \\
+    --proxy on`,
     )
     .action(runNode)
 }
@@ -130,14 +132,16 @@ async function runNode(options: Options): Promise<void> {
   const network = await networkCard(options.network, data)
   const passphrase = await dataPassphrase(options, data)
   const opened = { data, network, ...(passphrase !== undefined && { passphrase }) }
+  const { openerOf } = await import('../driver/data-directory.js')
+  const open = openerOf('node', opened)
   await forgetReadyFile(options.readyFile)
   const { serveDeviceControl } = await import('./control.js')
 
   await runDaemon(async (daemon) => {
     // The proxy first: where its address is no good, the error names it as it was typed.
     const mode = modeOf(options)
-    const proxy = mode === 'off' ? undefined : await proxyOf(options, opened, daemon)
-    const device = await deviceOf(options, opened, daemon)
+    const proxy = mode === 'off' ? undefined : await proxyOf(options, opened, open, daemon)
+    const device = await deviceOf(options, opened, open, daemon)
     if (options.network !== undefined) await replaceFile(networkFile(data), `${network}\n`)
     daemon.control(await serveDeviceControl(data, device, { proxy, stop: daemon.shutdown.request }))
     const { signal } = daemon.shutdown
@@ -184,37 +188,45 @@ interface Opened {
   readonly passphrase?: string
 }
 
-async function deviceOf(options: Options, opened: Opened, daemon: Daemon): Promise<Device> {
-  const { openDevice } = await import('../driver/device.js')
+type Open = () => Promise<DataDirectory>
+
+async function deviceOf(options: Options, opened: Opened, open: Open, daemon: Daemon): Promise<Device> {
+  const { openDeviceNode } = await import('../driver/device.js')
   const { createLog } = await import('../driver/log.js')
   const listen = options.listen !== undefined && modeOf(options) !== 'off' ? anyPortOf(options.listen) : options.listen
-  const device = await openDevice({
-    ...opened,
-    padding: options.padding,
-    ...(options.firstProxies !== undefined && { firstProxies: options.firstProxies }),
-    decoys: options.decoys,
-    ...(options.cover !== undefined && { coverMeanMs: options.cover }),
-    log: createLog(options.logLevel),
-    ...(listen !== undefined && { listen }),
-  })
+  const device = await openDeviceNode(
+    {
+      ...opened,
+      padding: options.padding,
+      ...(options.firstProxies !== undefined && { firstProxies: options.firstProxies }),
+      decoys: options.decoys,
+      ...(options.cover !== undefined && { coverMeanMs: options.cover }),
+      log: createLog(options.logLevel),
+      ...(listen !== undefined && { listen }),
+    },
+    open,
+  )
   daemon.defer(() => device.close())
   return device
 }
 
-async function proxyOf(options: Options, opened: Opened, daemon: Daemon): Promise<ProxyNode> {
-  const { openProxy } = await import('../driver/proxy.js')
+async function proxyOf(options: Options, opened: Opened, open: Open, daemon: Daemon): Promise<ProxyNode> {
+  const { openProxyNode } = await import('../driver/proxy.js')
   const { createLog } = await import('../driver/log.js')
-  const proxy = await openProxy({
-    ...opened,
-    reachable: modeOf(options) === 'on' ? 'asserted' : 'found',
-    ...(options.listen !== undefined && { listen: options.listen }),
-    log: createLog(options.logLevel),
-    ...(options.advertise !== undefined && { advertise: options.advertise }),
-    ...(options.meanWait !== undefined && { meanWaitMs: options.meanWait }),
-    ...(options.meanForwardWait !== undefined && { meanForwardWaitMs: options.meanForwardWait }),
-    ...(options.extraHopBelow !== undefined && { extraHopBelow: options.extraHopBelow }),
-    ...(options.workers !== undefined && { workers: options.workers }),
-  })
+  const proxy = await openProxyNode(
+    {
+      ...opened,
+      reachable: modeOf(options) === 'on' ? 'asserted' : 'found',
+      ...(options.listen !== undefined && { listen: options.listen }),
+      log: createLog(options.logLevel),
+      ...(options.advertise !== undefined && { advertise: options.advertise }),
+      ...(options.meanWait !== undefined && { meanWaitMs: options.meanWait }),
+      ...(options.meanForwardWait !== undefined && { meanForwardWaitMs: options.meanForwardWait }),
+      ...(options.extraHopBelow !== undefined && { extraHopBelow: options.extraHopBelow }),
+      ...(options.workers !== undefined && { workers: options.workers }),
+    },
+    open,
+  )
   daemon.defer(() => proxy.close())
   return proxy
 }

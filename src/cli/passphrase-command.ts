@@ -30,7 +30,7 @@ export function addPassphrase(program: Command): void {
     .action(remove)
 }
 
-const STOP_FIRST = '\nNo node may run on the directory meanwhile. A passphrase that is lost cannot be recovered.'
+const STOP_FIRST = '\nNo node may run on the directory meanwhile. A passphrase that is lost cannot be\nrecovered.'
 
 function newOption(command: Command): Command {
   return command.option('--passphrase-file <file>', 'the new passphrase: the first line of a file', nonEmpty)

@@ -1,5 +1,5 @@
 /** All commands together, and what they have in common: help, and errors in one line that ends with a code. */
-import { Command } from 'commander'
+import { Command, type OutputConfiguration } from 'commander'
 import { addBackup } from './backup.js'
 import { demoCommand } from './demo/command.js'
 import { addDoctor } from './doctor.js'
@@ -24,7 +24,7 @@ export function buildProgram(): Command {
     .version(ownVersion(), '--version', 'show the version')
     .helpOption('-h, --help', 'show help')
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(commanderLine(text)) })
+    .configureOutput(commanderOutput)
   addServer(program)
   addNode(program)
   addId(program)
@@ -43,13 +43,22 @@ export function buildProgram(): Command {
   return program
 }
 
+/** Commander's own complaints, in the form that all errors of this program have. */
+export const commanderOutput: OutputConfiguration = {
+  outputError: (text, write) => write(commanderLine(text)),
+}
+
 function exitCodeLines(): string {
   return Object.entries(exitCodes)
-    .map(([name, code]) => `  ${String(code).padStart(3)}  ${exitMeanings[name as keyof typeof exitCodes]}`)
+    .map(([name, code]) => `  ${String(code).padStart(3)}  ${folded(exitMeanings[name as keyof typeof exitCodes])}`)
     .join('\n')
 }
 
-/** Commander's own complaints, in the form that all errors of this program have. */
+/** In lines that fit a terminal of 80 columns behind the code. */
+function folded(meaning: string): string {
+  return meaning.replace(/(.{1,73})(?: |$)/g, '$1\n       ').trim()
+}
+
 function commanderLine(text: string): string {
   const complaint = text
     .replace(/^error: /, '')

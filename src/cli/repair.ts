@@ -18,8 +18,9 @@ export function addRepair(program: Command): void {
     .addHelpText(
       'after',
       `
-No node may run on the directory. Copy it first: what is damaged is dropped. Messages may be missing
-afterwards, or come a second time, and groups may have to invite this device again.
+No node may run on the directory. Copy it first: what is damaged is dropped.
+Messages may be missing afterwards, or come a second time, and groups may have
+to invite this device again.
 
 Example:
   splitcast repair --data ~/cast`,

@@ -19,8 +19,9 @@ export function addRestore(program: Command): void {
     .addHelpText(
       'after',
       `
-The directory must be empty or not there yet; nothing is in it before all of the backup is found whole.
-The node that the backup is of may never run again: two of one identity take each other's messages.
+The directory must be empty or not there yet; nothing is in it before all of the
+backup is found whole. The node that the backup is of may never run again: two
+of one identity take each other's messages.
 
 Example:
   splitcast restore cast.backup --data ~/cast`,

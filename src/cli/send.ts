@@ -55,9 +55,10 @@ export function addSend(program: Command): void {
     .addHelpText(
       'after',
       `
-It ends once the server has proven that it stored the message for every member, and with 1 if that could not be proven for
-some of them in several tries: those are named, and the reason. The sender is one of the recipients, or its absence would
-name it.
+It ends once the server has proven that it stored the message for every member,
+and with 1 if that could not be proven for some of them in several tries: those
+are named, and the reason. The sender is one of the recipients, or its absence
+would name it.
 
 Examples:
   splitcast send friends 'hello, all'

@@ -46,10 +46,12 @@ export function addServer(program: Command): void {
     .addHelpText(
       'after',
       `
-The card is also kept in DIR/network. Ids of proxies are printed by splitcast id --json.
+The card is also kept in DIR/network. Ids of proxies are printed by splitcast id
+--json.
 
 Example:
-  splitcast server --listen 0.0.0.0:7000 --advertise cast.example.org:7000 --data /var/lib/splitcast`,
+  splitcast server --listen 0.0.0.0:7000 --advertise cast.example.org:7000 \\
+    --data /var/lib/splitcast`,
     )
     .action(runServer)
 }

@@ -56,7 +56,7 @@ function nodeRows(status: NodeStatus, now: number): string[][] {
 }
 
 function coverText({ meanMs, made, skipped }: NonNullable<NodeStatus['cover']>): string {
-  return `${counted(made, 'message')} to nobody, one in ${meanMs / 1000} s on average, ${skipped} left out`
+  return `${counted(made, 'message')} to nobody, one in ${meanMs / 1000} s on average; ${skipped} left out for want of a link, directory, or group of two, or as 16 were unproven`
 }
 
 type ProxyReply = NonNullable<NodeStatus['proxy']>

@@ -50,11 +50,6 @@ export interface DataFacts {
   readonly sealed: boolean
 }
 
-/** The passphrase of an opener's options, if it was given one. */
-export function passphraseOf({ passphrase }: { readonly passphrase?: string }): AskPassphrase | undefined {
-  return passphrase === undefined ? undefined : async () => passphrase
-}
-
 /** `$SPLITCAST_DATA`, else splitcast in the XDG state directory. */
 export function defaultDataPath(environment: NodeJS.ProcessEnv = process.env): string {
   return (
@@ -89,6 +84,19 @@ export async function openDataDirectory(
     )
   }
   return await openWith(path, file, passphrase)
+}
+
+/** Opens the directory of these options when first called, once: to derive the key from a passphrase is slow on purpose. */
+export function openerOf(
+  kind: DataKind,
+  { data, passphrase }: { readonly data: string; readonly passphrase?: string },
+): () => Promise<DataDirectory> {
+  const ask = passphrase === undefined ? undefined : async () => passphrase
+  let opened: Promise<DataDirectory> | undefined
+  return () => {
+    opened ??= openDataDirectory(data, kind, ask)
+    return opened
+  }
 }
 
 /** The same for a directory that is there, whatever its kind; DATA_MISSING where there is none. */

@@ -6,7 +6,7 @@ import type { DeviceInput, Device as DeviceMachine, DeviceOutput } from '../role
 import { formatDeviceAddress } from '../wire/text.js'
 import { backupOf } from './backup.js'
 import { loadCrypto } from './crypto.js'
-import { type DataDirectory, openDataDirectory, passphraseOf } from './data-directory.js'
+import { type DataDirectory, openerOf } from './data-directory.js'
 import type { Device, DeviceOptions } from './device-api.js'
 import { DeviceNode } from './device-node.js'
 import { createLog } from './log.js'
@@ -20,12 +20,12 @@ export async function openDevice(options: DeviceOptions): Promise<Device> {
   return await openDeviceNode(options)
 }
 
-/** The same, with what only this program's own commands may use. */
-export async function openDeviceNode(options: DeviceOptions): Promise<DeviceNode> {
+/** The same, with what only this program's own commands may use; a directory that is open already need not be opened again. */
+export async function openDeviceNode(options: DeviceOptions, open = openerOf('node', options)): Promise<DeviceNode> {
   const log = options.log ?? createLog('silent')
   const crypto = await loadCrypto()
   const server = await resolveCard(options.network)
-  const directory = await openDataDirectory(options.data, 'node', passphraseOf(options))
+  const directory = await open()
   const identity = crypto.identity(directory.identity.seed)
   const proxyIdentity = crypto.identity(directory.identity.proxySeed)
   const address = deviceAddressOf(directory, identity.identityKey)

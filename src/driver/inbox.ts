@@ -13,6 +13,8 @@ export interface ReceivedMessage {
   readonly senderName: string | undefined
   readonly messageId: string
   readonly sentAt: Date
+  /** Whether the sender says that it went to this device alone. */
+  readonly direct: boolean
   readonly body: Uint8Array
   ack(): Promise<void>
 }
@@ -67,6 +69,7 @@ export class Inbox {
       senderName: message.senderName,
       messageId: toHex(message.messageId),
       sentAt: new Date(message.sentAt),
+      direct: message.direct,
       body: message.body,
       ack: async () => {
         if (!this.messages.has(message.sequence)) return

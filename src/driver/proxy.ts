@@ -8,7 +8,7 @@ import type { ServerMoved } from '../role/role.js'
 import type { FieldObserver } from '../wire/codec.js'
 import { closed } from './commands.js'
 import { loadCrypto } from './crypto.js'
-import { openDataDirectory, passphraseOf } from './data-directory.js'
+import { type DataDirectory, openerOf } from './data-directory.js'
 import type { DeviceInfo } from './device-api.js'
 import { createLog, type Log } from './log.js'
 import { resolveCard, resolveEndpoint } from './network.js'
@@ -70,13 +70,18 @@ export interface ProxyNode extends AsyncDisposable {
 
 /** Starts a proxy. */
 export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
+  return await openProxyNode(options, openerOf('node', options))
+}
+
+/** The same, where its directory is opened by others as well. */
+export async function openProxyNode(options: ProxyOptions, open: () => Promise<DataDirectory>): Promise<ProxyNode> {
   const log = options.log ?? createLog('silent')
   const crypto = await loadCrypto()
   const server = await resolveCard(options.network)
   const threads = threadCount(options.workers)
   // Before any keys are made: a directory that a mistake leaves behind is a puzzle later.
   if (options.reachable !== 'found') await checkReachable(options)
-  const directory = await openDataDirectory(options.data, 'node', passphraseOf(options))
+  const directory = await open()
   const identity = crypto.identity(directory.identity.proxySeed)
   // One that nobody reaches has no work: there are no threads until it has some.
   const workers = await startWorkers(threads, crypto, log, options.reachable === 'found' ? 'withWork' : 'now')

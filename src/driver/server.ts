@@ -11,7 +11,7 @@ import type { NetworkAddress } from '../wire/directory.js'
 import { formatNetworkCard, parseEndpoint } from '../wire/text.js'
 import { type BackupOptions, type BackupPiece, backupOf } from './backup.js'
 import { loadCrypto } from './crypto.js'
-import { openDataDirectory, passphraseOf } from './data-directory.js'
+import { openerOf } from './data-directory.js'
 import type { DeviceInfo } from './device-api.js'
 import { replaceFile } from './files.js'
 import { createLog, type Log } from './log.js'
@@ -57,7 +57,7 @@ export async function openServer(options: ServerOptions): Promise<ServerNode> {
   const threads = threadCount(options.workers)
   // Before any keys are made: a directory that a mistake leaves behind is a puzzle later.
   if (!options.advertise?.length) checkReachable(await resolveEndpoint(options.listen))
-  const directory = await openDataDirectory(options.data, 'server', passphraseOf(options))
+  const directory = await openerOf('server', options)()
   const identity = crypto.identity(directory.identity.seed)
   let card = ''
   const workers = await startWorkers(threads, crypto, log)

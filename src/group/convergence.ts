@@ -35,7 +35,7 @@ export interface Received {
   /** Members that the list did not have before, and those that it has no longer. */
   readonly joined: readonly Member[]
   readonly gone: readonly Member[]
-  /** The body of an application message, to be handed on. */
+  /** The body of an application message, to all or directly, to be handed on. */
   readonly application?: Uint8Array
   /** What it is answered with at once. */
   readonly sends: readonly GroupSend[]
@@ -67,6 +67,7 @@ function receiveKind(
 ): Received {
   switch (content.kind) {
     case 'application':
+    case 'direct':
       return { ...nothing(group), application: content.body }
     case 'confirmation':
       return receiveConfirmation(crypto, group, local, content, now)

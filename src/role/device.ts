@@ -164,6 +164,8 @@ export interface InboxMessage {
   readonly senderName: string | undefined
   readonly messageId: MessageId
   readonly sentAt: Millis
+  /** Whether the sender sent it to this device alone. */
+  readonly direct: boolean
   readonly body: Uint8Array
 }
 

@@ -72,6 +72,7 @@ export const contentKinds = {
   rekey: 5,
   question: 6,
   answer: 7,
+  direct: 8,
 } as const
 export type ContentKind = keyof typeof contentKinds
 
@@ -86,7 +87,7 @@ export const content = format('content', 'What T reads once the content is opene
   [
     'kind',
     choice(contentKinds),
-    '1 application, 2 invitation, 3 confirmation, 4 members, 5 rekey, 6 question, 7 answer',
+    '1 application, 2 invitation, 3 confirmation, 4 members, 5 rekey, 6 question, 7 answer, 8 application to one member',
   ],
   ['body', delimited(limits.bodyBytes), 'then one byte 0x80'],
   ['paddingBytes', zeroPadding(), 'zero bytes'],

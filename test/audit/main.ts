@@ -2,8 +2,10 @@
  * `npm run audit -- [--json] [--quick] [--seed N]`: an adversary's view of the product, as a table. Ends with 0 only if the
  * product keeps every claim and everything that is broken on purpose is caught.
  */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
+import { wholeNumber } from '../../src/cli/options.js'
 import { reportError } from '../../src/cli/output.js'
+import { commanderOutput } from '../../src/cli/program.js'
 import { seed as freshSeed } from '../base/seeded.js'
 import { audit, type Extent } from './audit.js'
 import { passes, type Row } from './row.js'
@@ -15,13 +17,16 @@ interface Options {
 }
 
 const LINE_WIDTH = 110
+const MOST_SEED = 2 ** 32 - 1
 
 const program = new Command('audit')
   .exitOverride()
+  .allowExcessArguments(false)
+  .configureOutput(commanderOutput)
   .description('checks who can learn what, with an adversary’s eyes and keys')
   .option('--json', 'print one JSON object')
   .option('--quick', 'fewer samples: what npm test runs')
-  .option('--seed <number>', 'repeat a run', wholeNumber, freshSeed)
+  .option('--seed <number>', 'repeat a run', wholeNumber('--seed', 0, MOST_SEED), freshSeed)
   .action(({ json, quick, seed }: Options) => {
     const extent: Extent = quick ? 'short' : 'full'
     if (!json) process.stdout.write(`SEED=${seed}, ${extent}\n`)
@@ -39,7 +44,7 @@ const program = new Command('audit')
 try {
   program.parse()
 } catch (error) {
-  process.exitCode = reportError(error, true)
+  process.exitCode = reportError(error, false)
 }
 
 function rowText(row: Row): string {
@@ -63,10 +68,4 @@ function wrapped(text: string, indent: number): string {
     else lines[last] = lines[last] === '' ? word : `${lines[last]} ${word}`
   }
   return lines.join(`\n${' '.repeat(indent)}`)
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number, such as 42, is needed')
-  return value
 }

@@ -172,7 +172,8 @@ t.test('on the command line: of a node that runs, restored, with its groups', as
   const alice = start(['node', '--network', card, '--data', at('a')])
   const address = await alice.line
   await printed('group', 'create', 'family', '--data', at('a'))
-  await printed('backup', at('a.backup'), '--data', at('a'), '--passphrase-file', at('secret'))
+  const said = await printed('backup', at('a.backup'), '--data', at('a'), '--passphrase-file', at('secret'))
+  t.match(said, `${at('a.backup')} holds ${at('a')}, ${(await stat(at('a.backup'))).size} bytes; splitcast restore`)
   t.equal((await stat(at('a.backup'))).mode & 0o777, 0o600)
   t.notOk((await readFile(at('a.backup'))).includes('family'))
   await printed('stop', '--data', at('a'))

@@ -179,7 +179,13 @@ t.test('a slow reader of a stream holds its source back', async (t) => {
     streams: {
       async *messages() {
         const bodyBase64 = Buffer.alloc(100_000).toString('base64')
-        const message = { group: 'g', sender: '0'.repeat(16), senderName: null, messageId: '0'.repeat(16) }
+        const message = {
+          group: 'g',
+          sender: '0'.repeat(16),
+          senderName: null,
+          messageId: '0'.repeat(16),
+          direct: false,
+        }
         for (;;) yield { sequence: made++, message: { ...message, sentAt: new Date(0).toISOString(), bodyBase64 } }
       },
     },

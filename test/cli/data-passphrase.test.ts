@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import t from 'tap'
 import { createAtRest } from '../../src/crypto/at-rest.js'
-import { openDataDirectory } from '../../src/driver/data-directory.js'
+import { openDataDirectory, openerOf } from '../../src/driver/data-directory.js'
 import { changeDataPassphrase, removeDataPassphrase, setDataPassphrase } from '../../src/driver/data-passphrase.js'
 import { bareEntries, checkedEntries } from '../../src/driver/entries.js'
 import { sealedText } from '../../src/driver/identity-file.js'
@@ -53,6 +53,13 @@ async function made(name: string): Promise<string> {
   await store.close()
   return at(name)
 }
+
+t.test('a node and its proxy derive the key once', async (t) => {
+  const data = await made('once')
+  await setDataPassphrase(data, say(FIRST), CHEAP)
+  const open = openerOf('node', { data, passphrase: FIRST })
+  t.equal((await open()).dataKey, (await open()).dataKey, 'what one derivation gave')
+})
 
 t.test('all that stands in it is sealed, opened by the passphrase alone, and in the order of its keys', async (t) => {
   const data = await made('sealed')

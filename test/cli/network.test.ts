@@ -240,7 +240,14 @@ t.test('a message to one member directly, by name or id, and one with decoys', a
     t.match(each, { recipients: 1, slots: 1, decoys: 0, outcome: { recipients: 1, stored: 1 } })
   }
   t.match(all, { recipients: 2, slots: 2, decoys: 0, outcome: { stored: 1 } })
-  await printed('listen', 'pals', '--count', '3', '--timeout', '20', ...data('bob'))
+  const heard = await printed('listen', 'pals', '--json', '--count', '2', '--timeout', '20', ...data('bob'))
+  const shown = await printed('listen', 'pals', '--count', '1', '--timeout', '20', ...data('bob'))
+  const marks = heard
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).direct)
+  marks.push(/Z {2}to you alone\n {2}only you$/.test(shown))
+  t.equal(marks.filter((direct) => direct).length, 2, 'what came to one alone is marked')
   await inboxOf('bob', 0)
   const { proxy } = await statusOf('p1')
   t.match(proxy?.mixing, { meanWaitMs: 5, extraHopBelow: 20, extraHop: true })

@@ -1,4 +1,5 @@
 /** The parts of the command that need no node: what is typed, read from files and printed, and the tables in its manual. */
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -259,15 +260,30 @@ t.test('commands to a node and its answers are checked at both ends', (t) => {
   t.end()
 })
 
-t.test('every command explains itself with an example', (t) => {
-  const all = (command: Command): Command[] => command.commands.flatMap((each) => [each, ...all(each)])
-  const commands = all(buildProgram())
-  t.ok(commands.length >= 14)
-  for (const command of commands) {
+t.test('every command explains itself with an example, in lines that fit a terminal', (t) => {
+  const all = (command: Command): Command[] => [command, ...command.commands.flatMap(all)]
+  const [program, ...commands] = all(buildProgram()).map((command) => {
     let help = ''
-    command.configureOutput({ writeOut: (text) => (help += text) })
+    command.configureOutput({ writeOut: (text) => (help += text), getOutHelpWidth: () => 80 })
     command.outputHelp()
-    t.match(help, /Examples?:\n {2}\(?.*splitcast /, command.name())
+    const wide = help.split('\n').filter((line) => line.length > 80)
+    t.strictSame(wide, [], command.name())
+    return { name: command.name(), help }
+  })
+  t.match(program?.help, /wrong passphrase, a\n {7}directory in use\n/)
+  t.ok(commands.length >= 14)
+  for (const { name, help } of commands) t.match(help, /Examples?:\n {2}\(?.*splitcast /, name)
+  t.end()
+})
+
+t.test('the tools of this project refuse bad input as the command does', (t) => {
+  for (const tool of ['audit', 'sim']) {
+    const main = fileURLToPath(new URL(`../${tool}/main.js`, import.meta.url))
+    for (const args of [['--seed', 'x'], ['--seed'], ['--sed', '1'], ['x']]) {
+      const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' })
+      t.equal(status, 2, `${tool} ${args.join(' ')}`)
+      t.match(stderr, /^splitcast: [^\n]+ \[USAGE\]\n$/)
+    }
   }
   t.end()
 })

@@ -9,7 +9,7 @@ import { cleanEnvironment } from '../environment.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 /** Nothing outlives a test that has gone wrong. */
-const TIMEOUT_MS = 120_000
+const TIMEOUT_MS = 600_000
 const left = new Set<ChildProcess>()
 
 t.teardown(async () => {

@@ -358,7 +358,7 @@ t.test('what is done with leaves the disk for good: kept messages, the outbox, t
     [{ key: parcel.key, value: undefined, erase: true }],
   )
   const inbox = new Inbox(storage, new Groups(storage))
-  const record = { groupId: ids.groupId, group: utf8('friends'), sender: nodeId(random(8)) }
+  const record = { groupId: ids.groupId, group: utf8('friends'), sender: nodeId(random(8)), to: 'all' } as const
   inbox.restore(keys.inbox(1), inboxRecord.encode({ ...record, messageId: ids.messageId, body: random(9) }))
   t.strictSame(
     removed(() => inbox.acknowledge([1])),

@@ -8,6 +8,7 @@ import { Command } from 'commander'
 import { ProtocolError } from '../../src/base/errors.js'
 import { wholeNumber } from '../../src/cli/options.js'
 import { print, reportError, survivePipeErrors, tell } from '../../src/cli/output.js'
+import { commanderOutput } from '../../src/cli/program.js'
 import { Report } from './report.js'
 import { drawScenario, families } from './scenario/families.js'
 import { type Played, play } from './scenario/run.js'
@@ -30,6 +31,7 @@ interface Options {
 
 const program = new Command('sim')
   .exitOverride()
+  .configureOutput(commanderOutput)
   .allowExcessArguments(false)
   .description('play whole networks in virtual time, each from its seed; exits with 0 only if every one of them held')
   .option('--seed <seed>', 'play this one', wholeNumber('--seed', 0, MOST_SEED))

@@ -183,6 +183,7 @@ function receivedReply(message: ReceivedMessage): Received {
     senderName: message.senderName ?? null,
     messageId: message.messageId,
     sentAt: message.sentAt.toISOString(),
+    direct: message.direct,
     bodyBase64: Buffer.from(message.body).toString('base64'),
   }
 }

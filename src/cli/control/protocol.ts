@@ -195,6 +195,7 @@ const received = z.object({
   senderName: z.string().nullable(),
   messageId: hexId,
   sentAt: z.iso.datetime(),
+  direct: z.boolean(),
   bodyBase64: base64,
 })
 

@@ -28,7 +28,8 @@ export function demoCommand(): Command {
     .addHelpText(
       'after',
       `
-Ends with 0 only if every member got every message once and verified, and no role read more than it may.
+Ends with 0 only if every member got every message once and verified, and no
+role read more than it may.
 
 Examples:
   splitcast demo --members 100 --size 1024

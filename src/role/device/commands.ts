@@ -186,7 +186,7 @@ export class Commands {
     if (this.waitsForDirectory(now, command) === undefined) return
     const draft = {
       groupId: group.id,
-      kind: 'application',
+      kind: command.direct === undefined ? 'application' : 'direct',
       messageId: this.core.messageIds.next(now),
       body: command.body,
       padding: command.padding ?? padding,

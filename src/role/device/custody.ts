@@ -171,7 +171,7 @@ export class Custody {
       if (waiter !== undefined && report !== undefined) {
         this.core.replies.done(waiter.reference, waiter.result(report, outcome))
       }
-      if (parcel.kind === 'application') this.core.say({ type: 'outcome', outcome })
+      if (parcel.kind === 'application' || parcel.kind === 'direct') this.core.say({ type: 'outcome', outcome })
     })
   }
 

@@ -88,8 +88,9 @@ export class Inbox {
       group: utf8(group.name),
       sender: content.sender.id,
       messageId: content.messageId,
+      to: content.kind === 'direct' ? 'one' : 'all',
       body: content.body,
-    }
+    } as const
     const value = inboxRecord.encode(record)
     this.storage.put(keys.inbox(sequence), value)
     this.storage.put(keys.lastSequence, bigEndian(sequence, SEQUENCE_BYTES))
@@ -132,6 +133,7 @@ export class Inbox {
       senderName: group?.petnames.get(toHex(record.sender)),
       messageId: record.messageId,
       sentAt: fromBigEndian(record.messageId.subarray(0, TIME_BYTES)),
+      direct: record.to === 'one',
       body: record.body,
     }
   }

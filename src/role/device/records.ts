@@ -19,13 +19,16 @@ import { ANNOUNCED_DIGEST_BYTES, contentKinds } from '../../wire/content.js'
 import { bytes, choice, counted, list, rest, unsigned } from '../../wire/fields.js'
 
 /** Version of all that stands here. */
-export const STORED_VERSION = 2
+export const STORED_VERSION = 3
+
+const addressed = { all: 1, one: 2 } as const
 
 export const inboxRecord = format('inbox record', 'A message until the application acknowledges it.', [
   ['groupId', bytes(8, groupId), 'of the group'],
   ['group', counted(1, limits.nameBytes), 'its local name when the message came'],
   ['sender', bytes(8, nodeId), 'of the message'],
   ['messageId', bytes(8, messageId), 'of the message'],
+  ['to', choice(addressed), 'whether it went to this device alone'],
   ['body', rest(limits.messageBytes), 'of the message'],
 ])
 export type InboxRecord = FormatValue<typeof inboxRecord>
