@@ -230,6 +230,22 @@ t.test('who is listed goes after failures over some time, not after one, and not
   t.end()
 })
 
+t.test('who is listed and not reached goes all the same where it begins another link every few minutes', (t) => {
+  const { server } = network()
+  const proxy = server.proxy(HOST, 'operator')
+  server.answer(true)
+  const { reachability } = server
+  for (let i = 0; i < 60 && server.listed.has(proxy.id); i++) {
+    server.run(2 * MINUTE_MS, false)
+    const entry = server.listed.get(proxy.id)
+    reachability.leave(proxy.id, proxy.session)
+    if (entry !== undefined) reachability.announce(server.now, proxy, entry, 'operator', entry)
+  }
+  t.notOk(server.listed.has(proxy.id))
+  t.ok(server.dials >= 3 * 4, 'after it was asked about, and answered for by nobody')
+  t.end()
+})
+
 t.test('a host is dialled so often and no more, however many announce themselves there', (t) => {
   const { server } = network()
   for (let i = 0; i < 50; i++) {

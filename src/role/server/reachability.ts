@@ -6,7 +6,7 @@
 import { equal, type NodeId, toHex } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
 import type { ServerLimits } from '../../base/limits.js'
-import { type RandomBytes, randomBelow, shuffle } from '../../base/random.js'
+import { type RandomBytes, randomBelow } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
 import type { SessionId } from '../../link/link.js'
 import { formatIp } from '../../wire/host.js'
@@ -66,7 +66,16 @@ interface Round {
   unreached: number
 }
 
-interface Candidate {
+/** What was found out so far, and when it is looked at next. */
+interface Findings {
+  nextAt: Millis
+  /** Rounds in a row: successes before it is listed, failures while it is. */
+  successes: number
+  failures: number
+  failingSince: Millis
+}
+
+interface Candidate extends Findings {
   readonly id: string
   readonly idBytes: NodeId
   readonly session: SessionId
@@ -78,11 +87,6 @@ interface Candidate {
   networks: ReadonlySet<string>
   standing: Standing
   round: Round | undefined
-  nextAt: Millis
-  /** Rounds in a row: successes before it is listed, failures while it is. */
-  successes: number
-  failures: number
-  failingSince: Millis
 }
 
 const NOT_CHECKED: Standing = { state: 'candidate', reason: 'unchecked', reached: 0, unreached: 0 }
@@ -92,6 +96,8 @@ export class Reachability {
   private readonly rates: DialRates
   private readonly candidates = new Map<string, Candidate>()
   private readonly byNonce = new Map<string, Candidate>()
+  /** What was found out about listed ones whose links are gone, the eldest first: a new link does not begin it anew. */
+  private readonly away = new Map<string, Findings>()
   private rounds = 0
   /** Nothing is due before. */
   private dueAt: Millis | undefined
@@ -148,6 +154,7 @@ export class Reachability {
     if (candidate?.session !== session) return
     this.endRound(candidate)
     this.candidates.delete(id)
+    if (candidate.standing.state === 'listed') this.noteAway(id, candidate)
   }
 
   deadline(): Millis | undefined {
@@ -176,11 +183,20 @@ export class Reachability {
       // After a restart of CS all come back at once.
       nextAt: listed ? now + this.jittered(DOUBT_MS) : now,
       ...{ successes: 0, failures: 0, failingSince: 0 },
+      ...(listed && this.away.get(id)),
     }
+    this.away.delete(id)
     this.candidates.set(id, candidate)
     if (!listed) this.check(now, candidate)
     else this.options.tell(now, session, candidate.standing)
     this.dueAt = earliest(this.dueAt, candidate.round?.until ?? candidate.nextAt)
+  }
+
+  private noteAway(id: string, { nextAt, successes, failures, failingSince }: Findings): void {
+    this.away.delete(id)
+    this.away.set(id, { nextAt, successes, failures, failingSince })
+    const [eldest] = this.away.keys()
+    if (this.away.size > this.options.bounds.proxyCandidates && eldest !== undefined) this.away.delete(eldest)
   }
 
   /** Begins a round, or says why there is none. */
@@ -199,22 +215,29 @@ export class Reachability {
     } else this.begin(now, candidate, dialers, address)
   }
 
-  /** Listed proxies with a link, one of each network, none in one of the candidate's, in random order. */
+  /** As many as are asked, or all there are: listed proxies with a link, drawn evenly, one of each network, none in one of the candidate's. */
   private dialersFor(candidate: Candidate): Candidate[] {
     const listed = [...this.candidates.values()].filter(({ standing }) => standing.state === 'listed')
     const taken = new Set(candidate.networks)
-    return shuffle(this.options.random, listed).filter(({ id, networks }) => {
-      if (id === candidate.id || [...networks].some((network) => taken.has(network))) return false
-      for (const network of networks) taken.add(network)
-      return true
-    })
+    const dialers: Candidate[] = []
+    // Thousands may be listed, and anybody can have this asked for again and again: no more are drawn than it takes.
+    while (dialers.length < ASKED && listed.length > 0) {
+      const at = randomBelow(this.options.random, listed.length)
+      const drawn = listed[at] as Candidate
+      const last = listed.pop() as Candidate
+      if (at < listed.length) listed[at] = last
+      if (drawn.id === candidate.id || [...drawn.networks].some((network) => taken.has(network))) continue
+      for (const network of drawn.networks) taken.add(network)
+      dialers.push(drawn)
+    }
+    return dialers
   }
 
   private begin(now: Millis, candidate: Candidate, dialers: readonly Candidate[], address: Address): void {
     const waiting = new Map<string, string>()
     candidate.round = { until: now + ROUND_MS, waiting, reached: 0, unreached: 0 }
     this.rounds++
-    for (const { id, session } of dialers.slice(0, ASKED)) {
+    for (const { id, session } of dialers) {
       const nonce = this.options.random(NONCE_BYTES)
       waiting.set(toHex(nonce), id)
       this.byNonce.set(toHex(nonce), candidate)
