@@ -51,12 +51,15 @@ Examples:
 }
 
 async function leave(group: string, options: Options): Promise<void> {
-  await withNode(options, async (node, signal) => {
-    await node.call('members', { group })
+  const { members } = await withNode(options, async (node, signal) => {
+    const reply = await node.call('members', { group })
     await confirmed(`Leave ${printable(group)}?`, options, signal)
     await node.call('leave', { group })
+    return reply
   })
   if (options.json) await printJson({ name: group })
+  else if (!members.some(({ self }) => self)) await print(`${printable(group)} is gone: this device had been removed`)
+  else if (members.length === 1) await print(`left ${printable(group)}; nobody else was in it, so it is over`)
   else await print(`left ${printable(group)}; the others are being told`)
 }
 
@@ -70,7 +73,8 @@ async function remove(group: string, devices: readonly string[], options: Option
   await print(
     `removed ${counted(reply.removed.length, 'device')} from ${printable(group)}: ${reply.removed.join(', ')}`,
   )
-  await print(`a fresh key is on its way to the others: ${membersText(reply.members)} with this device`)
+  if (reply.members === 1) await print('nobody but this device is left')
+  else await print(`a fresh key is on its way to the others: ${membersText(reply.members)} with this device`)
 }
 
 /** Throws `ABORTED` where the answer is no, and `USAGE` where nobody can be asked. */

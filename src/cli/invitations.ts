@@ -108,10 +108,10 @@ async function decline({ passphraseFile, all, ...options }: DeclineOptions): Pro
   )
 }
 
-/** A time in days and hours, or in hours, or as less than one. */
+/** A time to the nearest day, or hour where there are few, or as less than one. */
 function lapse(ms: number): string {
-  const hours = Math.floor(Math.max(0, ms) / HOUR_MS)
-  if (hours < 1) return 'less than an hour'
+  if (ms < HOUR_MS) return 'less than an hour'
+  const hours = Math.round(ms / HOUR_MS)
   if (hours < 2 * HOURS_A_DAY) return counted(hours, 'hour')
-  return counted(Math.floor(hours / HOURS_A_DAY), 'day')
+  return counted(Math.round(hours / HOURS_A_DAY), 'day')
 }

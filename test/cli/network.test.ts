@@ -163,7 +163,7 @@ t.test('invitations listed, taken back, declined', async (t) => {
   await eventually('an invitation', async () => (await statusOf('alice')).unopened === 1 || undefined)
   t.match(
     await printed('group', 'invitations', ...data('bob')),
-    /^chess {2}[0-9a-f]{16} {2}anna {2}invited less than an hour ago {2}runs out in 13 days$/,
+    /^chess {2}[0-9a-f]{16} {2}anna {2}invited less than an hour ago {2}runs out in 14 days$/,
   )
   const decline = (...how: string[]) => splitcast(['group', 'decline', ...how, ...data('alice')])
   t.match(await decline(), { code: 2, stderr: /--all.*USAGE/ })
@@ -195,7 +195,7 @@ t.test('members removed and leaving', async (t) => {
   t.match(await remove('nobody', '--yes'), { code: 4, stderr: /MEMBER_UNKNOWN/ })
   t.match(await remove('anna', aliceAddress, '--yes'), {
     code: 0,
-    stdout: `removed 1 device from chess: ${(await statusOf('alice')).id}\na fresh key is on its way to the others: 1 member with this device\n`,
+    stdout: `removed 1 device from chess: ${(await statusOf('alice')).id}\nnobody but this device is left\n`,
   })
   await eventually('she hears of it', async () => (await membersOf('alice', 'chess')) === 1 || undefined)
   t.match(await printed('group', 'list', ...data('alice')), /^chess +1 member +this device was removed$/m)
@@ -205,6 +205,8 @@ t.test('members removed and leaving', async (t) => {
   t.equal(await printed('group', 'leave', 'chess', '--yes', ...data('alice')), 'left chess; the others are being told')
   t.equal(await membersOf('alice', 'chess'), undefined)
   await eventually('he hears of it', async () => (await membersOf('bob', 'chess')) === 1 || undefined)
+  const last = await printed('group', 'leave', 'chess', '--yes', ...data('bob'))
+  t.equal(last, 'left chess; nobody else was in it, so it is over')
 })
 
 t.test('a message, and what it cost', async (t) => {
