@@ -4,6 +4,7 @@
  */
 import t from 'tap'
 import { limits } from '../../src/base/limits.js'
+import { Bbr } from '../../src/link/bbr.js'
 import { INITIAL_WINDOW_BYTES, LEAST_WINDOW_BYTES, Reno } from '../../src/link/congestion.js'
 import { DeliveryRate } from '../../src/link/delivery-rate.js'
 import { Pacer } from '../../src/link/pacer.js'
@@ -92,6 +93,35 @@ t.test('a path that becomes longer while nothing is sent is not probed for ever'
   network.run(60_000)
   const more = client.endpoint.counters(clientSession).sent.datagrams - datagrams
   t.ok(more <= 12, `${more} datagrams in a minute`)
+  t.end()
+})
+
+t.test('a wide window is acknowledged seldom', (t) => {
+  const pair = connectedPair(seed, {}, PATH)
+  const { client, network } = pair
+  let [there, back] = [0, 0]
+  network.lose = (from) => {
+    if (from.host === client.address.host) there++
+    else back++
+    return false
+  }
+  t.ok(goodput(pair, 4, 60_000) > 0)
+  t.ok(back > 0 && back < there / 4, `${back} datagrams back for ${there}, seed ${seed}`)
+  t.end()
+})
+
+t.test('of a new path nothing is known: its window is the first one, and its round trip is measured anew', (t) => {
+  for (const controller of [new Reno(), new Bbr()]) {
+    const recovery = new Recovery(controller)
+    const packets = 2 * Math.floor(INITIAL_WINDOW_BYTES / limits.datagramBytes)
+    for (let number = 0; number < packets; number++) recovery.onSent(packet(number, 0))
+    recovery.onAck(100, [{ low: 0, high: packets - 1 }], 0, packets)
+    t.ok(recovery.windowBytes > INITIAL_WINDOW_BYTES)
+    t.equal(recovery.roundTripMs, 100)
+    recovery.onNewPath(packets)
+    t.equal(recovery.windowBytes, INITIAL_WINDOW_BYTES)
+    t.equal(recovery.roundTripMs, undefined)
+  }
   t.end()
 })
 

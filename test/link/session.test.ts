@@ -172,6 +172,21 @@ t.test('frames', (t) => {
     t.end()
   })
 
+  t.test('acknowledgements come as seldom as the peer asks for, after a gap at once all the same', (t) => {
+    const network = new Network(26)
+    const server = network.add({ linkSecret: SERVER_SECRET })
+    const peer = acceptedPeer(network, server)
+    network.run(100)
+    const kinds = () => peer.say(PING).map(({ kind }) => kind)
+    peer.say({ kind: 'ackFrequency', value: { packets: 8 } })
+    network.run(100)
+    for (let i = 1; i < 8; i++) t.strictSame(kinds(), [], `packet ${i}`)
+    t.strictSame(kinds(), ['ack'], 'the eighth')
+    peer.skipNumbers(1)
+    t.strictSame(kinds(), ['ack'], 'after a gap')
+    t.end()
+  })
+
   t.test('so many acknowledgements of one packet are read', (t) => {
     const network = new Network(27)
     const server = network.add({ linkSecret: SERVER_SECRET })
