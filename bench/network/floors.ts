@@ -62,6 +62,8 @@ function splitting(crypto: Crypto, { copies, contentBytes }: FloorShape): number
     for (let from = 0; from < copies; from += limits.splitStepCopies) {
       split.split(from, Math.min(limits.splitStepCopies, copies - from))
     }
+    // The core forgets the request, so that the next run prepares it anew.
+    split.wipe()
   }
   return (cpuUs() - before) / (SPLITS * copies)
 }
