@@ -212,6 +212,27 @@ t.test('the directory', (t) => {
     t.end()
   })
 
+  t.test('goes out again only once the one before has arrived', (t) => {
+    const { world, device } = network()
+    device.learn()
+    world.network.runFor(1_000)
+    const held = device.directories
+    world.network.conditions = { ...world.network.conditions, delayMs: 1_500 }
+    const drops = world.drops(() => {
+      for (let i = 0; i < 3; i++) {
+        device.send('directoryRequest', { version: 0 })
+        world.network.runFor(600)
+      }
+    }, 3_000)
+    t.same(drops, { DIRECTORY_AGAIN: 2 })
+    t.equal(device.directories, held + 1)
+    world.network.runFor(10_000)
+    device.send('directoryRequest', { version: 0 })
+    world.network.runFor(10_000)
+    t.equal(device.directories, held + 2)
+    t.end()
+  })
+
   t.test('is answered with once in a while, however often it is asked for', (t) => {
     const { world, device } = network()
     device.learn()

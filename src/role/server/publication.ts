@@ -108,7 +108,9 @@ export class Publication {
     this.readers.set(session, reader)
     reader.held = heldVersion
     if (this.published === undefined || heldVersion === this.published.version) return undefined
-    if (now >= reader.answeredAt && now < reader.answeredAt + APART_MS) return 'DIRECTORY_AGAIN'
+    // One at a time: who asked for ever another and acknowledged none would have megabytes held for it.
+    const isEarly = now >= reader.answeredAt && now < reader.answeredAt + APART_MS
+    if (isEarly || reader.sending !== undefined) return 'DIRECTORY_AGAIN'
     reader.answeredAt = now
     this.send(now, session, reader, this.published)
     return undefined
