@@ -2,7 +2,9 @@
  * What `server` and `node` have in common: they open something, take commands until asked to end, and close in the
  * reverse order, whatever happened in between.
  */
-import { rm } from 'node:fs/promises'
+import { access, constants, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { ProtocolError } from '../base/errors.js'
 import { replaceFile } from '../driver/files.js'
 import type { ControlServer } from './control/server.js'
 import { print, tell } from './output.js'
@@ -66,9 +68,19 @@ export async function announce(
   if (readyFile !== undefined) await replaceFile(readyFile, `${line}\n`)
 }
 
-/** A file of an earlier run must not tell a script that this one is ready. */
+/** A file of an earlier run must not tell a script that this one is ready. Throws DATA_UNWRITABLE where none can be written. */
 export async function forgetReadyFile(readyFile: string | undefined): Promise<void> {
-  if (readyFile !== undefined) await rm(readyFile, { force: true })
+  if (readyFile === undefined) return
+  try {
+    await rm(readyFile, { force: true })
+    await access(dirname(readyFile), constants.W_OK)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new ProtocolError(
+      'DATA_UNWRITABLE',
+      `cannot write ${readyFile} (${code}); name a file in a directory that you may write to with --ready-file`,
+    )
+  }
 }
 
 async function closeAll(closers: (() => Promise<void>)[]): Promise<void> {

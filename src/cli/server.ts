@@ -40,7 +40,12 @@ export function addServer(program: Command): void {
       'where nodes reach the server, names allowed; may be repeated (default: where it listens)',
       repeated(reachableAddress),
     )
-    .option('--proxies <open|file>', 'admit every proxy, or those whose ids stand in a file, one a line', 'open')
+    .option(
+      '--proxies <open|file>',
+      'admit every proxy, or those whose ids stand in a file, one a line',
+      nonEmpty,
+      'open',
+    )
     .option('--ready-file <file>', 'write the card there once the server takes packets', nonEmpty)
     .option('--log-level <level>', `one of ${logLevels.join(', ')}`, oneOf('--log-level', logLevels), 'warn')
     .addHelpText(

@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { ProtocolError } from '../../src/base/errors.js'
+import { limits } from '../../src/base/limits.js'
 import { controlClient } from '../../src/cli/control/client.js'
 import { controlPath } from '../../src/cli/control/path.js'
 import { type Handlers, serveControl } from '../../src/cli/control/server.js'
@@ -65,6 +66,8 @@ t.test('a call is answered, and a refusal travels with its code', async (t) => {
     },
   })
   t.strictSame(await client.call('createGroup', { name: 'g' }), group)
+  const long = { name: 'x'.repeat(4 * limits.nameBytes + 1) }
+  await t.rejects(client.call('createGroup', long), { code: 'USAGE', message: /^name is longer/ })
   await t.rejects(client.call('createGroup', { name: 'taken' }), { code: 'GROUP_EXISTS', message: 'choose another' })
   await t.rejects(client.call('createGroup', { name: 'bug' }), { code: 'CONTROL_REFUSED', message: /a defect/ })
   t.equal((await stat(path)).mode & 0o777, 0o600, 'the socket is private')

@@ -12,6 +12,7 @@ import { dropCodes, ProtocolError } from '../../src/base/errors.js'
 import { limits } from '../../src/base/limits.js'
 import { parseAddressList } from '../../src/cli/address-list.js'
 import { calls, type NodeStatus, refusal, streamLine, streams } from '../../src/cli/control/protocol.js'
+import { forgetReadyFile } from '../../src/cli/daemon.js'
 import { exitCodes, exitMeanings, exitOf } from '../../src/cli/exit-codes.js'
 import { readInput, readTextInput } from '../../src/cli/input.js'
 import { type MemberReply, memberTree } from '../../src/cli/members.js'
@@ -274,6 +275,15 @@ t.test('every command explains itself with an example, in lines that fit a termi
   t.ok(commands.length >= 14)
   for (const { name, help } of commands) t.match(help, /Examples?:\n {2}\(?.*splitcast /, name)
   t.end()
+})
+
+t.test('a ready file that cannot be written is refused before anything starts', async (t) => {
+  for (const name of ['.', 'none/ready']) {
+    await t.rejects(forgetReadyFile(file(name)), { code: 'DATA_UNWRITABLE', message: /--ready-file/ }, name)
+  }
+  await writeFile(file('ready'), 'of an earlier run')
+  await forgetReadyFile(file('ready'))
+  t.notOk((await readdir(directory)).includes('ready'))
 })
 
 t.test('the tools of this project refuse bad input as the command does', (t) => {

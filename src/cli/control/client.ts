@@ -32,18 +32,21 @@ export interface ControlClient {
 /** Speaks to the node on `data` until `signal` is aborted, which makes what is under way fail with ABORTED. */
 export function controlClient(data: string, signal?: AbortSignal): ControlClient {
   const path = controlPath(data)
-  const post = (name: string, body: unknown) => open({ path, data, name, body, signal })
+  const post = async (name: string, schema: z.ZodType, body: unknown) => {
+    checkRequest(schema, body)
+    return await open({ path, data, name, body, signal })
+  }
 
   return {
     async call(name, request) {
-      const response = await post(name, request)
+      const response = await post(name, calls[name].request, request)
       const text = await readAll(response, signal)
       if (response.statusCode !== 200) throw refusalFrom(text)
       return parse<unknown>(calls[name].reply, text) as CallReply<typeof name>
     },
 
     async *stream(name, request) {
-      const response = await post(name, request)
+      const response = await post(name, streams[name].request, request)
       try {
         if (response.statusCode !== 200) throw refusalFrom(await readAll(response, signal))
         for await (const text of lines(response, signal)) {
@@ -157,6 +160,13 @@ function parse<T>(schema: z.ZodType<T>, text: string): T {
   const parsed = schema.safeParse(json)
   if (!parsed.success) throw otherRelease()
   return parsed.data
+}
+
+/** What the node would not take is the user's to hear of, and no matter of releases. */
+function checkRequest(schema: z.ZodType, body: unknown): void {
+  const issue = schema.safeParse(body).error?.issues[0]
+  if (issue === undefined) return
+  throw new ProtocolError('USAGE', `${issue.path.join('.')} is longer than can be meant; shorten what was typed there`)
 }
 
 function otherRelease(): ProtocolError {
