@@ -213,7 +213,7 @@ function isTooLate(group: Group, { sender, kind, messageId }: ParsedContent): bo
   return messageTime(messageId) > at + graceMs
 }
 
-const personalKinds: readonly ContentKind[] = ['confirmation', 'question', 'answer', 'members']
+const personalKinds: readonly ContentKind[] = ['confirmation', 'question', 'answer', 'earlier', 'members']
 
 /** A content for this device alone, as it parsed, and the group that it says it is of. */
 export interface PersonalContent {

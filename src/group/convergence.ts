@@ -28,6 +28,7 @@ import {
   updateIfDue,
   withUpdates,
 } from './repair.js'
+import { noteDepartures, takeEarlier } from './secrets.js'
 
 /** What a content of a group led to. */
 export interface Received {
@@ -53,7 +54,7 @@ export function receiveContent(
 ): Received {
   const received = receiveKind(crypto, random, group, local, content, now)
   const changed = noteLaggard(random, received.group, content, now)
-  const due = scheduleUpdates(crypto, changed, now)
+  const due = scheduleUpdates(noteDepartures(crypto, changed), now)
   return { ...received, group: scheduleRekey(random, refreshKeys(crypto, due, now), local, now) }
 }
 
@@ -85,6 +86,10 @@ function receiveKind(
       const isBetter = !equal(bestEpoch(taken.group).tag, bestEpoch(group).tag)
       const next = isBetter ? withUpdates(taken.group, recentNewcomers(taken.group, local.self, now), now) : taken.group
       return { ...nothing(next), drops: taken.drops }
+    }
+    case 'earlier': {
+      const taken = takeEarlier(crypto, group, content, now)
+      return { ...nothing(taken.group), drops: taken.drops }
     }
     case 'invitation':
       return dropped(group, 'MESSAGE_CONTENT')
@@ -271,7 +276,7 @@ export function attend(
     next = done.group
     sends.push(...done.sends)
   }
-  return { group: scheduleUpdates(crypto, next, now), sends }
+  return { group: scheduleUpdates(noteDepartures(crypto, next), now), sends }
 }
 
 function quiet(group: Group): Group {

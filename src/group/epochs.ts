@@ -21,8 +21,11 @@ const FURTHEST_DAYS = 4096
 /** Tag of the epoch that a group begins with. */
 const firstTag = digest(new Uint8Array(DIGEST_BYTES))
 
+/** What is not known of an epoch when it comes. */
+const fresh = { replacedAt: undefined, departuresKnown: false }
+
 export function firstEpoch(secret: Key, now: Millis): Epoch {
-  return { number: 0, tag: firstTag, statement: undefined, day: utcDay(now), secret, replacedAt: undefined }
+  return { number: 0, tag: firstTag, statement: undefined, day: utcDay(now), secret, ...fresh }
 }
 
 /**
@@ -41,7 +44,7 @@ export function fitsStatement(crypto: Hashing, { number, statement, day, secret 
 export function epochOf(crypto: Hashing, statement: EpochStatement | undefined, day: number, secret: Key): Epoch {
   const number = statement?.number ?? 0
   const tag = statement === undefined ? firstTag : epochTag(crypto, statement)
-  return { number, tag, statement, day, secret, replacedAt: undefined }
+  return { number, tag, statement, day, secret, ...fresh }
 }
 
 export function epochTag(crypto: Hashing, statement: EpochStatement): Digest {
@@ -66,7 +69,11 @@ export function withEpoch(group: Group, epoch: Epoch, now: Millis): Group {
   const held = epochByTag(group, epoch.tag)
   if (held !== undefined && held.day <= epoch.day) return group
   const others = group.epochs.filter((each) => each !== held)
-  const added = { ...epoch, replacedAt: held?.replacedAt }
+  const added = {
+    ...epoch,
+    replacedAt: held?.replacedAt ?? epoch.replacedAt,
+    departuresKnown: epoch.departuresKnown || held?.departuresKnown === true,
+  }
   const epochs = [...others, added].sort(byRank).slice(0, limits.groupEpochs)
   return { ...group, epochs: epochs.map((each, rank) => ({ ...each, replacedAt: replacedAt(each, rank, now) })) }
 }

@@ -66,6 +66,8 @@ export interface Epoch {
   readonly secret: Key
   /** When a better epoch was first held. */
   readonly replacedAt: Millis | undefined
+  /** Whether this device has known the very departures that the statement counts. */
+  readonly departuresKnown: boolean
 }
 
 /** The keys of one day of one epoch, by which messages are opened. */

@@ -16,7 +16,7 @@ import { nodeIdOf } from './identity.js'
 import { groupKeys } from './keys.js'
 import { createRecord, emptyList, groupIdOf, listDigest, listFromRoot, memberById } from './member-list.js'
 import { checkName } from './names.js'
-import { isCredible } from './repair.js'
+import { isCredible } from './secrets.js'
 
 const GROUP_SECRET_BYTES = 32
 

@@ -142,7 +142,7 @@ export function issueRekey(
   const secret = key(random(SECRET_BYTES))
   const parent = bestEpoch(group)
   const statement = signStatement(crypto, group, { identity, self }, parent, secret, now)
-  const epoch = epochOf(crypto, statement, statement.day, secret)
+  const epoch = { ...epochOf(crypto, statement, statement.day, secret), departuresKnown: true }
   const next = refreshKeys(crypto, { ...withEpoch(group, epoch, now), rekeyAt: undefined }, now)
   const others = membersByAge(group.list).filter(({ id }) => !equal(id, self))
   if (others.length === 0) return { group: next, sends: [] }

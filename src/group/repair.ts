@@ -2,30 +2,20 @@
  * What is said to one member alone: questions for what it holds, the parts of a history in which two differ, and the present
  * secret for who lacks it (PROTOCOL.md section 8.7). All of it is bounded and rare.
  */
-import { concat, digest, equal, equalConstantTime, type NodeId, toHex, wipe } from '../base/bytes.js'
+import { concat, digest, equal, type NodeId, toHex } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import { type RandomBytes, randomBelow } from '../base/random.js'
-import { type Millis, utcDay } from '../base/time.js'
+import type { Millis } from '../base/time.js'
 import type { Hashing, Signing } from '../crypto/crypto.js'
 import { answer as answerFormat, BUCKET_BYTES, BUCKETS, question as questionFormat } from '../wire/content.js'
 import { announce } from './announcing.js'
 import { messageTime } from './content.js'
-import {
-  bestEpoch,
-  byRank,
-  departuresDigest,
-  departuresInOrder,
-  epochByTag,
-  epochOf,
-  fitsStatement,
-  secretOfDay,
-  statementSignedBy,
-  withEpoch,
-} from './epochs.js'
+import { bestEpoch, byRank, epochOf, withEpoch } from './epochs.js'
 import type { Epoch, Group, GroupSend, Local, Member, MemberList, VerifiedContent } from './group.js'
 import { type History, knownById } from './history.js'
 import { announcedDigest, listDigest, memberById } from './member-list.js'
+import { earlierSecrets, heldNames, isCredible, isNamed, mayGive, presentSecret } from './secrets.js'
 
 interface Step {
   readonly group: Group
@@ -106,7 +96,12 @@ export function planCheck(random: RandomBytes, group: Group, self: NodeId, now: 
 
 function question(crypto: Hashing, group: Group, whom: Member): GroupSend {
   const { tag, number } = bestEpoch(group)
-  const body = questionFormat.encode({ epoch: tag, number, buckets: concat(...buckets(crypto, group.list)) })
+  const body = questionFormat.encode({
+    epoch: tag,
+    number,
+    buckets: concat(...buckets(crypto, group.list)),
+    held: heldNames(group),
+  })
   return { kind: 'question', body, recipients: [whom], personal: true }
 }
 
@@ -132,15 +127,17 @@ export function answerQuestion(
   const rank = byRank(best, { ...best, number: parsed.value.number, tag: parsed.value.epoch })
   const differing = differingBuckets(crypto, group.list, parsed.value.buckets)
   const isBehind = rank < 0
-  const sends: GroupSend[] = isBehind && mayGive(crypto, group) ? [secretFor(crypto, group, member, now)] : []
+  const sends = isBehind && mayGive(group) ? [presentSecret(crypto, group, member, now)] : []
   if (differing.size > 0) {
     const say = announce(crypto, group.list, NO_DIRECTORY)
     for (const send of say('records', historyIn(group.list, differing), [member])) {
       sends.push({ ...send, personal: true })
     }
   }
-  const waiting =
-    isBehind && sends.every(({ kind }) => kind !== 'answer') ? withUpdates(group, [sender.id], now) : group
+  sends.push(
+    ...earlierSecrets(crypto, group, member, now, (each) => isNamed(parsed.value.held, parsed.value.epoch, each)),
+  )
+  const waiting = isBehind && !mayGive(group) ? withUpdates(group, [sender.id], now) : group
   const next = spoken(waiting, ANSWER, sender.id, now)
   const mayLack = rank > 0 || differing.size > 0
   if (!mayLack || spokeAt(group, QUESTION, sender.id, now)) return { group: next, sends, drops: [] }
@@ -161,45 +158,26 @@ export function withUpdates(group: Group, ids: readonly NodeId[], now: Millis): 
 }
 
 /** What waited until this device knew of all departures that the secret was made for waits no longer. */
-export function scheduleUpdates(crypto: Hashing, group: Group, now: Millis): Group {
+export function scheduleUpdates(group: Group, now: Millis): Group {
   const waits = group.toUpdate.length > 0 && group.updateAt === undefined
-  return waits && mayGive(crypto, group) ? { ...group, updateAt: now + limits.introduceQuietMs } : group
+  return waits && mayGive(group) ? { ...group, updateAt: now + limits.introduceQuietMs } : group
 }
 
 export function updateIfDue(crypto: Hashing, group: Group, now: Millis): Step {
   if (group.updateAt === undefined || now < group.updateAt) return { group, sends: [] }
-  if (!mayGive(crypto, group)) return { group: { ...group, updateAt: undefined }, sends: [] }
+  if (!mayGive(group)) return { group: { ...group, updateAt: undefined }, sends: [] }
   // Who was told a moment ago is told again only later: it may have been of another secret.
   const later = group.toUpdate.filter((id) => spokeAt(group, ANSWER, id, now))
   const due = group.toUpdate.filter((id) => !later.includes(id))
   const members = due.flatMap((id) => memberById(group.list, id) ?? [])
   const told = members.reduce((next, { id }) => spoken(next, ANSWER, id, now), group)
-  const sends = members.map((member) => secretFor(crypto, group, member, now))
+  const isOld = ({ replacedAt = 0 }: Epoch) => replacedAt + limits.clockSkewMs <= now
+  const sends = members.flatMap((member) => [
+    presentSecret(crypto, group, member, now),
+    ...earlierSecrets(crypto, group, member, now, isOld),
+  ])
   const updateAt = later.length > 0 ? now + limits.answerPauseMs : undefined
   return { group: { ...told, toUpdate: later, updateAt }, sends }
-}
-
-/**
- * Whether this device knows the very departures that its best secret was made for. With fewer it might give it to one who departed;
- * with more, a newer one is about to come.
- */
-function mayGive(crypto: Hashing, group: Group): boolean {
-  const { statement } = bestEpoch(group)
-  if (statement === undefined) return true
-  return equal(statement.departuresDigest, departuresDigest(crypto, departuresInOrder(group.list)))
-}
-
-/** The best epoch's secret, of no day before the member came, nor of one from which nothing is opened any more. */
-function secretFor(crypto: Hashing, group: Group, member: Member, now: Millis): GroupSend {
-  const epoch = bestEpoch(group)
-  const day = Math.max(epoch.day, utcDay(member.record.since), utcDay(now - limits.messageLifeMs))
-  const body = answerFormat.encode({
-    day,
-    groupSecret: secretOfDay(crypto, epoch, day),
-    statement: epoch.statement === undefined ? [] : [epoch.statement],
-    listDigest: announcedDigest(crypto, group.list),
-  })
-  return { kind: 'answer', body, recipients: [member], personal: true }
 }
 
 /**
@@ -238,35 +216,6 @@ export function takeAnswer(
 function checkedSoon(random: RandomBytes, group: Group, now: Millis): Group {
   const soon = now + limits.answerPauseMs + randomBelow(random, limits.answerPauseMs)
   return { ...group, checkAt: Math.min(group.checkAt ?? soon, soon) }
-}
-
-/** Whether a secret may be that of its statement, and the statement its issuer's, where that is known. */
-export function isCredible(
-  crypto: Hashing & Signing,
-  group: Group,
-  epoch: Epoch,
-  issuer: Member | undefined,
-  now: Millis,
-): boolean {
-  const { statement } = epoch
-  if (!fitsStatement(crypto, epoch, now)) return false
-  const held = epochByTag(group, epoch.tag)
-  if (held !== undefined && !agrees(crypto, held, epoch)) return false
-  if (statement === undefined) return held !== undefined
-  return issuer === undefined || statementSignedBy(crypto, group.id, issuer.record, statement)
-}
-
-/** Whether two secrets of one epoch lead to the same one. */
-function agrees(crypto: Hashing, a: Pick<Epoch, 'day' | 'secret'>, b: Pick<Epoch, 'day' | 'secret'>): boolean {
-  const day = Math.max(a.day, b.day)
-  const [ofA, ofB] = [secretOfDay(crypto, a, day), secretOfDay(crypto, b, day)]
-  const agree = equalConstantTime(ofA, ofB)
-  for (const [made, { secret }] of [
-    [ofA, a],
-    [ofB, b],
-  ] as const)
-    if (made !== secret) wipe(made)
-  return agree
 }
 
 /** The first 8 bytes of the digest of each bucket. */

@@ -16,7 +16,7 @@ import { nodeIdOf } from './identity.js'
 import { groupKeys } from './keys.js'
 import { readName } from './names.js'
 
-const VERSION = 2
+const VERSION = 3
 
 const storedId = format('stored id', 'A member.', [['id', bytes(8, nodeId), 'id']])
 
@@ -25,6 +25,7 @@ const storedEpoch = format('stored epoch', 'A secret of a group.', [
   ['secret', bytes(32, key), 's of that day'],
   ['statement', list(epochStatement, 1, 1), 'unless it is the first'],
   ['replacedAt', unsigned(6), 'Unix milliseconds, 0 for not at all'],
+  ['departuresKnown', choice({ no: 0, yes: 1 }), '1 where the departures that the statement counts have been known'],
 ])
 
 const storedPetname = format('stored petname', 'A local name.', [
@@ -39,7 +40,7 @@ const storedInvitation = format('stored invitation', 'An invitation without an a
 ])
 
 const storedGroup = format('stored group', 'A group at one of its members.', [
-  ['version', unsigned(1, { min: VERSION, max: VERSION }), '2'],
+  ['version', unsigned(1, { min: VERSION, max: VERSION }), '3'],
   ['id', bytes(8, groupId), 'of the group'],
   ['left', choice({ no: 0, yes: 1 }), '1 where this device has left it'],
   ['epochs', list(storedEpoch, 1, limits.groupEpochs, 1), 'the best first'],
@@ -68,11 +69,12 @@ export function encodeGroup(group: Group): Uint8Array {
     version: VERSION,
     id: group.id,
     left: group.left ? 'yes' : 'no',
-    epochs: group.epochs.map(({ day, secret, statement, replacedAt }) => ({
+    epochs: group.epochs.map(({ day, secret, statement, replacedAt, departuresKnown }) => ({
       day,
       secret,
       statement: statement === undefined ? [] : [statement],
       replacedAt: replacedAt ?? 0,
+      departuresKnown: departuresKnown ? 'yes' : 'no',
     })),
     name: utf8(group.name),
     root: group.list.root === undefined ? [] : [{ id: nodeId(fromHex(group.list.root)) }],
@@ -103,9 +105,10 @@ export function decodeGroup(crypto: Hashing & Group255, stored: Uint8Array): Gro
   const petnames = readPetnames(parsed.value)
   if (name === undefined || petnames === undefined) return undefined
   const { id, left, root, toIntroduce, toTell, toUpdate } = parsed.value
-  const epochs = parsed.value.epochs.map(({ statement, day, secret, replacedAt }) => ({
+  const epochs = parsed.value.epochs.map(({ statement, day, secret, replacedAt, departuresKnown }) => ({
     ...epochOf(crypto, statement[0], day, secret),
     replacedAt: time(replacedAt),
+    departuresKnown: departuresKnown === 'yes',
   }))
   return {
     id,

@@ -73,6 +73,7 @@ export const contentKinds = {
   question: 6,
   answer: 7,
   direct: 8,
+  earlier: 9,
 } as const
 export type ContentKind = keyof typeof contentKinds
 
@@ -87,7 +88,7 @@ export const content = format('content', 'What T reads once the content is opene
   [
     'kind',
     choice(contentKinds),
-    '1 application, 2 invitation, 3 confirmation, 4 members, 5 rekey, 6 question, 7 answer, 8 application to one member',
+    '1 application, 2 invitation, 3 confirmation, 4 members, 5 rekey, 6 question, 7 answer, 8 application to one member, 9 earlier secret',
   ],
   ['body', delimited(limits.bodyBytes), 'then one byte 0x80'],
   ['paddingBytes', zeroPadding(), 'zero bytes'],
@@ -186,10 +187,18 @@ export const rekey = format(
   ],
 )
 
+/** Of the tag of an epoch, where both sides hold what it names. */
+export const EPOCH_NAME_BYTES = 8
+
 export const question = format('question', 'Body of a content of kind 6: asks one member for what it holds.', [
   ['epoch', bytes(32, digest), 'tag of the best epoch of the sender'],
   ['number', unsigned(4), 'its number'],
   ['buckets', bytes(BUCKETS * BUCKET_BYTES), 'for each bucket of the history, the first 8 bytes of its digest'],
+  [
+    'held',
+    counted(1, (limits.groupEpochs - 1) * EPOCH_NAME_BYTES),
+    'first 8 bytes of the tag of each other epoch of the sender',
+  ],
 ])
 
 export const answer = format('answer', 'Body of a content of kind 7: the current secret, for a member that lacks it.', [
@@ -198,3 +207,14 @@ export const answer = format('answer', 'Body of a content of kind 7: the current
   ['statement', list(epochStatement, 1, 1), 'of the epoch, unless it is the first'],
   ['listDigest', bytes(ANNOUNCED_DIGEST_BYTES), "first half of the digest of the sender's history"],
 ])
+
+export const earlier = format(
+  'earlier secret',
+  'Body of a content of kind 9: a secret that was replaced, for a member that may have messages sealed under it.',
+  [
+    ['day', unsigned(4), 'day of the secret, days since the Unix epoch'],
+    ['groupSecret', bytes(32, key), 's of that day'],
+    ['statement', nested(epochStatement), 'of the epoch'],
+    ['replacedAt', unsigned(6), 'Unix milliseconds when the sender first held a better one'],
+  ],
+)

@@ -70,6 +70,7 @@ export const registry: readonly Chapter[] = [
       content.rekey,
       content.question,
       content.answer,
+      content.earlier,
       content.personalBody,
       content.memberRecord,
       content.departure,

@@ -3,12 +3,16 @@
  * secret, was away too long or lives on with an old disk comes to hold what the others do (PROTOCOL.md section 8.7).
  */
 import t from 'tap'
-import { toHex } from '../../src/base/bytes.js'
+import { concat, key, nodeId, signature, toHex } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
+import { newMessageId } from '../../src/group/content.js'
 import { bestEpoch } from '../../src/group/epochs.js'
+import type { Group } from '../../src/group/group.js'
 import { memberById } from '../../src/group/member-list.js'
 import { attend, planCheck } from '../../src/group/membership.js'
+import { earlierSecrets, isNamed, mayGive, noteDepartures, takeEarlier } from '../../src/group/secrets.js'
 import { decodeGroup, encodeGroup } from '../../src/group/storage.js'
+import { earlier } from '../../src/wire/content.js'
 import { seed, seeded } from '../base/seeded.js'
 import { crypto, directoryDigest, present } from './support.js'
 import { DAY_MS, type Node, World } from './world.js'
@@ -137,5 +141,116 @@ t.test('a member asks about once a day, who is alone or out does not, and a cloc
   t.equal(questionsIn(out, 10).questions, 0)
   const ahead = { ...present(anna.group), checkAt: from + 400 * DAY_MS }
   t.ok(present(planCheck(random, ahead, local.self, from).checkAt) <= from + 3 * limits.checkStartMs)
+  t.end()
+})
+
+/** Anna removes ben, which cleo misses, says something, and removes dora: what cleo lacks has been replaced. */
+function replaced() {
+  const { world, nodes } = settled(5)
+  const [anna, ben, cleo, dora] = nodes as [Node, Node, Node, Node, Node]
+  world.remove(anna, ben)
+  lose(world, cleo)
+  world.settle()
+  world.say(anna)
+  world.settle()
+  t.equal(cleo.handedOn.length, 0)
+  world.remove(anna, dora)
+  world.settle()
+  return { world, anna, cleo, at: world.now }
+}
+
+t.test('with the present secret come those that were replaced meanwhile: what was sealed under them opens', (t) => {
+  const { world, anna, cleo, at } = replaced()
+  pass(world, 15)
+  t.equal(world.states().size, 1)
+  t.equal(cleo.handedOn.length, 1)
+  const [, lacked] = present(anna.group).epochs
+  const [, brought] = present(cleo.group).epochs
+  t.equal(toHex(present(brought).tag), toHex(present(lacked).tag))
+  t.ok(present(present(brought).replacedAt) <= at, 'and is kept no longer than by who brought it')
+  t.strictSame(dropsOfMembers(world), [])
+  t.end()
+})
+
+t.test('earlier secrets are given', (t) => {
+  const { world, anna, cleo } = replaced()
+  const group = present(anna.group)
+  const member = present(memberById(group.list, cleo.device.id))
+  const [, lacked] = group.epochs
+  const { tag, replacedAt } = present(lacked)
+  const given = (from: Group, to = member, names: Uint8Array = new Uint8Array(0)) =>
+    earlierSecrets(crypto, from, to, world.now, (epoch) => isNamed(names, bestEpoch(from).tag, epoch)).length
+  t.equal(given(group), 1, 'to who lacks one; the first, which has no statement, is not')
+  t.equal(given(group, member, concat(random(8), tag.subarray(0, 8))), 0, 'not to who named it')
+  const { record } = member
+  t.equal(given(group, { ...member, record: { ...record, since: present(replacedAt) } }), 0, 'not to who came after')
+  t.equal(
+    given(group, { ...member, record: { ...record, since: present(replacedAt) - 1 } }),
+    1,
+    'but to who came before',
+  )
+  const unsure = { ...group, epochs: group.epochs.map((each) => ({ ...each, departuresKnown: false })) }
+  t.equal(given(unsure), 0, 'not by who may not know for whose departure it was made')
+  t.equal(mayGive(unsure), false)
+  const sure = noteDepartures(crypto, unsure)
+  t.ok(mayGive(sure), 'who knows the departures of the best knows it of that')
+  t.equal(given(sure), 0, 'and not of one before')
+  t.end()
+})
+
+function parsedEarlier(body: Uint8Array) {
+  const parsed = earlier.parse(body)
+  if (!parsed.ok) throw new Error(parsed.code)
+  return parsed.value
+}
+
+t.test('earlier secrets are taken', (t) => {
+  const { world, anna, cleo } = replaced()
+  const given = present(anna.group)
+  const [send] = earlierSecrets(crypto, given, present(memberById(given.list, cleo.device.id)), world.now, () => false)
+  const { body } = present(send)
+  const value = parsedEarlier(body)
+  const group = present(cleo.group)
+  const sender = present(memberById(group.list, anna.device.id))
+  const take = (changed: Partial<typeof value>, at = world.now) =>
+    takeEarlier(
+      crypto,
+      group,
+      {
+        ...{ sender, kind: 'earlier', messageId: newMessageId(random, at), epoch: undefined },
+        body: earlier.encode({ ...value, ...changed }),
+        personalPart: new Uint8Array(0),
+      },
+      at,
+    )
+  const epochsAfter = (taken: ReturnType<typeof take>) => taken.group.epochs.length - group.epochs.length
+  t.equal(epochsAfter(take({})), 1)
+  t.strictSame(take({ groupSecret: key(random(32)) }).drops, ['GROUP_SECRET'], 'not another than the statement says')
+  t.equal(epochsAfter(take({ statement: { ...value.statement, issuer: nodeId(random(8)) } })), 0, 'not of a stranger')
+  const signed = { ...value.statement, signature: signature(random(64)) }
+  t.strictSame(take({ statement: signed }).drops, ['GROUP_SECRET'], 'not of a statement that nobody signed')
+  t.equal(epochsAfter(take({ replacedAt: world.now - limits.messageLifeMs })), 0, 'not past its time')
+  t.equal(epochsAfter(take({ replacedAt: world.now - limits.messageLifeMs + 1 })), 1, 'until then')
+  const ahead = take({ replacedAt: world.now + 100 * DAY_MS }).group.epochs
+  t.ok(
+    ahead.every((each) => (each.replacedAt ?? 0) <= world.now),
+    'nor kept for longer by a wrong date',
+  )
+  t.strictSame(
+    takeEarlier(
+      crypto,
+      group,
+      {
+        sender,
+        kind: 'earlier',
+        messageId: newMessageId(random, world.now),
+        epoch: undefined,
+        body: random(20),
+        personalPart: new Uint8Array(0),
+      },
+      world.now,
+    ).drops,
+    ['MESSAGE_CONTENT'],
+  )
   t.end()
 })

@@ -132,8 +132,19 @@ export class Custody {
     if (!offline) parcel.round++
     const rounds = parcel.patient ? limits.groupSendRounds : limits.sendRounds
     const tooOld = messageTime(parcel.messageId) + limits.messageLifeMs <= now
-    if (parcel.open.size === 0 || parcel.round >= rounds || tooOld) this.finish(parcel)
+    const isOver = this.due(parcel).length === 0 || parcel.round >= rounds || tooOld
+    if (isOver) this.finish(parcel)
     else this.nextRound(offline ? now + limits.proofMs : now, parcel)
+  }
+
+  /**
+   * Those without proof to whom it can go again: what a user sends is sealed under the group's present secret, which nobody opens who
+   * has departed in the meantime.
+   */
+  private due({ kind, groupId, open }: Parcel): OpenRecipient[] {
+    const members = kind === 'application' ? this.core.groups.byId(groupId)?.list.members : undefined
+    const all = [...open]
+    return (members === undefined ? all : all.filter(([id]) => members.has(id))).map(([, recipient]) => recipient)
   }
 
   /**
@@ -141,7 +152,7 @@ export class Custody {
    * so that a proxy which left some out cannot tell by their coming again together which those were.
    */
   private nextRound(from: Millis, parcel: Parcel): void {
-    const open = shuffle(this.core.options.random, [...parcel.open.values()])
+    const open = shuffle(this.core.options.random, this.due(parcel))
     const unheard = open.filter(({ reason }) => reason === 'noProof')
     const refused = open.filter(({ reason }) => reason === 'refused')
     const before = Math.max(0, parcel.round - 1)
