@@ -108,7 +108,7 @@ export function unprovenError({
   )
 }
 
-const reasons = { refused: 'refused by the server', noProof: 'no proof' } as const
+const reasons = { refused: 'refused by the server', noProof: 'no proof', departed: 'no member any more' } as const
 
 async function bodyFrom(text: string | undefined, file: string | undefined): Promise<Uint8Array> {
   if (text !== undefined && file !== undefined) {

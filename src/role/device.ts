@@ -112,8 +112,11 @@ export interface UploadReport {
   readonly deliveryBytes: number
 }
 
-/** Why a recipient is not proven to have a message: the server refused the copy, or there is no proof that it has it. */
-export type UnprovenReason = 'refused' | 'noProof'
+/**
+ * Why a recipient is not proven to have a message: the server refused the copy, there is no proof that it has it, or it left the group or
+ * was removed in the meantime.
+ */
+export type UnprovenReason = 'refused' | 'noProof' | 'departed'
 
 /** What became of a message, as far as receipts prove it; the sender is not counted. */
 export interface Outcome {

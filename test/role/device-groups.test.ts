@@ -78,6 +78,22 @@ t.test('a second proxy that garbles personal parts keeps the new secret from nob
   t.same(common(lab.personalParts), [], 'and second proxies see nothing in it that they saw before')
 })
 
+t.test('a message under way goes again to members alone: who was removed meanwhile could not open it', async (t) => {
+  const { lab, anna, ben, cleo } = three()
+  lab.judges = () => 'refused'
+  anna.answer(send('for both'))
+  lab.network.runFor(2_000)
+  lab.judges = () => 'stored'
+  anna.answer({ type: 'removeMembers', group: 'friends', members: [ben.id] })
+  lab.network.runUntil(() => anna.node.machine.status().unprovenMessages === 0, 300_000)
+  lab.network.runFor(1_000)
+  t.same(cleo.texts(), ['for both'])
+  t.same(ben.texts(), [])
+  const [outcome] = anna.outputs.flatMap((each) => (each.type === 'outcome' ? [each.outcome] : []))
+  t.match(outcome, { recipients: 2, stored: 1, unproven: [{ reason: 'departed' }] })
+  t.equal(toHex(outcome?.unproven[0]?.id ?? new Uint8Array(0)), toHex(ben.id))
+})
+
 t.test(
   'who leaves is gone at once, from its own disk once the others know; one of them makes a new secret',
   async (t) => {

@@ -185,7 +185,9 @@ const sendOutcome = z.object({
   messageId: hexId,
   recipients: count,
   stored: count,
-  unproven: z.array(z.object({ id: hexId, name: z.string().nullable(), reason: z.enum(['refused', 'noProof']) })),
+  unproven: z.array(
+    z.object({ id: hexId, name: z.string().nullable(), reason: z.enum(['refused', 'noProof', 'departed']) }),
+  ),
 })
 
 /** A received message as `listen --json` prints it. */

@@ -141,10 +141,13 @@ export class Custody {
    * Those without proof to whom it can go again: what a user sends is sealed under the group's present secret, which nobody opens who
    * has departed in the meantime.
    */
-  private due({ kind, groupId, open }: Parcel): OpenRecipient[] {
-    const members = kind === 'application' ? this.core.groups.byId(groupId)?.list.members : undefined
-    const all = [...open]
-    return (members === undefined ? all : all.filter(([id]) => members.has(id))).map(([, recipient]) => recipient)
+  private due(parcel: Parcel): OpenRecipient[] {
+    return [...parcel.open].filter(([id]) => !this.hasDeparted(parcel, id)).map(([, recipient]) => recipient)
+  }
+
+  private hasDeparted({ kind, groupId }: Parcel, hexId: string): boolean {
+    const group = kind === 'application' ? this.core.groups.byId(groupId) : undefined
+    return group !== undefined && !group.list.members.has(hexId)
   }
 
   /**
@@ -186,9 +189,13 @@ export class Custody {
     })
   }
 
-  private outcome({ messageId, groupId, others, open }: Parcel): Outcome {
+  private outcome(parcel: Parcel): Outcome {
+    const { messageId, groupId, others, open } = parcel
     const names = this.core.groups.byId(groupId)?.petnames
-    const unproven = [...open].map(([hex, { id, reason }]) => ({ id, name: names?.get(hex), reason }))
+    const unproven = [...open].map(([hex, { id, reason }]) => {
+      const name = names?.get(hex)
+      return { id, name, reason: this.hasDeparted(parcel, hex) ? ('departed' as const) : reason }
+    })
     return { messageId, groupId, recipients: others, stored: others - open.size, unproven }
   }
 }

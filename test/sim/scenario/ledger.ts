@@ -130,10 +130,11 @@ export class Ledger {
     return copies
   }
 
-  /** Recipients that are not proven to have a message at its end. */
+  /** Recipients that are not proven to have a message at its end, though they are members still. */
   get unproven(): { readonly sent: Sent; readonly names: string[] }[] {
     return this.sent.flatMap((sent) => {
-      const names = sent.outcome?.unproven.map(({ id, reason }) => `${toHex(id)} (${reason})`) ?? []
+      const members = sent.outcome?.unproven.filter(({ reason }) => reason !== 'departed') ?? []
+      const names = members.map(({ id, reason }) => `${toHex(id)} (${reason})`)
       return names.length > 0 ? [{ sent, names }] : []
     })
   }
