@@ -68,8 +68,8 @@ export const dropCauses = {
   MESSAGE_OWN_COPY: ['always'],
   INBOX_FULL: ['smallRooms'],
   CONFIRMATION_UNKNOWN: ['joining'],
-  // Two announcements in a minute, and both are asked about.
-  ASK_RATE: ['departure'],
+  // Two announcements in a minute, and both are asked about; questions of several days that waited together for who was away.
+  ASK_RATE: ['departure', 'absence'],
 } as const satisfies Partial<Record<DropCode, readonly Cause[]>>
 
 const ROOM = 'the limits are far above what a scenario brings'
