@@ -260,18 +260,18 @@ export function attend(
 ): { readonly group: Group; readonly sends: readonly GroupSend[] } {
   const due = dueAt(group)
   if (due === undefined || now < due) return { group, sends: [] }
-  // Who was removed has nothing to say any more. It asks, at most, whether it was: others may know of a later invitation.
-  if (memberById(group.list, local.self) === undefined) return askIfDue(crypto, random, quiet(group), local, now)
   let next = group
   const sends: GroupSend[] = []
-  const steps = [
+  const asking = [() => askIfDue(crypto, random, next, local, now), () => checkIfDue(crypto, random, next, local, now)]
+  const speaking = [
     () => introduce(crypto, next, local.self, now, directoryDigest),
     () => rekeyIfDue(crypto, random, next, local, now, directoryDigest),
     () => updateIfDue(crypto, next, now),
-    () => askIfDue(crypto, random, next, local, now),
-    () => checkIfDue(crypto, random, next, local, now),
   ]
-  for (const step of steps) {
+  // Who was removed has nothing to say any more. It asks, at most, whether it was: others may know better.
+  const isIn = memberById(group.list, local.self) !== undefined
+  if (!isIn) next = quiet(group)
+  for (const step of isIn ? [...speaking, ...asking] : asking) {
     const done = step()
     next = done.group
     sends.push(...done.sends)
@@ -282,7 +282,7 @@ export function attend(
 function quiet(group: Group): Group {
   const nobody = { toIntroduce: [], toTell: [], toUpdate: [] }
   const never = { introduceAt: undefined, introduceBy: undefined, rekeyAt: undefined, updateAt: undefined }
-  return { ...group, ...nobody, ...never, checkAt: undefined }
+  return { ...group, ...nobody, ...never }
 }
 
 /**

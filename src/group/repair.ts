@@ -13,7 +13,7 @@ import { announce } from './announcing.js'
 import { messageTime } from './content.js'
 import { bestEpoch, byRank, epochOf, withEpoch } from './epochs.js'
 import type { Epoch, Group, GroupSend, Local, Member, MemberList, VerifiedContent } from './group.js'
-import { type History, knownById } from './history.js'
+import { departedAt, type History, knownById } from './history.js'
 import { announcedDigest, listDigest, memberById } from './member-list.js'
 import { earlierSecrets, heldNames, isCredible, isNamed, mayGive, presentSecret } from './secrets.js'
 
@@ -81,6 +81,7 @@ export function askIfDue(crypto: Hashing, random: RandomBytes, group: Group, { s
 export function checkIfDue(crypto: Hashing, random: RandomBytes, group: Group, { self }: Local, now: Millis): Step {
   if (group.checkAt === undefined || now < group.checkAt) return { group, sends: [] }
   const next = { ...group, checkAt: now + limits.checkMs / 2 + randomBelow(random, limits.checkMs) }
+  if (!isConcerned(group, self, now)) return { group: { ...group, checkAt: undefined }, sends: [] }
   const others = [...group.list.members.values()].filter(({ id }) => !equal(id, self))
   if (others.length === 0) return { group: next, sends: [] }
   const whom = others[randomBelow(random, others.length)] as Member
@@ -90,8 +91,17 @@ export function checkIfDue(crypto: Hashing, random: RandomBytes, group: Group, {
 /** Plans the next such question where none is: after a start, or where the clock went back by more than it may be away. */
 export function planCheck(random: RandomBytes, group: Group, self: NodeId, now: Millis): Group {
   const isPlanned = group.checkAt !== undefined && group.checkAt <= now + 2 * limits.checkMs
-  if (isPlanned || memberById(group.list, self) === undefined) return group
+  if (isPlanned || !isConcerned(group, self, now)) return group
   return { ...group, checkAt: now + limits.checkStartMs + randomBelow(random, 2 * limits.checkStartMs) }
+}
+
+/**
+ * Whether this device is a member, or has departed lately by its own list: who removed it may have been removed before, which all others
+ * know. They answer none that departed.
+ */
+function isConcerned({ list }: Group, self: NodeId, now: Millis): boolean {
+  const at = departedAt(list, self)
+  return memberById(list, self) !== undefined || (at !== undefined && at + limits.messageLifeMs > now)
 }
 
 function question(crypto: Hashing, group: Group, whom: Member): GroupSend {
@@ -119,14 +129,14 @@ export function answerQuestion(
   const parsed = questionFormat.parse(body)
   if (!parsed.ok) return { group, sends: [], drops: ['MESSAGE_CONTENT'] }
   const member = memberById(group.list, sender.id)
-  if (member === undefined || memberById(group.list, self) === undefined) {
-    return { group, sends: [], drops: ['MESSAGE_SENDER'] }
-  }
+  if (member === undefined) return { group, sends: [], drops: ['MESSAGE_SENDER'] }
   if (!mayAnswer(group, sender.id, now)) return { group, sends: [], drops: ['ASK_RATE'] }
   const best = bestEpoch(group)
   const rank = byRank(best, { ...best, number: parsed.value.number, tag: parsed.value.epoch })
   const differing = differingBuckets(crypto, group.list, parsed.value.buckets)
-  const isBehind = rank < 0
+  // Who has departed, as far as it knows, gives no secrets.
+  const isIn = memberById(group.list, self) !== undefined
+  const isBehind = isIn && rank < 0
   const sends = isBehind && mayGive(group) ? [presentSecret(crypto, group, member, now)] : []
   if (differing.size > 0) {
     const say = announce(crypto, group.list, NO_DIRECTORY)
@@ -134,9 +144,10 @@ export function answerQuestion(
       sends.push({ ...send, personal: true })
     }
   }
-  sends.push(
-    ...earlierSecrets(crypto, group, member, now, (each) => isNamed(parsed.value.held, parsed.value.epoch, each)),
-  )
+  if (isIn) {
+    const isHeld = (epoch: Epoch) => isNamed(parsed.value.held, parsed.value.epoch, epoch)
+    sends.push(...earlierSecrets(crypto, group, member, now, isHeld))
+  }
   const waiting = isBehind && !mayGive(group) ? withUpdates(group, [sender.id], now) : group
   const next = spoken(waiting, ANSWER, sender.id, now)
   const mayLack = rank > 0 || differing.size > 0
