@@ -68,8 +68,10 @@ export const dropCauses = {
   MESSAGE_OWN_COPY: ['always'],
   INBOX_FULL: ['smallRooms'],
   CONFIRMATION_UNKNOWN: ['joining'],
-  // Two announcements in a minute, and both are asked about; questions of several days that waited together for who was away.
-  ASK_RATE: ['departure', 'absence'],
+  // Two announcements in a minute, and both are asked about; questions that waited together for who was away, or on their way.
+  ASK_RATE: ['departure', 'absence', 'liar'],
+  // A secret that somebody who had departed, and had not heard of it, made on top of its own; a part that P2 has changed.
+  GROUP_SECRET: ['departure', 'liar'],
 } as const satisfies Partial<Record<DropCode, readonly Cause[]>>
 
 const ROOM = 'the limits are far above what a scenario brings'
@@ -103,7 +105,6 @@ export const neverExplained: Readonly<Record<Exclude<DropCode, keyof typeof drop
   MEMBERS_FULL: ROOM,
   MEMBER_DEPARTURE: FORGED,
   HISTORY_FULL: ROOM,
-  GROUP_SECRET: FORGED,
   INVITATION_EXPIRED: 'scenarios end before invitations do',
 }
 

@@ -64,6 +64,11 @@ export function excusedByDeparture(devices: readonly DeviceActor[], sent: Sent, 
 /** Whether nobody need have been handed a message that nothing but its group is known of: its sender is out, or nobody else is in. */
 export function needsNobody(devices: readonly DeviceActor[], groupId: GroupId, from: DeviceActor): boolean {
   const sender = toHex(from.self.id)
+  const others = devices.filter((device) => device !== from && device.node.up)
+  // Whoever has left holds the group no longer, whether the sender has heard of it or not.
+  const isMemberOf = ({ node, self }: DeviceActor) =>
+    node.machine.status().groups.some(({ id, list }) => equal(id, groupId) && list.members.has(toHex(self.id)))
+  if (!others.some(isMemberOf)) return true
   const held = devices.flatMap(({ node }) => (node.up ? node.machine.status().groups : []))
   return held.some(({ id, list }) => {
     const isOut = [...list.departures.values()].some(({ member }) => toHex(member) === sender)
