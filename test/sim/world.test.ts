@@ -502,7 +502,8 @@ t.test('the choice of proxies', (t) => {
       t.not(network.get(first), network.get(second), `${first} and ${second}`)
       t.notOk([first, second].includes('proxy 4'))
     }
-    t.equal(new Set(taken.map(({ first }) => first)).size, 4, 'all others are used')
+    // Each device keeps to three first proxies, and both may have drawn the same.
+    t.equal(new Set(taken.flatMap(({ first, second }) => [first, second])).size, 4, 'all others are used')
     t.end()
   })
 
