@@ -19,19 +19,12 @@ import { isCredible } from '../../src/group/secrets.js'
 import { decodeGroup, encodeGroup } from '../../src/group/storage.js'
 import { seed, seeded } from '../base/seeded.js'
 import { crypto, directoryDigest, makeDevice, now, openFor, present, receive, type TestDevice } from './support.js'
-import { DAY_MS, digestOf, type Letter, type Node, stateOf, World } from './world.js'
+import { DAY_MS, digestOf, type Letter, type Node, settledWorld, stateOf, World } from './world.js'
 
 t.comment(`seed ${seed}`)
 const random = seeded()
 
-/** A group whose members the first has invited; all hold the same. */
-function settled(size: number): { world: World; nodes: Node[] } {
-  const world = new World(size, random)
-  const [founder, ...others] = world.nodes as [Node, ...Node[]]
-  for (const other of others) world.invite(founder, other)
-  world.settle()
-  return { world, nodes: world.nodes }
-}
+const settled = (size: number) => settledWorld(size, random)
 
 function agrees(t: Pick<Tap, 'equal' | 'strictSame'>, world: World, members: readonly Node[], message: string): void {
   t.equal(world.states().size, 1, `${message}: one history, one epoch, one secret`)
@@ -328,11 +321,7 @@ t.test('random histories with removals, leaves, days that pass and clocks an hou
       return world.nodes.filter(({ device, group }) => memberById(list, device.id) && group?.list.root === undefined)
     }
     // And what is not, by what each asks another about once a day.
-    for (let quarter = 0; quarter < 60 && new Set(membersOf().map(stateOf)).size > 1; quarter++) {
-      world.now += DAY_MS / 4
-      world.attend()
-      world.settle()
-    }
+    world.pass(15, () => new Set(membersOf().map(stateOf)).size <= 1)
     const { list } = present(founder.group)
     const members = membersOf()
     t.comment(

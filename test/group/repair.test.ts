@@ -15,18 +15,12 @@ import { decodeGroup, encodeGroup } from '../../src/group/storage.js'
 import { earlier } from '../../src/wire/content.js'
 import { seed, seeded } from '../base/seeded.js'
 import { crypto, directoryDigest, present } from './support.js'
-import { DAY_MS, digestOf, type Node, World } from './world.js'
+import { DAY_MS, digestOf, type Node, settledWorld, World } from './world.js'
 
 t.comment(`seed ${seed}`)
 const random = seeded()
 
-function settled(size: number): { world: World; nodes: Node[] } {
-  const world = new World(size, random)
-  const [founder, ...others] = world.nodes as [Node, ...Node[]]
-  for (const other of others) world.invite(founder, other)
-  world.settle()
-  return { world, nodes: world.nodes }
-}
+const settled = (size: number) => settledWorld(size, random)
 
 /** What is under way to these is lost for good. */
 function lose(world: World, ...nodes: readonly Node[]): void {
@@ -35,11 +29,7 @@ function lose(world: World, ...nodes: readonly Node[]): void {
 
 /** Days in which nobody says anything, until all hold one state; at most so many. */
 function pass(world: World, days: number): void {
-  for (let quarter = 0; quarter < days * 4 && world.states().size > 1; quarter++) {
-    world.now += DAY_MS / 4
-    world.attend()
-    world.settle()
-  }
+  world.pass(days, () => world.states().size <= 1)
 }
 
 /** Who was removed is asked too, by who does not know of it, and asks for a while. */
@@ -119,12 +109,9 @@ t.test(
     t.ok(isIn(anna), 'the others have not heard of it')
     t.notOk(isIn(cleo))
     const others = nodes.filter((node) => node !== ben && node !== cleo)
-    for (let quarter = 0; quarter < 60 && others.some((node) => isIn(node) !== isIn(cleo)); quarter++) {
-      world.now += DAY_MS / 4
-      world.attend()
-      world.settle()
-    }
-    t.notOk(others.some((node) => isIn(node) !== isIn(cleo)))
+    const differ = () => others.some((node) => isIn(node) !== isIn(cleo))
+    world.pass(15, () => !differ())
+    t.notOk(differ())
     t.equal(new Set(others.map(digestOf)).size, 1)
     t.end()
   },
@@ -188,11 +175,7 @@ function replaced() {
 
 t.test('with the present secret come those that were replaced meanwhile: what was sealed under them opens', (t) => {
   const { world, anna, cleo } = replaced()
-  for (let quarter = 0; quarter < 60 && cleo.handedOn.length === 0; quarter++) {
-    world.now += DAY_MS / 4
-    world.attend()
-    world.settle()
-  }
+  world.pass(15, () => cleo.handedOn.length > 0)
   t.equal(world.states().size, 1)
   t.equal(cleo.handedOn.length, 1)
   const [, lacked] = present(anna.group).epochs

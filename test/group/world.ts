@@ -106,6 +106,15 @@ export class World {
     }
   }
 
+  /** Days in which devices speak by themselves alone, until it is enough; at most so many. */
+  pass(days: number, isEnough: () => boolean): void {
+    for (let quarter = 0; quarter < days * 4 && !isEnough(); quarter++) {
+      this.now += DAY_MS / 4
+      this.attend()
+      this.settle()
+    }
+  }
+
   inviteSomebody(): void {
     const inviter = this.pick(this.members)
     const group = present(inviter.group)
@@ -254,6 +263,15 @@ export class World {
   states(): Set<string> {
     return new Set(this.members.map((node) => stateOf(node)))
   }
+}
+
+/** A group whose members the first has invited; all hold the same. */
+export function settledWorld(size: number, random: RandomBytes): { world: World; nodes: Node[] } {
+  const world = new World(size, random)
+  const [founder, ...others] = world.nodes as [Node, ...Node[]]
+  for (const other of others) world.invite(founder, other)
+  world.settle()
+  return { world, nodes: world.nodes }
 }
 
 /** The digest of the history that a member holds, in hex. */
