@@ -78,6 +78,8 @@ export const limits = {
   rebindEveryMs: 30 * SECOND_MS,
   /** Stateless resets, and what looks like them, a second. */
   resetsPerSecond: 100,
+  /** After one to two of these the token of an index is another: longer than a session keeps an index. */
+  resetTermMs: 10 * MINUTE_MS,
   /** Handshake: first retry, longest wait for another, when a further address is tried as well, and giving up. */
   handshakeRetryMs: 500,
   handshakeRetryMaxMs: SECOND_MS,

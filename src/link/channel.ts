@@ -82,7 +82,7 @@ export class Channel {
     this.outbound = new Outbound({ keys, acks, recovery, outgoing, packer, path, mtu, liveness, offerKeys })
     // The responder holds its session for unproved until it has had a packet.
     this.packer.pingDue = this.initiated
-    this.giveResetToken(established.index)
+    this.giveResetToken(now, established.index)
   }
 
   get handshakeHash(): Uint8Array {
@@ -177,14 +177,14 @@ export class Channel {
     if (taken.answer !== undefined) this.packer.control.push({ kind: 'rekey', value: taken.answer })
     // The responder stays with the old keys until a packet under the new ones has come.
     if (taken.switched) this.packer.pingDue = true
-    if (taken.index !== undefined) this.giveResetToken(taken.index)
+    if (taken.index !== undefined) this.giveResetToken(now, taken.index)
     return undefined
   }
 
-  private giveResetToken(index: Uint8Array): void {
+  private giveResetToken(now: Millis, index: Uint8Array): void {
     const { resets } = this.shared
     if (resets === undefined) return
-    this.packer.control.push({ kind: 'resetToken', value: { index, token: resets.token(index) } })
+    this.packer.control.push({ kind: 'resetToken', value: { index, token: resets.token(now, index) } })
   }
 
   /** Whether the peer says by this reset that it has lost the session. */
@@ -214,7 +214,7 @@ export class Channel {
     const offer = this.keys.takeOffer(now)
     if (offer === undefined) return
     this.packer.control.push({ kind: 'rekey', value: offer })
-    this.giveResetToken(offer.index)
+    this.giveResetToken(now, offer.index)
   }
 
   /** Whether no packet may be sent any more but the one that says so. */

@@ -46,7 +46,7 @@ export class Handshakes {
   begin(linkKey: Key, addresses: readonly [PeerAddress, ...PeerAddress[]]): SessionId {
     const { sessions } = this.hub
     const id = sessions.freshId()
-    const index = sessions.freshIndex()
+    const index = sessions.freshIndex(this.hub.now)
     const keys = { linkKey, ephemeralSecret: this.random(EPHEMERAL_BYTES), index: index.bytes }
     const initiation = new Initiation(this.crypto, this.bounds, keys, addresses, this.hub.now)
     const init = initiation.datagram()

@@ -3,7 +3,7 @@
  * tells a stranger nothing: what cannot be opened under a session that lives is answered alike (PROTOCOL.md section
  * 10.6; RFC 9000 section 10.3).
  */
-import { equalConstantTime, type Key } from '../base/bytes.js'
+import { bigEndian, concat, equalConstantTime, type Key } from '../base/bytes.js'
 import { labels } from '../base/labels.js'
 import type { LinkLimits } from '../base/limits.js'
 import { limits } from '../base/limits.js'
@@ -13,11 +13,13 @@ import type { FormatValue } from '../wire/codec.js'
 import { headByte, type packet, statelessReset } from '../wire/datagram.js'
 import type { LinkCrypto } from './noise.js'
 import { PacketOpener } from './protection.js'
+import { termOf } from './session-index.js'
 import { TokenBucket } from './token-bucket.js'
 
 const RESET_BYTES = statelessReset.fixedBytes as number
 const TOKEN_BYTES = 16
 const KEY_BYTES = 32
+const TERM_BYTES = 6
 const UNPREDICTABLE_BYTES = 4
 const EMPTY = new Uint8Array(0)
 
@@ -37,9 +39,13 @@ export class Resets {
     this.secret = crypto.hkdf(linkSecret, EMPTY, labels.reset, KEY_BYTES)
   }
 
-  /** What the peer of the session that this end names `index` has to know to believe a reset. Secret. */
-  token(index: Uint8Array): Uint8Array {
-    return this.crypto.hmac(this.secret, index).slice(0, TOKEN_BYTES)
+  /**
+   * What the peer of the session that this end names `index` has to know to believe a reset. Secret. Bound to the term in
+   * which the index was drawn: what somebody learns or collects of an index is of no use for a later session of that index.
+   */
+  token(now: Millis, index: Uint8Array): Uint8Array {
+    const term = bigEndian(termOf(now, index), TERM_BYTES)
+    return this.crypto.hmac(this.secret, concat(index, term)).slice(0, TOKEN_BYTES)
   }
 
   /**
@@ -54,7 +60,7 @@ export class Resets {
     // A session that is gone takes as long to answer as one whose packet was tried in vain.
     if (!lives) this.decoyOpener().open(received)
     const unpredictable = this.random(UNPREDICTABLE_BYTES)
-    const token = lives ? this.random(TOKEN_BYTES) : this.token(received.receiverIndex)
+    const token = lives ? this.random(TOKEN_BYTES) : this.token(now, received.receiverIndex)
     return statelessReset.encode({
       head: headByte('statelessReset'),
       receiverIndex: received.receiverIndex,

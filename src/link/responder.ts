@@ -100,7 +100,7 @@ export class Responder {
     this.rate ??= new TokenBucket(handshakesPerSecond, handshakesPerSecond / 4, now)
     if (!this.rate.take(now)) return undefined
     this.waiting.shift()
-    return this.answer(first)
+    return this.answer(now, first)
   }
 
   /** When `next` has something again. */
@@ -108,14 +108,17 @@ export class Responder {
     return this.waiting.length === 0 ? undefined : this.rate?.readyAt()
   }
 
-  private answer({ from, bytes }: Waiting): Answered | { readonly dropped: DropCode; readonly from: PeerAddress } {
+  private answer(
+    now: Millis,
+    { from, bytes }: Waiting,
+  ): Answered | { readonly dropped: DropCode; readonly from: PeerAddress } {
     const parsed = handshakeInit.parse(bytes)
     if (!parsed.ok) return { dropped: parsed.code, from }
     // A repeat may have waited behind the init that it repeats, and the table may have filled up meanwhile.
     const initKey = initKeyOf(parsed.value, from)
     if (this.sessions.begunBy(initKey) !== undefined) return { dropped: 'LINK_UNEXPECTED', from }
     if (this.sessions.full() || this.sessions.halfOpenFull()) return { dropped: 'LINK_FULL', from }
-    const index = this.sessions.freshIndex()
+    const index = this.sessions.freshIndex(now)
     const own = { index: index.bytes, ephemeralSecret: this.random(EPHEMERAL_BYTES) }
     const answer = answerInit(this.crypto, this.bounds, this.keys, parsed.value, own)
     if (answer === undefined) return { dropped: 'LINK_HANDSHAKE', from }

@@ -153,7 +153,7 @@ export class SessionHub {
         if (session !== undefined) this.sessions.setPeerIndex(session, indexNumber(index))
       },
       unanswered: () => this.askToRebind(),
-      freshIndex: () => this.sessions.addIndex(this.sessions.get(id) as Session),
+      freshIndex: () => this.sessions.addIndex(this.now, this.sessions.get(id) as Session),
       releaseIndex: (index) => {
         const session = this.sessions.get(id)
         if (session !== undefined) this.sessions.dropIndex(session, index)

@@ -4,10 +4,11 @@
  */
 import type { LinkLimits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
+import type { Millis } from '../base/time.js'
 import { Deadlines } from './deadlines.js'
 import type { SessionId } from './link.js'
 import type { Session } from './session.js'
-import { INDEX_BYTES, indexNumber, type SessionIndex } from './session-index.js'
+import { drawIndex, indexNumber, type SessionIndex } from './session-index.js'
 import { Shares, type Source } from './sources.js'
 
 export class SessionTable {
@@ -16,7 +17,7 @@ export class SessionTable {
   private readonly random: RandomBytes
   private readonly byId = new Map<SessionId, Session>()
   private readonly byIndex = new Map<number, Session>()
-  /** By the index that the peer drew; of two peers that drew the same, the later. */
+  /** By the index that the peer named; of two that name the same, the earlier: who saw it on somebody else's link is the later. */
   private readonly byPeerIndex = new Map<number, Session>()
   private readonly byInit = new Map<string, Session>()
   /** Sessions that others began, by where they were begun from. */
@@ -47,7 +48,7 @@ export class SessionTable {
   setPeerIndex(session: Session, peerIndex: number): void {
     this.dropPeerIndex(session)
     session.peerIndex = peerIndex
-    this.byPeerIndex.set(peerIndex, session)
+    if (!this.byPeerIndex.has(peerIndex)) this.byPeerIndex.set(peerIndex, session)
   }
 
   private dropPeerIndex(session: Session): void {
@@ -103,8 +104,8 @@ export class SessionTable {
   }
 
   /** One more index for a session: its next keys go by it. */
-  addIndex(session: Session): SessionIndex {
-    const index = this.freshIndex()
+  addIndex(now: Millis, session: Session): SessionIndex {
+    const index = this.freshIndex(now)
     session.indexes.add(index.number)
     this.byIndex.set(index.number, session)
     return index
@@ -119,11 +120,10 @@ export class SessionTable {
     return this.nextId++ as SessionId
   }
 
-  freshIndex(): SessionIndex {
+  freshIndex(now: Millis): SessionIndex {
     for (;;) {
-      const bytes = this.random(INDEX_BYTES)
-      const number = indexNumber(bytes)
-      if (!this.byIndex.has(number)) return { bytes, number }
+      const index = drawIndex(now, this.random)
+      if (!this.byIndex.has(index.number)) return index
     }
   }
 }

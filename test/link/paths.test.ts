@@ -7,7 +7,7 @@ import { concat } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { headByte, parseDatagram } from '../../src/wire/datagram.js'
 import type { Frame } from '../../src/wire/frame.js'
-import { seed } from '../base/seeded.js'
+import { seed, seeded } from '../base/seeded.js'
 import { closings, connectedPair, Network, type Node, type Pair, SERVER_KEY, SERVER_SECRET } from './pair.js'
 import { acceptedPeer, type RawPeer } from './raw-peer.js'
 import { pattern, present } from './support.js'
@@ -294,6 +294,64 @@ t.test('an end that has lost a session', (t) => {
     network.deliver(client, server.address, answer.bytes)
     t.strictSame(client.drops(), ['LINK_AUTHENTICATION'], 'and is none')
     t.strictSame(client.all('closed'), [])
+    t.end()
+  })
+
+  t.test('gives away nothing about a later session of the same index', (t) => {
+    const network = new Network(24)
+    const drawn = seeded(24)
+    const random = (bytes: number) => (bytes === 4 ? Uint8Array.of(1, 2, 3, 4) : drawn(bytes))
+    const { resetsPerSecond, resetTermMs } = limits
+    const server = network.add({ linkSecret: SERVER_SECRET }, { resetsPerSecond }, random)
+    const ended = (resets: readonly Uint8Array[]) => {
+      const client = network.add({}, { resetsPerSecond })
+      const session = client.endpoint.connect(network.now, SERVER_KEY, server.address)
+      network.run(500)
+      for (const reset of resets) network.deliver(client, server.address, reset)
+      const closed = client.all('closed').length > 0
+      client.endpoint.close(network.now, session, 'done')
+      network.run(500)
+      return closed
+    }
+    const collected = [4, 5].map((last) => {
+      network.deliver(server, ELSEWHERE, concat(Uint8Array.of(headByte('packet'), 1, 2, 3, last), pattern(40)))
+      return present(network.sent.at(-1)).bytes
+    })
+    t.ok(ended(collected), 'what is collected in one term counts in it')
+    network.now += 2 * resetTermMs
+    t.notOk(ended(collected))
+    t.end()
+  })
+
+  t.test('tells so in the term after the one in which the session began', (t) => {
+    const network = new Network(25)
+    const { resetsPerSecond, resetTermMs } = limits
+    network.now = Math.ceil(network.now / resetTermMs) * resetTermMs - 1000
+    const client = network.add({})
+    const server = network.add({ linkSecret: SERVER_SECRET }, { resetsPerSecond })
+    const session = client.endpoint.connect(network.now, SERVER_KEY, server.address)
+    network.run(2000)
+    const again = restarted({ network, client, server, clientSession: session, serverSession: session })
+    client.endpoint.send(network.now, session, pattern(10))
+    network.run(1000, () => client.all('closed').length === 1)
+    t.match(client.all('closed'), [{ reason: 'reset' }])
+    t.strictSame(again.drops(), ['LINK_UNKNOWN_SESSION'])
+    t.end()
+  })
+
+  t.test('is heard, whoever else says that the index is its own', (t) => {
+    const network = new Network(26)
+    const proxy = network.add({ linkSecret: SERVER_SECRET })
+    const server = network.add({ linkSecret: SERVER_SECRET }, { resetsPerSecond: limits.resetsPerSecond })
+    const session = proxy.endpoint.connect(network.now, SERVER_KEY, server.address)
+    network.run(1000)
+    const packet = present(network.sent.findLast(({ from }) => from === proxy.address)).bytes
+    const liar = acceptedPeer(network, proxy)
+    liar.say({ kind: 'resetToken', value: { index: packet.slice(1, 5), token: pattern(16) } })
+    restarted({ network, client: proxy, server, clientSession: session, serverSession: session })
+    proxy.endpoint.send(network.now, session, pattern(10))
+    network.run(1000, () => proxy.all('closed').length === 1)
+    t.match(proxy.all('closed'), [{ session, reason: 'reset' }])
     t.end()
   })
 
