@@ -36,7 +36,7 @@ export class Commands {
     const answered = new Promise<DeviceResult>((resolve, reject) => {
       this.waiting.set(reference, { resolve, reject, progress })
     })
-    const abort = () => this.handle({ type: 'abort', reference })
+    const abort = () => this.abort(reference)
     signal?.addEventListener('abort', abort, { once: true })
     try {
       this.handle({ ...command, reference } as DeviceCommand)
@@ -60,6 +60,15 @@ export class Commands {
 
   failed(reference: Reference, code: ErrorCode, message: string): void {
     this.waiting.get(reference)?.reject(new ProtocolError(code, message))
+  }
+
+  /** The machine answers what is given up; where it has been stopped, nobody else would. */
+  private abort(reference: Reference): void {
+    try {
+      this.handle({ type: 'abort', reference })
+    } catch (error) {
+      this.waiting.get(reference)?.reject(error as Error)
+    }
   }
 
   /** The machine is gone; nobody will answer. */

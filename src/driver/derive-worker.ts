@@ -10,4 +10,5 @@ parentPort?.on('message', ({ number, passphrase, salt, cost }: DeriveRequest) =>
   const derived = passphrases.argon2id(passphrase, salt, cost ?? passphraseCost)
   wipe(passphrase)
   parentPort?.postMessage({ number, derived } satisfies DeriveReply)
+  wipe(derived)
 })

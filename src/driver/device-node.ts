@@ -2,7 +2,7 @@
  * The device role behind the interface that developers embed: commands become promises, outputs become iterables. What is
  * slow (passphrase derivation) is done here; what it means is the role's.
  */
-import { toHex } from '../base/bytes.js'
+import { toHex, wipe } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import type { Crypto } from '../crypto/crypto.js'
 import { bestEpoch } from '../group/epochs.js'
@@ -159,7 +159,7 @@ export class DeviceNode implements Device {
         this.commands.failed(output.reference, output.code, output.message)
         return
       case 'derive':
-        this.derive(output)
+        void this.derive(output)
         return
       case 'message':
         this.inbox.add(output.message)
@@ -191,11 +191,21 @@ export class DeviceNode implements Device {
     }
   }
 
-  private derive({ reference, passphrase, salt }: Extract<DeviceOutput, { type: 'derive' }>): void {
-    derive(passphrase, salt).then(
-      (derived) => this.running.handle({ type: 'derived', reference, derived }),
-      (error: Error) => this.commands.failed(reference, 'CLOSED', error.message),
-    )
+  private async derive({ reference, passphrase, salt }: Extract<DeviceOutput, { type: 'derive' }>): Promise<void> {
+    const deriving = derive(passphrase, salt)
+    // The thread has a copy of its own by now.
+    wipe(passphrase)
+    let derived: Uint8Array | undefined
+    try {
+      derived = await deriving
+      this.running.handle({ type: 'derived', reference, derived })
+    } catch (error) {
+      // The thread failed, or the device was closed meanwhile, and has answered the command.
+      if (!(error instanceof ProtocolError)) throw error
+      this.commands.failed(reference, error.code, error.message)
+    } finally {
+      if (derived !== undefined) wipe(derived)
+    }
   }
 
   private async acknowledge(sequence: number): Promise<void> {
