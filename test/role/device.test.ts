@@ -128,6 +128,9 @@ t.test('the parts of an upload add up to the datagrams that were sent', async (t
       t.equal(report.furtherDatagramBytes === 0, report.datagrams === 1)
       t.ok(report.fixedBytes <= 352, `${padding} ${bodyBytes}: ${report.fixedBytes} fixed bytes`)
       t.equal(report.datagrams > 1, bodyBytes > 1_000)
+      lab.network.runFor(2_000)
+      const payloads = ben.read.filter(([format, field]) => format === 'delivery' && field === 'payload')
+      t.equal(payloads.at(-1)?.[2].length, 2 * report.deliveryBytes, 'what CS delivers is as long as it says')
     }
   }
 })

@@ -4,10 +4,10 @@
  */
 import type { MessageId } from '../../base/bytes.js'
 import type { AssembledRequest } from '../../group/request.js'
-import { SEALED_COPY_OVERHEAD_BYTES } from '../../group/sizes.js'
+import { PAYLOAD_OVERHEAD_BYTES, SEALED_COPY_OVERHEAD_BYTES } from '../../group/sizes.js'
 import type { MessageCost, MessageNumber } from '../../link/link.js'
 import { varintBytes } from '../../wire/codec.js'
-import { openedCopy, SLOT_BYTES } from '../../wire/content.js'
+import { SLOT_BYTES } from '../../wire/content.js'
 import { packet } from '../../wire/datagram.js'
 import { fragment } from '../../wire/frame.js'
 import type { UploadReport } from '../device.js'
@@ -24,15 +24,13 @@ export interface SentMessage {
 }
 
 const FRAME_KIND_BYTES = 1
-/** sealed_i has this much around what CS opens: point and tag. */
-const SEAL_BYTES = 48
 
 export function uploadReport(sent: SentMessage, cost: MessageCost): UploadReport {
   const { messageId, bodyBytes, assembled } = sent
   const paddingBytes = sent.contentPaddingBytes + assembled.requestPaddingBytes
   const headerBytes = cost.payloadBytes - sent.forwardBytes
   const furtherDatagramBytes = cost.datagrams === 1 ? 0 : headerBytes - firstHeaderBytes(sent)
-  const copyBytes = SEALED_COPY_OVERHEAD_BYTES + assembled.personalPartBytes + assembled.contentBytes
+  const scrambledBytes = assembled.personalPartBytes + assembled.contentBytes
   const recipientBytes = SLOT_BYTES + assembled.personalPartBytes
   return {
     messageId,
@@ -44,8 +42,8 @@ export function uploadReport(sent: SentMessage, cost: MessageCost): UploadReport
     paddingBytes,
     furtherDatagramBytes,
     fixedBytes: cost.payloadBytes - bodyBytes - recipientBytes * assembled.slots - paddingBytes - furtherDatagramBytes,
-    copyBytes,
-    deliveryBytes: copyBytes - SEAL_BYTES - openedCopy.leastBytes,
+    copyBytes: SEALED_COPY_OVERHEAD_BYTES + scrambledBytes,
+    deliveryBytes: PAYLOAD_OVERHEAD_BYTES + scrambledBytes,
   }
 }
 
