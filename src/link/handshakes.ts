@@ -3,9 +3,9 @@
  * comes back, until a session is open (PROTOCOL.md section 10.1).
  */
 import { assert } from '../base/assert.js'
+import type { LinkLimits } from '../base/bounds.js'
 import type { Key } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
-import type { LinkLimits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import type { Millis } from '../base/time.js'
 import type { FormatValue } from '../wire/codec.js'

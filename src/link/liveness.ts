@@ -3,7 +3,8 @@
  * How long a translation lasts is found out: the initiator waits longer each time, until the peer, asked after so
  * long, saw it at another address or did not answer (PROTOCOL.md section 10.6).
  */
-import { type LinkLimits, limits } from '../base/limits.js'
+import type { LinkLimits } from '../base/bounds.js'
+import { limits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
 
 const LONGER = 1.5

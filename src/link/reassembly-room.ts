@@ -2,7 +2,7 @@
  * Room for half-arrived messages of all sessions of an endpoint: bounded in all and for each source, and where it is full
  * the oldest message makes way, with its session, once it has had its time (PROTOCOL.md section 10.5).
  */
-import type { LinkLimits } from '../base/limits.js'
+import type { LinkLimits } from '../base/bounds.js'
 import type { Millis } from '../base/time.js'
 import { Shares, type Source } from './sources.js'
 

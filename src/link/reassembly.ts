@@ -4,9 +4,11 @@
  * and an acknowledgement is a promise; what there is no room for is refused instead, and its packet stays unacknowledged
  * so that the sender tries again (PROTOCOL.md section 10.5).
  */
+
+import type { LinkLimits } from '../base/bounds.js'
 import { equal } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
-import { type LinkLimits, limits } from '../base/limits.js'
+import { limits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
 import { RangeSet } from './ranges.js'
 import type { Held, ReassemblyRoom, Tenant } from './reassembly-room.js'

@@ -2,8 +2,9 @@
  * What the parts of an endpoint share: the sessions, what there is to put out, whose turn it is to send, and how a
  * session begins to exist and ends (PROTOCOL.md sections 10.1 and 10.6).
  */
+
+import type { LinkLimits } from '../base/bounds.js'
 import type { DropCode } from '../base/errors.js'
-import type { LinkLimits } from '../base/limits.js'
 import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import type { Millis } from '../base/time.js'

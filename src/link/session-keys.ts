@@ -4,9 +4,9 @@
  * while packets under the old keys still open (PROTOCOL.md section 10.2; what is replaced is wiped, as in WireGuard).
  */
 import { assert } from '../base/assert.js'
+import type { LinkLimits } from '../base/bounds.js'
 import { concat, equal, key, wipe } from '../base/bytes.js'
 import { labels } from '../base/labels.js'
-import type { LinkLimits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import type { Millis } from '../base/time.js'
 import type { FormatValue } from '../wire/codec.js'

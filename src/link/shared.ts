@@ -1,6 +1,7 @@
 /** What a session's channel is given: what all sessions of an endpoint share, and whom it tells what it finds. */
+
+import type { LinkLimits } from '../base/bounds.js'
 import type { DropCode } from '../base/errors.js'
-import type { LinkLimits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import type { Writer } from '../wire/codec.js'
 import type { CongestionController } from './congestion.js'

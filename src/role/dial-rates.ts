@@ -2,17 +2,13 @@
  * How often one host, and one network (/24 of IPv4, /48 of IPv6), may be dialled to see whether it is reached: whoever asks
  * for it must not be able to have others send to somebody (PROTOCOL.md section 9.8).
  */
+import type { ServerLimits } from '../base/bounds.js'
 import { limits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
 import { sourceOf } from '../link/sources.js'
 import { TokenBucket } from '../link/token-bucket.js'
 
-export interface DialRateBounds {
-  readonly dialHostBurst: number
-  readonly dialNetworkBurst: number
-  readonly dialRefillMs: number
-  readonly dialSources: number
-}
+type DialRateBounds = Pick<ServerLimits, 'dialHostBurst' | 'dialNetworkBurst' | 'dialRefillMs' | 'dialSources'>
 
 export class DialRates {
   private readonly bounds: DialRateBounds

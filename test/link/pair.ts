@@ -2,8 +2,10 @@
  * Endpoints on a virtual network with a virtual clock: every datagram may be lost, delayed past others, or doubled, as a
  * seed decides. What a test sees is what each endpoint put out, in order.
  */
+
+import type { LinkLimits } from '../../src/base/bounds.js'
 import { key, utf8 } from '../../src/base/bytes.js'
-import { type LinkLimits, limits } from '../../src/base/limits.js'
+import { limits } from '../../src/base/limits.js'
 import type { Millis } from '../../src/base/time.js'
 import { createEndpoint } from '../../src/link/endpoint.js'
 import type { EndpointOptions, LinkEndpoint, LinkOutput, PeerAddress, SessionId } from '../../src/link/link.js'

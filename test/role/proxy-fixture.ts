@@ -2,9 +2,11 @@
  * What the tests of the proxy stand it among: a server, a next proxy and a source that are bare endpoints in the test's
  * hand, and requests as a source makes them (PROTOCOL.md sections 4 and 5).
  */
+
+import type { ProxyLimits } from '../../src/base/bounds.js'
 import { bigEndian, concat, nodeId, type Point, type Scalar, utf8 } from '../../src/base/bytes.js'
 import { labels } from '../../src/base/labels.js'
-import { limits, type ProxyLimits } from '../../src/base/limits.js'
+import { limits } from '../../src/base/limits.js'
 import { type Millis, slotWindow, utcDay } from '../../src/base/time.js'
 import type { Identity, Slots } from '../../src/crypto/crypto.js'
 import { loadCrypto } from '../../src/driver/crypto.js'

@@ -3,8 +3,9 @@
  * (PROTOCOL.md section 9.8). The machine alone, driven by hand; SEED repeats a run.
  */
 import t from 'tap'
+import type { ServerLimits } from '../../src/base/bounds.js'
 import { type NodeId, toHex } from '../../src/base/bytes.js'
-import { limits, type ServerLimits } from '../../src/base/limits.js'
+import { limits } from '../../src/base/limits.js'
 import { loadCrypto } from '../../src/driver/crypto.js'
 import { nodeIdOf } from '../../src/group/identity.js'
 import type { SessionId } from '../../src/link/link.js'

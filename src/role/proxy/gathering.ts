@@ -3,7 +3,7 @@
  * on the link that the request came by (PROTOCOL.md section 7). They leave at moments that follow from this proxy's own wait
  * alone, in a length that follows from the request's: neither tells how many copies there were.
  */
-import type { ProxyLimits } from '../../base/limits.js'
+import type { ProxyLimits } from '../../base/bounds.js'
 import type { RandomBytes } from '../../base/random.js'
 import { RandomNumbers } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'

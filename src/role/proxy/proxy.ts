@@ -3,9 +3,11 @@
  * sealed for itself (P2), carries receipts back and keeps its link to CS (PROTOCOL.md sections 5, 7 and 9). The parts beside this file do the
  * work; here inputs find their part and the parts' outputs their way out.
  */
+
+import type { ProxyLimits } from '../../base/bounds.js'
 import { toHex } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
-import { limits, type ProxyLimits } from '../../base/limits.js'
+import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
 import { nodeIdOf } from '../../group/identity.js'
 import { createEndpoint } from '../../link/endpoint.js'

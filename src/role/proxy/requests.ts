@@ -3,9 +3,10 @@
  * its copies in between (PROTOCOL.md section 5). Requests overtake each other, so whether one was seen before is asked
  * when it comes, to save the work, and again when it is open, which is what counts.
  */
+
+import type { ProxyLimits } from '../../base/bounds.js'
 import { concat, wipe } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
-import type { ProxyLimits } from '../../base/limits.js'
 import type { Millis } from '../../base/time.js'
 import { receiptBytes } from '../../group/sizes.js'
 import type { SessionId } from '../../link/link.js'

@@ -5,17 +5,14 @@
  * its own before that of others. Of a link that is gone only that is kept which of them came by one.
  */
 
+import type { ProxyLimits } from '../../base/bounds.js'
 import { toHex } from '../../base/bytes.js'
 import type { RandomBytes } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
 import type { SessionId } from '../../link/link.js'
 import { TICKET_BYTES } from '../../wire/message.js'
 
-export interface TicketBounds {
-  readonly tickets: number
-  readonly ticketBytes: number
-  readonly ticketLifeMs: number
-}
+type TicketBounds = Pick<ProxyLimits, 'tickets' | 'ticketBytes' | 'ticketLifeMs'>
 
 /** What one link brought. */
 interface Share {

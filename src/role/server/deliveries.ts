@@ -2,7 +2,7 @@
  * Copies on their way to connected devices: only durable ones, in the order of the mailbox, as many unconfirmed as limits
  * allow (PROTOCOL.md section 9.5). What is not confirmed on one link goes out again on the next.
  */
-import type { ServerLimits } from '../../base/limits.js'
+import type { ServerLimits } from '../../base/bounds.js'
 import type { Millis } from '../../base/time.js'
 import type { LinkEndpoint, SessionId } from '../../link/link.js'
 import { Queue } from '../../link/queue.js'

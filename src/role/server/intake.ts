@@ -3,9 +3,11 @@
  * once durable (PROTOCOL.md sections 4, 5, 7 and 9.5). Every copy is answered, also junk and decoys, so a proxy learns
  * nothing from being answered. Batches may overtake each other: a copy is judged, alone and whole, when it is open.
  */
+
+import type { ServerLimits } from '../../base/bounds.js'
 import { concat, wipe } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
-import { limits, type ServerLimits } from '../../base/limits.js'
+import { limits } from '../../base/limits.js'
 import { type Millis, slotWindow } from '../../base/time.js'
 import type { Verdict } from '../../crypto/crypto.js'
 import type { LinkEndpoint, MessageNumber, SessionId } from '../../link/link.js'

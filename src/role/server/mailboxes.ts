@@ -2,7 +2,7 @@
  * What waits for whom, as an index over the copies on disk: quotas, order and age (PROTOCOL.md section 9.5). A full
  * mailbox refuses and never evicts, so nobody can push out what others sent; one proxy link fills an eighth at most.
  */
-import type { ServerLimits } from '../../base/limits.js'
+import type { ServerLimits } from '../../base/bounds.js'
 import { earliest, type Millis } from '../../base/time.js'
 import type { Write } from '../role.js'
 import { counterRecord, keyParts, mailRecord, storeKeys } from './records.js'

@@ -2,9 +2,11 @@
  * The central server as a machine: knows who is at each link, lists proxies, takes copies in and hands them out
  * (PROTOCOL.md sections 4, 7 and 9). The parts beside this file do the work; here inputs find their part.
  */
+
+import type { ServerLimits } from '../../base/bounds.js'
 import { equal, toHex, utf8 } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
-import { limits, type ServerLimits } from '../../base/limits.js'
+import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
 import { nodeIdOf } from '../../group/identity.js'
 import { createEndpoint } from '../../link/endpoint.js'
