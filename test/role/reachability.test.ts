@@ -247,6 +247,36 @@ t.test('who is listed and not reached goes all the same where it begins another 
   t.end()
 })
 
+t.test('what was found out about a listed one is kept past its link, until too many others are gone as well', (t) => {
+  const room = 4
+  const stillListedAfter = (othersGone: number) => {
+    const { server } = network({ proxyCandidates: room })
+    const { reachability } = server
+    const newcomer = (host: string): Proven => {
+      const proxy = server.proxy(host, 'operator')
+      server.answer(true)
+      return proxy
+    }
+    const proxy = newcomer(HOST)
+    while (server.dials < 3 * 3) server.run(10_000, false)
+    t.equal(server.state(proxy), 'listed unreached', 'twice')
+    reachability.leave(proxy.id, proxy.session)
+    for (let i = 0; i < othersGone; i++) {
+      const { id, session } = newcomer(`10.${20 + i}.0.1`)
+      t.ok(server.listed.has(id))
+      reachability.leave(id, session)
+    }
+    const entry = server.listed.get(proxy.id)
+    if (entry !== undefined) reachability.announce(server.now, proxy, entry, 'operator', entry)
+    // Long enough to go on from two failures, and too short for three over ten minutes.
+    server.run(13 * MINUTE_MS, false)
+    return server.listed.has(proxy.id)
+  }
+  t.equal(stillListedAfter(room - 1), false, 'as many as there is room for')
+  t.equal(stillListedAfter(room), true, 'one more')
+  t.end()
+})
+
 t.test('a host is dialled so often and no more, however many announce themselves there', (t) => {
   const { server } = network()
   for (let i = 0; i < 50; i++) {

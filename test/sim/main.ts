@@ -6,9 +6,11 @@ import { Worker } from 'node:worker_threads'
 import { SingleBar } from 'cli-progress'
 import { Command } from 'commander'
 import { ProtocolError } from '../../src/base/errors.js'
+import { limits } from '../../src/base/limits.js'
 import { wholeNumber } from '../../src/cli/options.js'
 import { print, reportError, survivePipeErrors, tell } from '../../src/cli/output.js'
 import { commanderOutput } from '../../src/cli/program.js'
+import { awayForADay } from './away.js'
 import { Report } from './report.js'
 import { drawScenario, families } from './scenario/families.js'
 import { type Played, play } from './scenario/run.js'
@@ -18,6 +20,8 @@ import type { Order } from './worker.js'
 const MOST_SEEDS = 1_000_000
 const MOST_SEED = 2 ** 31 - 1
 const MOST_JOBS = 64
+/** A mailbox holds as many, and a few that the group says to itself. */
+const MOST_AWAY = limits.mailboxCopies - 100
 
 interface Options {
   readonly seed?: number
@@ -26,6 +30,7 @@ interface Options {
   readonly jobs: number
   readonly family?: string
   readonly trace?: boolean | 'all'
+  readonly away?: number
   readonly json?: boolean
 }
 
@@ -45,9 +50,15 @@ const program = new Command('sim')
   )
   .option('--family <name>', `only scenarios of one family: ${families.map(({ name }) => name).join(', ')}`)
   .option('--trace [all]', 'draw what happens; "all" draws acknowledgements, too')
+  .option(
+    '--away <messages>',
+    'a device is away for a day while so many are sent to it (with --seed)',
+    wholeNumber('--away', 1, MOST_AWAY),
+  )
   .option('--json', 'print the report as one JSON object')
   .action(async (options: Options) => {
     check(options)
+    if (options.away !== undefined) return playAway(options.away, options)
     const report = options.seed === undefined ? await playMany(options) : playOne(options.seed, options)
     for (const { seed, family, problems } of report.failed) {
       tell(`seed ${seed} (${family}) failed; npm run sim -- --seed ${seed}${only(options)} --trace draws it`)
@@ -57,14 +68,28 @@ const program = new Command('sim')
     process.exitCode = report.held === report.seeds ? 0 : 1
   })
 
-function check({ seed, seeds, from, family, trace }: Options): void {
+function check({ seed, seeds, from, family, trace, away }: Options): void {
   const usage = (message: string) => new ProtocolError('USAGE', message)
+  if (away !== undefined && (seeds ?? from ?? family ?? trace) !== undefined) throw usage('--away takes --seed alone')
   if (seed !== undefined && (seeds ?? from) !== undefined) throw usage('give --seed, or --seeds and --from, not both')
   if (trace !== undefined && seed === undefined) throw usage('--trace draws one scenario: name it with --seed')
   if (typeof trace === 'string' && trace !== 'all') throw usage(`--trace takes "all" or nothing, not "${trace}"`)
   if ((from ?? 1) + (seeds ?? 100) - 1 > MOST_SEED) throw usage(`seeds go up to ${MOST_SEED}`)
   if (family === undefined || families.some(({ name }) => name === family)) return
   throw usage(`no family is called "${family}"; there are ${families.map(({ name }) => name).join(', ')}`)
+}
+
+async function playAway(messages: number, { seed = 1, json = false }: Options): Promise<void> {
+  const played = awayForADay(seed, messages)
+  const { problems, mostUnconfirmed, handingOverMs } = played
+  for (const problem of problems) tell(problem)
+  const text = [
+    `${messages} messages sent over a day to a device that was away`,
+    `handed over in ${(handingOverMs / 1000).toFixed(1)} s of virtual time, at most ${mostUnconfirmed} at once`,
+    problems.length === 0 ? 'each was proven stored and handed on once' : 'failed: see above',
+  ].join('\n')
+  await print(json ? JSON.stringify({ seed, messages, ...played }) : text)
+  process.exitCode = problems.length === 0 ? 0 : 1
 }
 
 function only({ family }: Options): string {
