@@ -62,7 +62,7 @@ export const dropCodes = {
   REQUEST_RATE: 'a request past the copies a second that its link may have made',
   REQUEST_FULL: 'no room for the copies of another request, or to open one',
   RECEIPT_UNEXPECTED: 'receipts that nobody waits for',
-  RECEIPT_RATE: 'receipts asked for more often than a link may',
+  RECEIPT_RATE: 'receipts asked for more often than a link may, or than there is room for',
   JOB_FAILED: 'work on a request or on copies that failed, or whose thread died',
   COPY_OPEN: 'a copy that does not open',
   COPY_REPLAY: 'a copy seen before',

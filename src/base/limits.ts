@@ -50,6 +50,10 @@ export const limits = {
   reassemblyParts: 1024,
   /** Bytes a session keeps for sending, unacknowledged ones included. */
   sendQueueBytes: 8 * MIB,
+  /** Of those, answers on links that others began: in all, of one address, and of one network (/24 of IPv4, /48 of IPv6). */
+  answersTotalBytes: 64 * MIB,
+  answersAddressBytes: 16 * MIB,
+  answersNetworkBytes: 32 * MIB,
   /** Sessions of one endpoint, and those whose initiator has not yet proved its address. */
   sessions: 8192,
   halfOpenSessions: 1024,

@@ -103,8 +103,9 @@ export class Handshakes {
 
   private onAnswered({ from, established, response, initBytes, ...names }: Answered): void {
     const id = this.hub.sessions.freshId()
-    const outgoing = new Outgoing(this.bounds.sendQueueBytes)
-    const channel = this.hub.channel(id, established, outgoing, sourceOf(from.host))
+    const source = sourceOf(from.host)
+    const outgoing = new Outgoing(this.bounds.sendQueueBytes, this.hub.answers.of(source))
+    const channel = this.hub.channel(id, established, outgoing, source)
     const expiresAt = this.hub.now + this.bounds.handshakeTimeoutMs
     const session = new Session({ id, ...names }, from, outgoing, { name: 'answering', channel, response, expiresAt })
     this.hub.sessions.add(session)

@@ -6,6 +6,7 @@
 import { limits } from '../base/limits.js'
 import { varintBytes, type Writer } from '../wire/codec.js'
 import { fragment, frameKinds, whole } from '../wire/frame.js'
+import type { LinkRoom } from './answer-room.js'
 import type { MessageCost, MessageNumber, MessagePriority } from './link.js'
 import { PACKET_FRAMES_BYTES } from './protection.js'
 import { Queue } from './queue.js'
@@ -25,6 +26,7 @@ const COUNT_BYTES = 2
 interface OutgoingMessage {
   readonly number: MessageNumber
   readonly data: Uint8Array
+  readonly priority: MessagePriority
   /** Bytes cut into chunks so far; a message is begun when its first chunk is. */
   cutBytes: number
   outstandingChunks: number
@@ -50,16 +52,20 @@ export interface Delivered {
 
 export class Outgoing {
   private readonly boundBytes: number
+  private readonly answers: LinkRoom | undefined
   private readonly messages = new Map<MessageNumber, OutgoingMessage>()
   /** Not begun or half cut, by priority. */
   private readonly lanes = { receipt: new Lane(), delivery: new Lane(), bulk: new Lane() }
   private readonly lost = new Queue<Chunk>()
   private packets = 0
   private chargedBytes = 0
+  private answerBytes = 0
   private nextNumber = 0
 
-  constructor(boundBytes: number) {
+  /** `answers` is the room for what leaves as a receipt. */
+  constructor(boundBytes: number, answers?: LinkRoom) {
     this.boundBytes = boundBytes
+    this.answers = answers
   }
 
   /** Bytes of the longest message that `add` would take. */
@@ -72,9 +78,11 @@ export class Outgoing {
   add(data: Uint8Array, priority: MessagePriority = 'delivery'): MessageNumber | undefined {
     const charge = chargeOf(data)
     if (this.chargedBytes + charge > this.boundBytes || this.exhausted()) return undefined
+    if (priority === 'receipt' && !this.takeAnswer(charge)) return undefined
     const message = {
       number: this.nextNumber++,
       data,
+      priority,
       cutBytes: 0,
       outstandingChunks: 0,
       datagrams: 0,
@@ -84,6 +92,22 @@ export class Outgoing {
     this.messages.set(message.number, message)
     this.lanes[priority].push(message)
     return message.number
+  }
+
+  /** The session is over: what waited goes nowhere. */
+  end(): void {
+    this.giveAnswers(this.answerBytes)
+  }
+
+  private takeAnswer(charge: number): boolean {
+    if (this.answers?.take(charge) === false) return false
+    this.answerBytes += charge
+    return true
+  }
+
+  private giveAnswers(bytes: number): void {
+    this.answerBytes -= bytes
+    this.answers?.give(bytes)
   }
 
   /** Whether anything waits to be sent. */
@@ -146,6 +170,7 @@ export class Outgoing {
     if (message.outstandingChunks > 0 || message.cutBytes < message.data.length) return undefined
     this.messages.delete(message.number)
     this.chargedBytes -= chargeOf(message.data)
+    if (message.priority === 'receipt') this.giveAnswers(chargeOf(message.data))
     return { number: message.number, cost: { datagrams: message.datagrams, payloadBytes: message.payloadBytes } }
   }
 }

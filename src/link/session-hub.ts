@@ -11,6 +11,7 @@ import type { Millis } from '../base/time.js'
 import { type FormatValue, Writer } from '../wire/codec.js'
 import type { packet } from '../wire/datagram.js'
 import type { CloseReason } from '../wire/frame.js'
+import { AnswerRoom } from './answer-room.js'
 import { Bbr } from './bbr.js'
 import { Channel } from './channel.js'
 import { Reno } from './congestion.js'
@@ -32,6 +33,7 @@ export class SessionHub {
   readonly sessions: SessionTable
   readonly outputs = new Queue<LinkOutput>()
   readonly total = new Counters()
+  readonly answers: AnswerRoom
   /** When the call that is being served was made. */
   now: Millis = 0
   private readonly shared: Shared
@@ -42,6 +44,7 @@ export class SessionHub {
 
   constructor(crypto: LinkCrypto, random: RandomBytes, bounds: LinkLimits, options: EndpointOptions) {
     this.sessions = new SessionTable(bounds, random)
+    this.answers = new AnswerRoom(bounds)
     const { linkSecret, congestion = 'bbr' } = options
     this.mayRebind = linkSecret === undefined
     this.shared = {

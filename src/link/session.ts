@@ -81,6 +81,7 @@ export class Session implements Timed {
   /** Ends the session and wipes what it knew. */
   end(): void {
     const { phase } = this
+    this.outgoing.end()
     if (phase.name === 'initiating') phase.initiation.wipe()
     else if (phase.name !== 'closed') phase.channel.wipe()
     this.phase = { name: 'closed' }

@@ -167,6 +167,38 @@ t.test('the queue', (t) => {
     t.end()
   })
 
+  t.test('holds answers for who asks and acknowledges nothing, for each source so many', (t) => {
+    const network = new Network(27)
+    const least = 256
+    const bounds = { answersAddressBytes: 2 * least, answersNetworkBytes: 3 * least, answersTotalBytes: 4 * least }
+    const server = network.add({ linkSecret: SERVER_SECRET }, bounds)
+    const sessions = ['192.0.2.50', '192.0.2.50', '192.0.2.51', '198.51.100.1'].map((host, number) => {
+      acceptedPeer(network, server, number, host)
+      return present(server.all('accepted')[number]).session
+    })
+    const answers = (priority: 'receipt' | 'delivery' = 'receipt') =>
+      sessions.map((session) => server.endpoint.send(network.now, session, pattern(9), priority) !== undefined)
+    t.strictSame(answers(), [true, true, true, true])
+    t.strictSame(answers(), [false, false, false, false], 'two of an address, three of a network, four in all')
+    t.strictSame(answers('delivery'), [true, true, true, true], 'what is not an answer has its own bounds')
+    server.endpoint.close(network.now, present(sessions[3]), 'done')
+    t.strictSame(answers(), [false, false, false, false], 'a network that has its share gets no more')
+    server.endpoint.close(network.now, present(sessions[0]), 'done')
+    t.strictSame(answers(), [false, true, false, false], 'but what it gives back')
+    network.run(limits.sessionIdleMs)
+    t.equal(server.all('closed').length, 4)
+    const later = network.add({})
+    const session = later.endpoint.connect(network.now, SERVER_KEY, server.address)
+    network.run(1000)
+    const open = present(server.all('accepted').at(-1)).session
+    for (let i = 0; i < 20; i++) {
+      t.ok(server.endpoint.send(network.now, open, pattern(9), 'receipt') !== undefined, 'who acknowledges has room')
+      network.run(100)
+    }
+    later.endpoint.close(network.now, session, 'done')
+    t.end()
+  })
+
   t.test('refuses a message past the limit as the mistake it is', (t) => {
     const { network, client, clientSession } = connectedPair(10)
     const message = new Uint8Array(limits.messageBytes + 1)

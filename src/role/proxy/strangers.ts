@@ -78,7 +78,8 @@ export class Strangers {
       return
     }
     const tokens = this.parts.tickets.answer(ticket, tokenBytes)
-    this.parts.endpoint.send(now, session, encodeMessage('receiptReply', { ticket, tokens }), 'receipt')
+    const number = this.parts.endpoint.send(now, session, encodeMessage('receiptReply', { ticket, tokens }), 'receipt')
+    if (number === undefined) this.parts.drop('RECEIPT_RATE')
   }
 
   /** Of what lies inside, the kind is read and the bytes by which its receipts are known: it is passed on as it came. */
