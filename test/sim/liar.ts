@@ -8,7 +8,7 @@ import type { Millis } from '../../src/base/time.js'
 import { createEndpoint } from '../../src/link/endpoint.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, MessagePriority, SessionId } from '../../src/link/link.js'
 import type { Job, JobResult } from '../../src/role/jobs.js'
-import type { MakeEndpoint } from '../../src/role/proxy/proxy.js'
+import type { MakeEndpoint } from '../../src/role/proxy/parts.js'
 import { encodeMessage, messageKinds, parseMessage } from '../../src/wire/message.js'
 
 /** How often it does each, parts of 1. */

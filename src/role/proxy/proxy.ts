@@ -1,38 +1,23 @@
 /**
  * The proxy as a machine: it takes messages from strangers, passes on what is for somebody else (P1, P3), splits what is
- * sealed for itself (P2), carries receipts back and keeps its link to CS (PROTOCOL.md sections 5, 7 and 9). The parts beside this file do the
- * work; here inputs find their part and the parts' outputs their way out.
+ * sealed for itself (P2), carries receipts back and keeps its link to CS (PROTOCOL.md sections 5, 7 and 9). The parts that
+ * parts.ts makes do the work; here inputs find their part and the parts' outputs their way out.
  */
-
 import type { ProxyLimits } from '../../base/bounds.js'
 import { toHex } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
-import { nodeIdOf } from '../../group/identity.js'
 import { createEndpoint } from '../../link/endpoint.js'
-import type { LinkEndpoint, LinkOutput, SessionId } from '../../link/link.js'
+import type { LinkOutput } from '../../link/link.js'
 import { encodeMessage, type Message, parseMessage } from '../../wire/message.js'
 import type { JobInput } from '../jobs.js'
-import { LinkTotals } from '../link-totals.js'
 import type { ProxyOptions, ProxyOutput, Proxy as ProxyRole, ProxyStatus } from '../proxy.js'
 import type { Reference, RoleInput, ServerMoved, Write } from '../role.js'
-import { createServerLink } from '../server-link/create.js'
-import type { ServerLink, ServerLinkEvent } from '../server-link.js'
+import type { ServerLinkEvent } from '../server-link.js'
 import { Work } from '../work.js'
-import { DialBacks } from './dial-backs.js'
-import { type Handing, ReceiptGathering } from './gathering.js'
-import { LinkRates } from './link-rates.js'
-import { Listing } from './listing.js'
-import { Mixing } from './mixing.js'
-import { NextHops } from './next-hops.js'
-import { RequestReplays } from './replays.js'
-import { Requests } from './requests.js'
-import { type Incoming, Strangers } from './strangers.js'
-import { Tickets } from './tickets.js'
-
-/** Makes the endpoint that a role speaks through. */
-export type MakeEndpoint = typeof createEndpoint
+import { createParts, type MakeEndpoint, type ProxyParts } from './parts.js'
+import type { Incoming } from './strangers.js'
 
 /**
  * Throws `NETWORK_CARD_MALFORMED` for a card that names no server. `bounds` replaces bounds of limits.ts, for tests of
@@ -47,25 +32,10 @@ export function createProxy(
 }
 
 const DIRECTORY_KEY = 'directory'
-const NO_ACCESS_CODE = new Uint8Array(2)
+
 class ProxyMachine implements ProxyRole {
   private readonly options: ProxyOptions
-  private readonly selfId: string
-  private readonly endpoint: LinkEndpoint
-  private readonly totals: LinkTotals<'senders' | 'fromProxies' | 'toProxies' | 'server'>
-  private readonly serverLink: ServerLink
-  private readonly listing: Listing
-  private readonly dialBacks: DialBacks
-  private readonly replays: RequestReplays
-  private readonly mixing: Mixing
-  private readonly nextHops: NextHops
-  private readonly requests: Requests
-  /** As P2. */
-  private readonly gathering: ReceiptGathering
-  /** As P1. */
-  private readonly tickets: Tickets
-  private readonly copyRates: LinkRates
-  private readonly strangers: Strangers
+  private readonly parts: ProxyParts
   private readonly work = new Work((output) => this.outputs.push(output))
   private readonly outputs: ProxyOutput[] = []
   private restoredDirectory: Uint8Array | undefined
@@ -74,84 +44,26 @@ class ProxyMachine implements ProxyRole {
   private now: Millis = 0
 
   constructor(options: ProxyOptions, bounds: ProxyLimits, makeEndpoint: MakeEndpoint) {
-    const { crypto, random, self, server } = options
-    const { linkSecret } = self.identity
     this.options = options
-    this.selfId = toHex(self.id)
-    const serverId = nodeIdOf(crypto, server.identityKey)
-    this.endpoint = makeEndpoint({ linkSecret }, crypto, random)
-    this.totals = new LinkTotals(this.endpoint)
-    this.serverLink = createServerLink({
-      context: options,
-      endpoint: this.endpoint,
-      server,
-      self,
-      role: 'proxy',
-      accessCode: NO_ACCESS_CODE,
-    })
-    this.listing = new Listing(options, (writes) => this.persist(writes))
-    this.dialBacks = new DialBacks(crypto, this.endpoint, self, (now, nonce, reached) =>
-      this.dialled(now, nonce, reached),
-    )
-    this.replays = new RequestReplays(crypto)
-    this.nextHops = new NextHops(this.endpoint, random, options.meanForwardWaitMs)
-    this.tickets = new Tickets(random, bounds)
-    this.copyRates = new LinkRates(bounds.linkCopiesPerSecond, bounds.linkCopiesBurst)
-    this.mixing = new Mixing(options, {
-      endpoint: this.endpoint,
-      server: serverId,
-      nextHops: this.nextHops,
-      tickets: this.tickets,
-      rates: this.copyRates,
-      directory: () => this.serverLink.directory,
-    })
-    this.gathering = new ReceiptGathering({
-      random,
-      meanWaitMs: options.meanWaitMs,
-      holdMs: limits.copyHoldMs,
-      bounds,
-      hand: (...tokens) => this.hand(...tokens),
-    })
-    this.requests = new Requests({
-      ...options,
-      gathering: this.gathering,
-      rates: this.copyRates,
-      bounds,
-      work: this.work,
-      replays: this.replays,
-      copies: this.mixing.copies,
-      peerHost: (session) => this.endpoint.peer(session)?.address.host,
-      keys: (now) => this.listing.keys(now),
-      persist: (writes) => this.persist(writes),
-      drop: (code) => this.drop(code),
-    })
-    this.strangers = new Strangers({
-      endpoint: this.endpoint,
-      observe: options.observe,
-      ids: { own: this.selfId, server: toHex(serverId) },
-      directory: () => this.serverLink.directory,
-      requests: this.requests,
-      passing: this.mixing.passing,
-      nextHops: this.nextHops,
-      tickets: this.tickets,
-      askRates: new LinkRates(bounds.linkAsksPerSecond, bounds.linkAsksBurst),
-      isNeighbour: (session) => this.totals.assign(session, 'fromProxies'),
-      drop: (code) => this.drop(code),
-    })
+    const { work } = this
+    const persist = (writes: readonly Write[]) => this.persist(writes)
+    const drop = (code: DropCode) => this.drop(code)
+    this.parts = createParts({ options, bounds, work, persist, drop }, makeEndpoint)
   }
 
   restore(key: string, value: Uint8Array): void {
     if (key === DIRECTORY_KEY) this.restoredDirectory = value.slice()
-    this.listing.restore(key, value)
-    this.replays.restore(key)
+    this.parts.listing.restore(key, value)
+    this.parts.replays.restore(key)
   }
 
   start(now: Millis): void {
     this.now = now
     this.upkeep(now)
-    if (this.restoredDirectory !== undefined) this.serverLink.restoreDirectory(now, this.restoredDirectory)
-    if (this.serverLink.directory !== undefined) this.listing.learnServerKeys(now, this.serverLink.directory)
-    this.serverLink.start(now)
+    const { serverLink, listing } = this.parts
+    if (this.restoredDirectory !== undefined) serverLink.restoreDirectory(now, this.restoredDirectory)
+    if (serverLink.directory !== undefined) listing.learnServerKeys(now, serverLink.directory)
+    serverLink.start(now)
     this.settle(now)
   }
 
@@ -161,7 +73,7 @@ class ProxyMachine implements ProxyRole {
     if (this.stopped) return
     switch (input.type) {
       case 'datagram':
-        this.endpoint.datagram(now, input.from, input.bytes)
+        this.parts.endpoint.datagram(now, input.from, input.bytes)
         if (input.more) return
         break
       case 'timeout':
@@ -171,7 +83,7 @@ class ProxyMachine implements ProxyRole {
         this.persisted(now, input.reference)
         break
       case 'serverMoved':
-        this.serverLink.moved(now, input.addresses)
+        this.parts.serverLink.moved(now, input.addresses)
         break
       case 'loaded':
       case 'done':
@@ -190,100 +102,106 @@ class ProxyMachine implements ProxyRole {
   }
 
   deadline(): Millis | undefined {
+    const { endpoint, serverLink, nextHops, mixing, gathering, tickets, replays, listing } = this.parts
     if (this.stopped) return undefined
-    const parts = [
-      this.endpoint.deadline(),
-      this.serverLink.deadline(),
-      this.nextHops.deadline(),
-      this.mixing.copies.deadline(this.serverLink.session),
-      this.mixing.passing.deadline(),
-      this.gathering.deadline(),
-      this.tickets.deadline(),
-      this.replays.nextExpiry(),
-      this.listing.deadline(),
+    const deadlines = [
+      endpoint.deadline(),
+      serverLink.deadline(),
+      nextHops.deadline(),
+      mixing.copies.deadline(serverLink.session),
+      mixing.passing.deadline(),
+      gathering.deadline(),
+      tickets.deadline(),
+      replays.nextExpiry(),
+      listing.deadline(),
     ]
-    return parts.reduce(earliest, undefined)
+    return deadlines.reduce(earliest, undefined)
   }
 
   status(): ProxyStatus {
-    const { directory, session } = this.serverLink
-    const { held, counts } = this.mixing.copies
+    const { serverLink, mixing, nextHops, requests, listing, totals } = this.parts
+    const { directory, session } = serverLink
+    const { held, counts } = mixing.copies
     return {
       id: this.options.self.id,
       connected: session !== undefined,
-      serverLink: this.serverLink.connection,
+      serverLink: serverLink.connection,
       listed: this.listed(),
-      standing: this.listing.standing,
+      standing: listing.standing,
       directory,
       waitingCopies: held,
-      forwardedMessages: this.nextHops.counts.passedOn,
-      splitRequests: this.requests.accepted,
+      forwardedMessages: nextHops.counts.passedOn,
+      splitRequests: requests.accepted,
       sentCopies: counts.sent,
       answeredCopies: counts.answered,
-      mixing: this.mixing.status(this.now),
+      mixing: mixing.status(this.now),
       links: {
-        senders: this.totals.of('senders'),
-        fromProxies: this.totals.of('fromProxies'),
-        toProxies: this.totals.of('toProxies'),
-        server: this.totals.of('server'),
+        senders: totals.of('senders'),
+        fromProxies: totals.of('fromProxies'),
+        toProxies: totals.of('toProxies'),
+        server: totals.of('server'),
       },
     }
   }
 
   /** Of what comes out now only the goodbyes matter: nothing is to be connected again. */
   private stop(now: Millis): void {
+    const { endpoint, requests, mixing, nextHops, totals } = this.parts
     this.stopped = true
-    this.requests.stop()
-    const detail = { copies: this.mixing.copies.held, messages: this.nextHops.held }
+    requests.stop()
+    const detail = { copies: mixing.copies.held, messages: nextHops.held }
     if (detail.copies + detail.messages > 0) this.notice('warn', 'copies discarded', detail)
-    for (const session of this.totals.sessions()) this.endpoint.close(now, session, 'goingAway')
-    for (let output = this.endpoint.poll(); output !== undefined; output = this.endpoint.poll()) {
+    for (const session of totals.sessions()) endpoint.close(now, session, 'goingAway')
+    for (let output = endpoint.poll(); output !== undefined; output = endpoint.poll()) {
       if (output.type === 'transmit') this.outputs.push(output)
     }
   }
 
   private timeout(now: Millis): void {
-    this.endpoint.timeout(now)
-    this.serverLink.timeout(now)
-    this.nextHops.timeout(now)
-    this.mixing.timeout(now)
-    this.gathering.timeout(now)
-    this.tickets.timeout(now)
+    const { endpoint, serverLink, nextHops, mixing, gathering, tickets } = this.parts
+    endpoint.timeout(now)
+    serverLink.timeout(now)
+    nextHops.timeout(now)
+    mixing.timeout(now)
+    gathering.timeout(now)
+    tickets.timeout(now)
     this.upkeep(now)
   }
 
   private persisted(now: Millis, reference: Reference): void {
-    this.requests.recorded(reference)
-    if (this.listing.persisted(reference)) this.announce(now)
+    this.parts.requests.recorded(reference)
+    if (this.parts.listing.persisted(reference)) this.announce(now)
   }
 
   /** Lets every part see what the others caused, until nothing moves any more. */
   private settle(now: Millis): void {
-    const { copies, passing } = this.mixing
+    const { endpoint, serverLink, nextHops, mixing } = this.parts
+    const { copies, passing } = mixing
     for (;;) {
-      const linkOutput = this.endpoint.poll()
+      const linkOutput = endpoint.poll()
       if (linkOutput !== undefined) {
         this.linkOutput(now, linkOutput)
         continue
       }
-      const event = this.serverLink.poll()
+      const event = serverLink.poll()
       if (event !== undefined) {
         this.serverEvent(now, event)
         continue
       }
       const saidAnswers = passing.flush(now)
       const sentBefore = copies.counts.sent
-      if (this.serverLink.session !== undefined) copies.send(now, this.serverLink.session)
+      if (serverLink.session !== undefined) copies.send(now, serverLink.session)
       // What either hands to a link is only sent once the link is polled again.
       if (!saidAnswers && copies.counts.sent === sentBefore) break
     }
-    for (let event = this.nextHops.poll(); event !== undefined; event = this.nextHops.poll()) {
+    for (let event = nextHops.poll(); event !== undefined; event = nextHops.poll()) {
       this.outputs.push(event)
       this.notice('warn', 'next hop not reached')
     }
   }
 
   private linkOutput(now: Millis, output: LinkOutput): void {
+    const { totals, serverLink, copyRates, strangers, mixing, dialBacks, nextHops } = this.parts
     switch (output.type) {
       case 'transmit':
         this.outputs.push(output)
@@ -295,16 +213,16 @@ class ProxyMachine implements ProxyRole {
         this.received(now, output, output.message)
         return
       case 'accepted':
-        this.totals.assign(output.session, 'senders')
+        totals.assign(output.session, 'senders')
         return
       case 'connected':
-        this.totals.assign(output.session, this.serverLink.owns(output.session) ? 'server' : 'toProxies')
+        totals.assign(output.session, serverLink.owns(output.session) ? 'server' : 'toProxies')
         break
       case 'closed':
-        this.totals.closed(output)
-        this.copyRates.forget(output.session)
-        this.strangers.forget(output.session)
-        if (this.serverLink.owns(output.session)) this.mixing.copies.lost(now)
+        totals.closed(output)
+        copyRates.forget(output.session)
+        strangers.forget(output.session)
+        if (serverLink.owns(output.session)) mixing.copies.lost(now)
         break
       case 'delivered':
         break
@@ -314,45 +232,48 @@ class ProxyMachine implements ProxyRole {
       default:
         output satisfies never
     }
-    if (this.dialBacks.linkOutput(now, output)) return
-    this.nextHops.linkOutput(now, output)
-    this.serverLink.linkOutput(now, output)
+    if (dialBacks.linkOutput(now, output)) return
+    nextHops.linkOutput(now, output)
+    serverLink.linkOutput(now, output)
   }
 
   private received(now: Millis, incoming: Incoming, bytes: Uint8Array): void {
+    const { serverLink, nextHops, strangers } = this.parts
     const parsed = parseMessage(bytes, this.options.observe)
     if (!parsed.ok) this.drop(parsed.code)
-    else if (this.serverLink.owns(incoming.session)) this.fromServer(now, parsed.value)
+    else if (serverLink.owns(incoming.session)) this.fromServer(now, parsed.value)
     else {
-      const second = this.nextHops.proxyAt(incoming.session)
-      if (second === undefined) this.strangers.take(now, incoming, parsed.value)
+      const second = nextHops.proxyAt(incoming.session)
+      if (second === undefined) strangers.take(now, incoming, parsed.value)
       else this.fromNextHop(now, incoming, second, parsed.value)
     }
   }
 
   private fromServer(now: Millis, message: Message): void {
-    if (this.serverLink.message(now, message)) return
+    const { serverLink, mixing, dialBacks, listing } = this.parts
+    if (serverLink.message(now, message)) return
     if (message.kind === 'copyAnswers') {
-      for (const { reference, token } of message.value.answers) this.mixing.copies.answered(reference, token)
+      for (const { reference, token } of message.value.answers) mixing.copies.answered(reference, token)
     } else if (message.kind === 'busy') {
-      if (!this.mixing.copies.refused(now, message.value.message)) this.notice('warn', 'server busy')
+      if (!mixing.copies.refused(now, message.value.message)) this.notice('warn', 'server busy')
     } else if (message.kind === 'dialBack') {
-      if (!this.dialBacks.dial(now, message.value)) this.drop('DIAL_BACK')
+      if (!dialBacks.dial(now, message.value)) this.drop('DIAL_BACK')
     } else if (message.kind === 'proxyStanding') {
-      if (this.listing.told(now, message.value)) this.announce(now)
+      if (listing.told(now, message.value)) this.announce(now)
       this.outputs.push({ type: 'standing' })
     } else this.drop('ROLE_UNEXPECTED')
   }
 
   private fromNextHop(now: Millis, { session, number }: Incoming, second: string, message: Message): void {
+    const { tickets, mixing, nextHops } = this.parts
     if (message.kind === 'receipts') {
       const { ticket, tokens } = message.value
-      if (!this.tickets.keep(second, ticket, tokens, number)) this.drop('RECEIPT_UNEXPECTED')
+      if (!tickets.keep(second, ticket, tokens, number)) this.drop('RECEIPT_UNEXPECTED')
     } else if (message.kind === 'copyAnswers') {
       // What comes too late was sent again by another way.
-      for (const { reference, token } of message.value.answers) this.mixing.copies.answeredBy(second, reference, token)
+      for (const { reference, token } of message.value.answers) mixing.copies.answeredBy(second, reference, token)
     } else if (message.kind === 'busy') {
-      if (!this.nextHops.refused(now, session, message.value.message)) this.notice('warn', 'next hop busy')
+      if (!nextHops.refused(now, session, message.value.message)) this.notice('warn', 'next hop busy')
     } else this.drop('ROLE_UNEXPECTED')
   }
 
@@ -368,7 +289,7 @@ class ProxyMachine implements ProxyRole {
         this.notice('warn', 'server lost')
         return
       case 'directory':
-        this.listing.learnServerKeys(now, event.directory)
+        this.parts.listing.learnServerKeys(now, event.directory)
         this.persist([{ key: DIRECTORY_KEY, value: event.directory.encoded }])
         this.outputs.push({ type: 'standing' })
         this.notice('info', 'directory', { version: event.directory.version, listed: this.listed() ? 1 : 0 })
@@ -382,34 +303,23 @@ class ProxyMachine implements ProxyRole {
   }
 
   private listed(): boolean {
-    return this.serverLink.directory?.proxies.has(this.selfId) ?? false
+    return this.parts.serverLink.directory?.proxies.has(toHex(this.options.self.id)) ?? false
   }
 
   private upkeep(now: Millis): void {
-    const forgotten = this.replays.expire(now)
+    const forgotten = this.parts.replays.expire(now)
     if (forgotten.length > 0) this.persist(forgotten)
-    this.listing.upkeep(now)
+    this.parts.listing.upkeep(now)
   }
 
   /** Asks CS to be listed, once there is something to announce. */
   private announce(now: Millis): void {
-    const { session } = this.serverLink
+    const { endpoint, serverLink, listing } = this.parts
+    const { session } = serverLink
     if (session === undefined) return
-    const announcement = this.listing.announcement(now)
+    const announcement = listing.announcement(now)
     if (announcement === undefined) return
-    this.endpoint.send(now, session, encodeMessage('proxyAnnouncement', announcement), 'receipt')
-  }
-
-  private hand(now: Millis, session: SessionId, ticket: Uint8Array, tokens: Uint8Array): Handing {
-    if (this.endpoint.peer(session) === undefined) return 'noLink'
-    const number = this.endpoint.send(now, session, encodeMessage('receipts', { ticket, tokens }), 'receipt')
-    return number === undefined ? 'noRoom' : 'handed'
-  }
-
-  private dialled(now: Millis, nonce: Uint8Array, reached: boolean): void {
-    const { session } = this.serverLink
-    const result = encodeMessage('dialBackResult', { nonce, reached: reached ? 'yes' : 'no' })
-    if (session !== undefined) this.endpoint.send(now, session, result, 'receipt')
+    endpoint.send(now, session, encodeMessage('proxyAnnouncement', announcement), 'receipt')
   }
 
   private persist(writes: readonly Write[]): Reference {
