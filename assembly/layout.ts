@@ -52,6 +52,8 @@ export const HASH_SCRATCH: usize = AEAD_SCRATCH + AEAD_SCRATCH_BYTES
 /** Schedule and state of four hashes at once. */
 export const LANES_SCRATCH: usize = HASH_SCRATCH + 0x200
 export const FIELD_SCRATCH: usize = LANES_SCRATCH + 0x480
+/** Columns of one product while it is formed. */
+export const PRODUCT_SCRATCH: usize = FIELD_SCRATCH + 0x380
 export const EDWARDS_SCRATCH: usize = FIELD_SCRATCH + 0x400
 export const RISTRETTO_SCRATCH: usize = EDWARDS_SCRATCH + 0x600
 export const ROOT_SCRATCH: usize = RISTRETTO_SCRATCH + 0x500

@@ -14,6 +14,8 @@ const B: usize = OUTPUT + ELEMENT_BYTES
 const PRODUCT: usize = OUTPUT + 2 * ELEMENT_BYTES
 const WIDE: usize = OUTPUT + 3 * ELEMENT_BYTES
 const OTHER_WIDE: usize = WIDE + WIDE_BYTES
+const OTHER_PRODUCT: usize = OTHER_WIDE + WIDE_BYTES
+const LOOSE: usize = OTHER_PRODUCT + ELEMENT_BYTES
 
 /** RESULT = SHA-256 of TEXT. */
 export function probeHash(textBytes: i32): void {
@@ -78,6 +80,52 @@ export function probeWideDifference(): void {
   field.widen(OTHER_WIDE, B)
   field.addWide(OTHER_WIDE, OTHER_WIDE, OTHER_WIDE)
   field.narrowDifference(PRODUCT, OTHER_WIDE, WIDE)
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
+}
+
+/** As probeMultiply, for 2ab. */
+export function probeTwice(): void {
+  field.multiplyTwice(PRODUCT, A, B)
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
+}
+
+/** As probeMultiply, for 2a^2 + 2ab, of products with 2R on their left. */
+export function probeCombinedSum(): void {
+  combineLoose(PRODUCT, OTHER_PRODUCT)
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
+}
+
+/** As probeMultiply, for 2a^2 - 2ab. */
+export function probeCombinedDifference(): void {
+  combineLoose(OTHER_PRODUCT, PRODUCT)
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
+}
+
+function combineLoose(sum: usize, difference: usize): void {
+  field.add(LOOSE, A, A)
+  field.multiplyWide(WIDE, LOOSE, B)
+  field.multiplyCombine(sum, difference, WIDE, LOOSE, A)
+}
+
+/** As probeMultiply, for a^2 + b^2. */
+export function probeSquaresSum(): void {
+  field.squareWide(WIDE, B)
+  field.squareCombine(PRODUCT, OTHER_PRODUCT, WIDE, A)
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
+}
+
+/** As probeMultiply, for a^2 - b^2. */
+export function probeSquaresDifference(): void {
+  field.squareWide(WIDE, B)
+  field.squareCombine(OTHER_PRODUCT, PRODUCT, WIDE, A)
+  field.toBytes(RESULT, RESULT + 32, PRODUCT)
+}
+
+/** As probeMultiply, for 2b^2 - (a^2 - b^2). */
+export function probeTwiceLess(): void {
+  field.squareWide(WIDE, B)
+  field.squareCombine(LOOSE, OTHER_PRODUCT, WIDE, A)
+  field.squareTwiceLess(PRODUCT, B, WIDE)
   field.toBytes(RESULT, RESULT + 32, PRODUCT)
 }
 

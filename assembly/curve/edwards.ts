@@ -9,7 +9,6 @@ import { EDWARDS_SCRATCH, ELEMENT_BYTES, POINT_BYTES, WIDE_BYTES } from '../layo
 import { D, GENERATOR, HALF, ONE, TWICE_D } from './constants'
 import {
   add,
-  addWide,
   areEqual,
   conditionalClear,
   conditionalMove,
@@ -21,14 +20,16 @@ import {
   isNegative,
   isZero,
   multiply,
+  multiplyCombine,
+  multiplyTwice,
   multiplyWide,
-  narrow,
   narrowDifference,
   narrowSum,
   square,
+  squareCombine,
+  squareTwiceLess,
   squareWide,
   subtract,
-  subtractWide,
   widen,
 } from './field'
 import { squareRootOfRatio } from './root'
@@ -42,11 +43,10 @@ const E: usize = EDWARDS_SCRATCH + ELEMENT_BYTES
 const F: usize = EDWARDS_SCRATCH + 2 * ELEMENT_BYTES
 const G: usize = EDWARDS_SCRATCH + 3 * ELEMENT_BYTES
 const H: usize = EDWARDS_SCRATCH + 4 * ELEMENT_BYTES
-const WIDE_A: usize = EDWARDS_SCRATCH + 5 * ELEMENT_BYTES
-const WIDE_B: usize = WIDE_A + WIDE_BYTES
-const WIDE_C: usize = WIDE_B + WIDE_BYTES
-const WIDE_D: usize = WIDE_C + WIDE_BYTES
-const ENTRY: usize = WIDE_D + WIDE_BYTES
+const OTHER_LOOSE: usize = EDWARDS_SCRATCH + 5 * ELEMENT_BYTES
+const WIDE: usize = EDWARDS_SCRATCH + 6 * ELEMENT_BYTES
+const OTHER_WIDE: usize = WIDE + WIDE_BYTES
+const ENTRY: usize = OTHER_WIDE + WIDE_BYTES
 
 /** out = the neutral element (0, 1). */
 export function setNeutral(out: usize): void {
@@ -66,20 +66,20 @@ export function copyPoint(out: usize, p: usize): void {
 
 /** out = p as a projective entry. */
 export function toEntry(out: usize, p: usize): void {
-  widen(WIDE_A, p)
-  widen(WIDE_B, p + Y)
-  narrowDifference(out, WIDE_B, WIDE_A)
-  narrowSum(out + ELEMENT_BYTES, WIDE_B, WIDE_A)
+  widen(WIDE, p)
+  widen(OTHER_WIDE, p + Y)
+  narrowDifference(out, OTHER_WIDE, WIDE)
+  narrowSum(out + ELEMENT_BYTES, OTHER_WIDE, WIDE)
   add(out + 2 * ELEMENT_BYTES, p + Z, p + Z) // 2R, which addEntry takes on the left
   multiply(out + 3 * ELEMENT_BYTES, p + T, TWICE_D)
 }
 
 /** out = p as an affine entry; halfInverse = 1 / 2Z. */
 export function toAffineEntry(out: usize, p: usize, halfInverse: usize): void {
-  multiplyWide(WIDE_A, p, halfInverse) // x / 2
-  multiplyWide(WIDE_B, p + Y, halfInverse) // y / 2
-  narrowDifference(out, WIDE_B, WIDE_A)
-  narrowSum(out + ELEMENT_BYTES, WIDE_B, WIDE_A)
+  multiplyWide(WIDE, p, halfInverse) // x / 2
+  multiplyWide(OTHER_WIDE, p + Y, halfInverse) // y / 2
+  narrowDifference(out, OTHER_WIDE, WIDE)
+  narrowSum(out + ELEMENT_BYTES, OTHER_WIDE, WIDE)
   multiply(out + 2 * ELEMENT_BYTES, p + T, halfInverse) // x y / 2
   multiply(out + 2 * ELEMENT_BYTES, out + 2 * ELEMENT_BYTES, TWICE_D)
 }
@@ -106,42 +106,52 @@ export function conditionalNegateEntry(entry: usize, last: usize, mask: v128): v
 
 /** out = the point of an affine entry. */
 export function fromAffineEntry(out: usize, entry: usize): void {
-  widen(WIDE_A, entry)
-  widen(WIDE_B, entry + ELEMENT_BYTES)
-  narrowDifference(out, WIDE_B, WIDE_A)
-  narrowSum(out + Y, WIDE_B, WIDE_A)
+  widen(WIDE, entry)
+  widen(OTHER_WIDE, entry + ELEMENT_BYTES)
+  narrowDifference(out, OTHER_WIDE, WIDE)
+  narrowSum(out + Y, OTHER_WIDE, WIDE)
   copyElement(out + Z, ONE)
   multiply(out + T, out, out + Y)
 }
 
 /** out = p + projective entry. RFC 8032 section 5.1.4, its A..H. */
 export function addEntry(out: usize, p: usize, entry: usize): void {
-  multiplyWide(WIDE_D, entry + 2 * ELEMENT_BYTES, p + Z)
-  multiplyWide(WIDE_C, p + T, entry + 3 * ELEMENT_BYTES)
-  addCoordinates(out, p, entry)
+  addEntryWithoutT(out, p, entry)
+  multiply(out + T, E, H)
+}
+
+/** As addEntry, without T, where a doubling follows. */
+export function addEntryWithoutT(out: usize, p: usize, entry: usize): void {
+  multiplyWide(WIDE, p + T, entry + 3 * ELEMENT_BYTES) // C
+  startCoordinates(p, entry)
+  multiplyCombine(G, F, WIDE, entry + 2 * ELEMENT_BYTES, p + Z) // D + C, D - C
+  finishCoordinates(out, entry)
 }
 
 /** out = p + affine entry: as addEntry, all of A..H halved. */
 export function addAffineEntry(out: usize, p: usize, entry: usize): void {
-  widen(WIDE_D, p + Z)
-  multiplyWide(WIDE_C, p + T, entry + 2 * ELEMENT_BYTES)
-  addCoordinates(out, p, entry)
+  widen(OTHER_WIDE, p + Z) // D
+  multiplyWide(WIDE, p + T, entry + 2 * ELEMENT_BYTES) // C
+  narrowDifference(F, OTHER_WIDE, WIDE)
+  narrowSum(G, OTHER_WIDE, WIDE)
+  startCoordinates(p, entry)
+  finishCoordinates(out, entry)
+  multiply(out + T, E, H)
 }
 
-/** The rest of an addition, with C and D as wide elements. */
-function addCoordinates(out: usize, p: usize, entry: usize): void {
+/** A, and Y1 + X1 for what follows. */
+function startCoordinates(p: usize, entry: usize): void {
   subtract(LOOSE, p + Y, p)
-  multiplyWide(WIDE_A, LOOSE, entry)
-  add(LOOSE, p + Y, p)
-  multiplyWide(WIDE_B, LOOSE, entry + ELEMENT_BYTES)
-  narrowDifference(E, WIDE_B, WIDE_A)
-  narrowSum(H, WIDE_B, WIDE_A)
-  narrowDifference(F, WIDE_D, WIDE_C)
-  narrowSum(G, WIDE_D, WIDE_C)
+  add(OTHER_LOOSE, p + Y, p)
+  multiplyWide(OTHER_WIDE, LOOSE, entry)
+}
+
+/** The rest of an addition but for T. What was computed last is used last: the machine works on several at once. */
+function finishCoordinates(out: usize, entry: usize): void {
+  multiplyCombine(H, E, OTHER_WIDE, OTHER_LOOSE, entry + ELEMENT_BYTES) // B + A, B - A
+  multiply(out + Z, F, G)
   multiply(out, E, F)
   multiply(out + Y, G, H)
-  multiply(out + Z, F, G)
-  multiply(out + T, E, H)
 }
 
 /** out = p + q. */
@@ -166,20 +176,14 @@ export function doubleTimes(out: usize, p: usize, times: i32): void {
   double(out, from)
 }
 
-/** As double, without T, which doubling does not read. */
+/** As double, without T, which doubling does not read. In an order in which results are used late. */
 function doubleWithoutT(out: usize, p: usize): void {
-  multiplyWide(WIDE_D, p, p + Y)
-  squareWide(WIDE_A, p)
-  squareWide(WIDE_B, p + Y)
-  squareWide(WIDE_C, p + Z)
-  narrowSum(E, WIDE_D, WIDE_D)
-  narrowSum(H, WIDE_B, WIDE_A)
-  subtractWide(WIDE_B, WIDE_B, WIDE_A)
-  addWide(WIDE_C, WIDE_C, WIDE_C)
-  narrow(G, WIDE_B)
-  narrowDifference(F, WIDE_C, WIDE_B)
-  multiply(out, E, F)
+  squareWide(WIDE, p)
+  squareCombine(H, G, WIDE, p + Y) // Y^2 + X^2, Y^2 - X^2
+  multiplyTwice(E, p, p + Y)
+  squareTwiceLess(F, p + Z, WIDE) // 2Z^2 - G
   multiply(out + Y, G, H)
+  multiply(out, E, F)
   multiply(out + Z, F, G)
 }
 
@@ -197,11 +201,11 @@ export function decodeEdwards(out: usize, bytes: usize): bool {
   const sign = i64x2.splat(-(<i64>load<u8>(bytes, 31) >> 7))
   fromBytes(out + Y, bytes, bytes)
   square(E, out + Y)
-  widen(WIDE_A, E)
-  widen(WIDE_B, ONE)
-  narrowDifference(F, WIDE_A, WIDE_B) // u = y^2 - 1
-  multiplyWide(WIDE_A, E, D)
-  narrowSum(G, WIDE_A, WIDE_B) // v = d y^2 + 1
+  widen(WIDE, E)
+  widen(OTHER_WIDE, ONE)
+  narrowDifference(F, WIDE, OTHER_WIDE) // u = y^2 - 1
+  multiplyWide(WIDE, E, D)
+  narrowSum(G, WIDE, OTHER_WIDE) // v = d y^2 + 1
   if (!v128.all_true<i64>(squareRootOfRatio(out, F, G))) return false
   if (v128.any_true(v128.and(sign, isZero(out)))) return false
   conditionalNegate(out, v128.xor(isNegative(out), sign))

@@ -6,6 +6,7 @@
  * Bounds are in multiples of R, which each build defines. Products, squares and narrowed elements are R; a sum or
  * difference of two is 2R. `multiply` takes 2R on its left side and R on its right, all else takes R. A "wide" element is
  * a product before carries: wide elements of products of R may be summed, four of them at most, and are then narrowed.
+ * The products that curve operations need most end in such sums themselves (`multiplyCombine` and the like).
  */
 import { ELEMENT_BYTES, FIELD_SCRATCH, WIDE_BYTES } from '../layout'
 import * as fused from './fused'
@@ -42,6 +43,47 @@ export function square(out: usize, a: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) fused.square(out, a)
   else integer.square(out, a)
   if (!ASC_NO_ASSERT) assertReduced(out)
+}
+
+/** out = 2 a b. */
+export function multiplyTwice(out: usize, a: usize, b: usize): void {
+  if (!ASC_NO_ASSERT) {
+    assertReduced(a)
+    assertReduced(b)
+  }
+  if (ASC_FEATURE_RELAXED_SIMD) fused.multiplyTwice(out, a, b)
+  else integer.multiplyTwice(out, a, b)
+  if (!ASC_NO_ASSERT) assertReduced(out)
+}
+
+/** out = 2 a^2 - wide, a difference of two products. */
+export function squareTwiceLess(out: usize, a: usize, wide: usize): void {
+  if (!ASC_NO_ASSERT) assertReduced(a)
+  if (ASC_FEATURE_RELAXED_SIMD) fused.squareTwiceLess(out, a, wide)
+  else integer.squareTwiceLess(out, a, wide)
+  if (!ASC_NO_ASSERT) assertReduced(out)
+}
+
+/** sum = a b + wide and difference = a b - wide, a product. Takes 2R and R. */
+export function multiplyCombine(sum: usize, difference: usize, wide: usize, a: usize, b: usize): void {
+  if (!ASC_NO_ASSERT) assertProduct(a, b)
+  if (ASC_FEATURE_RELAXED_SIMD) fused.multiplyCombine(sum, difference, wide, a, b)
+  else integer.multiplyCombine(sum, difference, wide, a, b)
+  if (!ASC_NO_ASSERT) {
+    assertReduced(sum)
+    assertReduced(difference)
+  }
+}
+
+/** sum = a^2 + wide and difference = a^2 - wide, a product; the difference is left in wide as well. */
+export function squareCombine(sum: usize, difference: usize, wide: usize, a: usize): void {
+  if (!ASC_NO_ASSERT) assertReduced(a)
+  if (ASC_FEATURE_RELAXED_SIMD) fused.squareCombine(sum, difference, wide, a)
+  else integer.squareCombine(sum, difference, wide, a)
+  if (!ASC_NO_ASSERT) {
+    assertReduced(sum)
+    assertReduced(difference)
+  }
 }
 
 /** Wide out = a b. Takes 2R and R. */
@@ -90,13 +132,6 @@ export function narrowDifference(out: usize, a: usize, b: usize): void {
 export function addWide(out: usize, a: usize, b: usize): void {
   for (let at: usize = 0; at < WIDE_USED_BYTES; at += 16) {
     v128.store(out + at, i64x2.add(v128.load(a + at), v128.load(b + at)))
-  }
-}
-
-/** Wide out = wide a - wide b. */
-export function subtractWide(out: usize, a: usize, b: usize): void {
-  for (let at: usize = 0; at < WIDE_USED_BYTES; at += 16) {
-    v128.store(out + at, i64x2.sub(v128.load(a + at), v128.load(b + at)))
   }
 }
 

@@ -5,13 +5,26 @@
  * in the low bits of a float whose exponent is known, so columns are summed as 64-bit integers.
  *
  * Bounds. R: limbs at most 2^50 + 2^15 in size. A wide element is five columns: of R and 2R below 2^57.7 in size, of R
- * and R below 2^57.2, and narrow takes up to 2^60: the bias it adds, a multiple of p, is 2^61 in every column. It then
- * carries all columns at once, below 2^10.6 each, 19 times that into limb 0, and gives R.
+ * and R below 2^57.2, twice a square less the difference of two below 2^59.2. Up to 2^60 may be narrowed: the bias
+ * added, a multiple of p, is 2^61 in every column. All columns are then carried at once, below 2^10.6 each, 19 times
+ * that into limb 0, which gives R.
  */
 import { ELEMENT_BYTES } from '../layout'
 import { HIGH, LOW } from './fused-products'
 
-export { multiply, multiplyWide, narrow, narrowDifference, narrowSum, square, squareWide } from './fused-products'
+export {
+  multiply,
+  multiplyCombine,
+  multiplyTwice,
+  multiplyWide,
+  narrow,
+  narrowDifference,
+  narrowSum,
+  square,
+  squareCombine,
+  squareTwiceLess,
+  squareWide,
+} from './fused-products'
 
 /** R: 2^50 + 2^15. */
 const LIMIT: f64 = 1125899906875392

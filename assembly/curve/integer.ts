@@ -9,7 +9,19 @@
  */
 import { ELEMENT_BYTES } from '../layout'
 
-export { multiply, multiplyWide, narrow, narrowDifference, narrowSum, square, squareWide } from './integer-products'
+export {
+  multiply,
+  multiplyCombine,
+  multiplyTwice,
+  multiplyWide,
+  narrow,
+  narrowDifference,
+  narrowSum,
+  square,
+  squareCombine,
+  squareTwiceLess,
+  squareWide,
+} from './integer-products'
 
 const EVEN_LIMIT: i32 = 0x2008000
 const ODD_LIMIT: i32 = 0x1008000

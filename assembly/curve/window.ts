@@ -6,6 +6,7 @@ import { ELEMENT_BYTES, POINT_BYTES, WINDOW_SCRATCH } from '../layout'
 import { writeDigits } from './digits'
 import {
   addEntry,
+  addEntryWithoutT,
   conditionalNegateEntry,
   copyPoint,
   double,
@@ -35,7 +36,8 @@ export function multiplyWindow(out: usize, first: usize, second: usize, p: usize
   for (let i: usize = <usize>WINDOWS; i > 0; i--) {
     if (i < <usize>WINDOWS) doubleTimes(out, out, WIDTH)
     select(load<u8>(FIRST_DIGITS + i - 1), load<u8>(SECOND_DIGITS + i - 1))
-    addEntry(out, out, ENTRY)
+    if (i > 1) addEntryWithoutT(out, out, ENTRY)
+    else addEntry(out, out, ENTRY)
   }
 }
 

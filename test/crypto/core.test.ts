@@ -64,6 +64,12 @@ for (const build of runnableBuilds) {
       probeSquare: (a) => a * a,
       probeWideSum: (a, b) => 4n * a * b,
       probeWideDifference: (a, b) => 2n * b - 2n * a * b,
+      probeTwice: (a, b) => 2n * a * b,
+      probeCombinedSum: (a, b) => 2n * a * a + 2n * a * b,
+      probeCombinedDifference: (a, b) => 2n * a * a - 2n * a * b,
+      probeSquaresSum: (a, b) => a * a + b * b,
+      probeSquaresDifference: (a, b) => a * a - b * b,
+      probeTwiceLess: (a, b) => 3n * b * b - a * a,
       probeToBytes: (a) => a,
     }
     for (const [name, expected] of Object.entries(cases)) {
