@@ -122,6 +122,8 @@ export const limits = {
   personalPartBytes: 255,
   /** Members of a group. */
   members: 4096,
+  /** Local names in a group: of members, of those invited, and of some who departed. */
+  petnames: 6144,
   /** Records of a group's history, those of departed members and of repeated invitations among them; and departures. */
   historyRecords: 8192,
   historyDepartures: 4096,
@@ -146,6 +148,8 @@ export const limits = {
   /** A member is asked without an occasion after half to one and a half of this time, and after a start in once to three times that. */
   checkMs: DAY_MS,
   checkStartMs: 5 * MINUTE_MS,
+  /** A group whose other members have all been silent for so long, though each asks somebody daily, is told to the user. */
+  groupSilenceMs: 7 * DAY_MS,
   /** A member is answered once in this time, and so many in all. */
   answerPauseMs: MINUTE_MS,
   answersPerPause: 16,

@@ -28,7 +28,10 @@ export function addGroup(program: Command): void {
   addJoin(group)
   dataOption(group.command('list'))
     .description('list the groups of this device')
-    .option('--json', 'print [{name, members, removed}], the last only where this device was removed')
+    .option(
+      '--json',
+      'print [{name, members, removed, unheardSince}], the last two only where there is something to say',
+    )
     .addHelpText('after', '\nExample:\n  splitcast group list')
     .action(list)
   addMembers(group)
@@ -49,6 +52,7 @@ async function list(options: Options): Promise<void> {
   else await print(columns(groups.map(row)))
 }
 
-function row({ name, members, removed }: CallReply<'groups'>['groups'][number]): string[] {
-  return [printable(name), membersText(members), removed ? 'this device was removed' : '']
+function row({ name, members, removed, unheardSince }: CallReply<'groups'>['groups'][number]): string[] {
+  const silent = unheardSince === undefined ? '' : `nothing from the others since ${unheardSince.slice(0, 10)}`
+  return [printable(name), membersText(members), removed ? 'this device was removed' : silent]
 }

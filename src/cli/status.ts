@@ -41,6 +41,7 @@ function nodeRows(status: NodeStatus, now: number): string[][] {
     ...(directory === null ? [] : directoryRows(directory)),
     ['first proxies', firstProxiesText(status.firstProxies, now)],
     ['groups', groups.map(({ name, members }) => `${printable(name)} (${members})`).join(', ') || 'none'],
+    ...silenceRows(groups),
     [
       'waiting',
       `${status.unopened} unopened, ${status.inbox} in the inbox, ${status.outgoing} to send, ${status.unproven} to be proven stored`,
@@ -53,6 +54,14 @@ function nodeRows(status: NodeStatus, now: number): string[][] {
     ['core', status.core],
     ...(proxy === null ? [] : proxyRows(proxy, now)),
   ]
+}
+
+function silenceRows(groups: NodeStatus['groups']): string[][] {
+  const text = (name: string, since: string) =>
+    `${printable(name)}: nothing from any other member since ${since.slice(0, 10)}; see "group members"`
+  return groups.flatMap(({ name, unheardSince }) =>
+    unheardSince === undefined ? [] : [['', text(name, unheardSince)]],
+  )
 }
 
 function coverText({ meanMs, made, skipped }: NonNullable<NodeStatus['cover']>): string {

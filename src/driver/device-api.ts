@@ -93,6 +93,11 @@ export interface Group {
   readonly name: string
   /** Everybody in it, oneself included. */
   members(): MemberInfo[]
+  /**
+   * Since when no other member has been heard from, where that is over a week and nothing waits at the server: they are all away, or this
+   * device was removed while it was away itself.
+   */
+  unheardSince(): Date | undefined
   /** Twelve words for the whole list: members that read the same ones to each other hold the same list. */
   fingerprint(): string
   /**
@@ -108,6 +113,11 @@ export interface Group {
    * they send from then on. Resolves with hex ids once it is written down and on its way. Rejects with MEMBER_UNKNOWN, MEMBER_SELF.
    */
   remove(members: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<string[]>
+  /**
+   * Calls a member, or who is invited, otherwise on this device; `device` is an address, the name so far or a hex id. Resolves with the hex
+   * id. Rejects with MEMBER_UNKNOWN, MEMBER_SELF, and NAME_INVALID where another device has the name too.
+   */
+  rename(device: string, name: string, options?: { readonly signal?: AbortSignal }): Promise<string>
   /** Leaves the group, which is gone here at once; resolves once it is written down and the others are about to be told. */
   leave(options?: { readonly signal?: AbortSignal }): Promise<void>
   /** Invitations made here that have not been answered, eldest first. */
@@ -176,7 +186,7 @@ export interface DeviceInfo {
     | undefined
   /**
    * `listDigest` is hex: members whose digests are equal hold the same history, departures included. `epoch` counts the secrets that
-   * the group has had after its first.
+   * the group has had after its first. `unheardSince` is there where no other member has been heard from for over a week.
    */
   readonly groups: readonly {
     readonly name: string
@@ -184,6 +194,7 @@ export interface DeviceInfo {
     readonly departures: number
     readonly listDigest: string
     readonly epoch: number
+    readonly unheardSince?: Date
   }[]
   /** Messages that no key opens. */
   readonly unopened: number

@@ -24,7 +24,15 @@ import type {
   SendOptions,
   SendReport,
 } from './device-api.js'
-import { directoryOf, fingerprint, memberNamed, membersOf, pendingDevice, pendingOf } from './group-views.js'
+import {
+  deviceNamed,
+  directoryOf,
+  fingerprint,
+  memberNamed,
+  membersOf,
+  pendingDevice,
+  pendingOf,
+} from './group-views.js'
 import { Inbox, type ReceivedMessage } from './inbox.js'
 import { Outcomes, outcomeOf, type SendOutcome } from './outcomes.js'
 import type { Running } from './run.js'
@@ -120,18 +128,22 @@ export class DeviceNode implements Device {
   }
 
   status(): DeviceInfo {
-    const { id: _, directory, directories, firstProxies, groups, ...rest } = this.machine.status()
+    const { id: _, directory, directories, firstProxies, groups, silentGroups, ...rest } = this.machine.status()
     return {
       ...rest,
       directory: directory && directoryOf(directory, directories),
       firstProxies: firstProxies?.map(({ id, endsAt, state }) => ({ id: toHex(id), until: new Date(endsAt), state })),
-      groups: groups.map(({ name, list, epochs }) => ({
-        name,
-        members: list.members.size,
-        departures: list.departures.size,
-        epoch: bestEpoch({ epochs }).number,
-        listDigest: toHex(listDigest(this.crypto, list)),
-      })),
+      groups: groups.map(({ id, name, list, epochs }) => {
+        const silentSince = silentGroups.get(toHex(id))
+        return {
+          name,
+          members: list.members.size,
+          departures: list.departures.size,
+          epoch: bestEpoch({ epochs }).number,
+          listDigest: toHex(listDigest(this.crypto, list)),
+          ...(silentSince !== undefined && { unheardSince: new Date(silentSince) }),
+        }
+      }),
       sealed: this.sealed,
       drops: this.running.drops(),
       sendErrors: this.running.sendErrors(),
@@ -216,8 +228,13 @@ export class DeviceNode implements Device {
     return {
       name,
       members: () => this.members(name),
+      unheardSince: () => {
+        const since = this.machine.status().silentGroups.get(toHex(this.stateOf(name).id))
+        return since === undefined ? undefined : new Date(since)
+      },
       fingerprint: () => fingerprint(this.crypto, this.stateOf(name)),
       invitations: () => pendingOf(this.stateOf(name)),
+      rename: (device, as, options) => this.rename(name, device, as, options?.signal),
       remove: (members, options) => this.remove(name, members, options?.signal),
       leave: async ({ signal } = {}) => {
         await this.commands.issue('left', { type: 'leaveGroup', group: name }, signal)
@@ -243,6 +260,12 @@ export class DeviceNode implements Device {
       send: (body, options) => this.send(name, body, options),
       messages: ({ signal } = {}) => this.inbox.read(name, signal),
     }
+  }
+
+  private async rename(group: string, device: string, name: string, signal: AbortSignal | undefined): Promise<string> {
+    const member = deviceNamed(this.crypto, this.stateOf(group), device)
+    await this.commands.issue('renamed', { type: 'renameMember', group, member, name }, signal)
+    return toHex(member)
   }
 
   private async remove(group: string, devices: readonly string[], signal: AbortSignal | undefined): Promise<string[]> {

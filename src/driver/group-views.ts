@@ -75,6 +75,14 @@ export function memberNamed(crypto: Crypto, group: Group, member: string): NodeI
   )
 }
 
+/** The member that an address, a local name or a hex id means, or else who is invited. Throws `MEMBER_UNKNOWN`. */
+export function deviceNamed(crypto: Crypto, group: Group, device: string): NodeId {
+  const isPending = ([id]: [string, Pending]) => group.petnames.get(id) === device
+  const pending = [...group.pending].find(isPending) ?? byId(crypto, group, device)
+  const isMember = pending !== undefined && group.list.members.has(pending[0])
+  return pending === undefined || isMember ? memberNamed(crypto, group, device) : pending[1].newcomer
+}
+
 function byId(crypto: Crypto, group: Group, device: string): [string, Pending] | undefined {
   const id = idOf(crypto, device)
   const pending = group.pending.get(id)

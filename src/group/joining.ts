@@ -15,7 +15,7 @@ import { knownById, lastDeparture, mergeRecords } from './history.js'
 import { nodeIdOf } from './identity.js'
 import { groupKeys } from './keys.js'
 import { createRecord, emptyList, groupIdOf, listDigest, listFromRoot, memberById } from './member-list.js'
-import { checkName } from './names.js'
+import { checkName, checkUnused, withPetname } from './names.js'
 import { isCredible } from './secrets.js'
 
 const GROUP_SECRET_BYTES = 32
@@ -76,7 +76,7 @@ export function inviteMember(crypto: Hashing & Signing, group: Group, invite: Ne
   const pending = livingInvitations(group, now)
   pending.delete(toHex(newcomer))
   checkInvitable(group, self, newcomer, pending.size)
-  if (invite.petname !== undefined) checkUnused(group, pending, newcomer, invite.petname)
+  if (invite.petname !== undefined) checkUnused({ ...group, pending }, newcomer, invite.petname)
 
   const record = createRecord(crypto, {
     identity,
@@ -91,7 +91,7 @@ export function inviteMember(crypto: Hashing & Signing, group: Group, invite: Ne
   const { tag, statement, day, secret } = epochNow(crypto, group, now)
   const expiresAt = now + limits.invitationLifeMs
   pending.set(toHex(newcomer), { newcomer, record, expiresAt, epoch: tag })
-  const petnames = withPetname(group.petnames, newcomer, invite.petname)
+  const petnames = withPetname({ ...group, pending }, newcomer, invite.petname)
   const body = invitation.encode({
     groupId: group.id,
     day,
@@ -120,11 +120,9 @@ export function joinGroup(
   const { inviter, record } = from
   const list = mergeRecords(crypto, from.groupId, listFromRoot(crypto, inviter.record), [record]).list
   const joined = { id: from.groupId, name: checkName(as.name), epoch: from.epoch, list }
-  const group = {
-    ...makeGroup(crypto, joined, as.now),
-    differs: notYetHeard(inviter.id, as.now),
-    petnames: withPetname(new Map(), inviter.id, as.petname),
-  }
+  const made = makeGroup(crypto, joined, as.now)
+  const petnames = withPetname(made, inviter.id, as.petname)
+  const group = { ...made, differs: notYetHeard(inviter.id, as.now), petnames }
   return { group, send: confirmationOf(from) }
 }
 
@@ -248,27 +246,4 @@ function checkInvitable(group: Group, self: NodeId, newcomer: NodeId, pendingInv
       'too many invitations await an answer; wait until some are taken or expire',
     )
   }
-}
-
-/** Two devices of one name could not be told apart. A name of somebody who never came may be given again. */
-function checkUnused(
-  group: Group,
-  pending: ReadonlyMap<string, PendingInvitation>,
-  newcomer: NodeId,
-  petname: string,
-): void {
-  const own = toHex(newcomer)
-  for (const [id, name] of group.petnames) {
-    if (name !== petname || id === own || !(group.list.members.has(id) || pending.has(id))) continue
-    const message = `another device of ${group.name} is called "${petname}" here already; choose another name`
-    throw new ProtocolError('NAME_INVALID', message)
-  }
-}
-
-function withPetname(
-  petnames: ReadonlyMap<string, string>,
-  id: NodeId,
-  petname: string | undefined,
-): ReadonlyMap<string, string> {
-  return petname === undefined ? petnames : new Map(petnames).set(toHex(id), checkName(petname))
 }

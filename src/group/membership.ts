@@ -15,6 +15,6 @@ export {
   rejoinGroup,
 } from './joining.js'
 export { leaveGroup } from './leaving.js'
-export { checkName } from './names.js'
+export { checkName, renameMember } from './names.js'
 export { isWhole, removeMembers } from './rekey.js'
 export { planCheck } from './repair.js'

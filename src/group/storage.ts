@@ -51,7 +51,7 @@ const storedGroup = format('stored group', 'A group at one of its members.', [
   ['orphans', list(memberRecord, 2, limits.historyRecords), 'records of unknown inviters'],
   ['strays', list(departure, 2, limits.historyDepartures), 'departures of or by members unknown'],
   ['pending', list(storedInvitation, 2, limits.pendingInvitations), 'invitations'],
-  ['petnames', list(storedPetname, 2, limits.members + limits.pendingInvitations), 'local names'],
+  ['petnames', list(storedPetname, 2, limits.petnames), 'local names'],
   ['toIntroduce', list(memberRecord, 2, limits.members), 'newcomers'],
   ['toTell', list(storedId, 2, limits.members), 'members to be told of earlier newcomers'],
   ['introduceAt', unsigned(6), 'Unix milliseconds, 0 for not at all'],

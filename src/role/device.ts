@@ -81,6 +81,14 @@ export type DeviceCommand =
       readonly group: string
       readonly members: readonly NodeId[]
     }
+  /** Calls a member, or who is invited, otherwise on this device. */
+  | {
+      readonly type: 'renameMember'
+      readonly reference: Reference
+      readonly group: string
+      readonly member: NodeId
+      readonly name: string
+    }
   /** These inbox messages are the application's now and may be deleted here. */
   | { readonly type: 'acknowledge'; readonly reference: Reference; readonly sequences: readonly number[] }
   /** Gives up a command that has not been answered; it fails with ABORTED, and what it may have sent is not unsent. */
@@ -153,6 +161,7 @@ export type DeviceResult =
   /** It is written here, and the message that tells the others is on its way. */
   | { readonly type: 'left' }
   | { readonly type: 'removed'; readonly members: readonly NodeId[] }
+  | { readonly type: 'renamed'; readonly member: NodeId }
   | { readonly type: 'acknowledged' }
 
 /** A verified message, written to the inbox before CS is told. */
@@ -226,6 +235,8 @@ export interface DeviceStatus {
   /** The first proxies that the device keeps to; `undefined` where it takes all. */
   readonly firstProxies: readonly FirstProxyStatus[] | undefined
   readonly groups: readonly Group[]
+  /** Those in which no other member has been heard from for long, by hex id, and since when; none while not all that waited has come. */
+  readonly silentGroups: ReadonlyMap<string, Millis>
   readonly unopened: number
   readonly inboxMessages: number
   /** Messages that no first proxy has; and those that one has, and that are not proven stored for all. */

@@ -154,6 +154,14 @@ t.test('a group: created, invited to, joined', async (t) => {
     /^friends: 2 members\nthis device .* created the group\n {2}bob of berlin [^\n]*\nfingerprint: (\w+ ){11}\w+$/,
   )
   t.equal(annas.split('\n').at(-1), bobs.split('\n').at(-1), 'both read the same words to each other')
+
+  const rename = (...what: string[]) => splitcast(['group', 'rename', 'pals', ...what, ...data('bob')])
+  const aliceId = (await statusOf('alice')).id
+  t.match(await rename(aliceAddress, 'anna'), { code: 0, stdout: `${aliceId} is called anna in pals from now on\n` })
+  t.match(await rename('anna', 'al', '--json'), { code: 0, stdout: `{"id":"${aliceId}","name":"al"}\n` })
+  t.match(await rename('anna', 'al'), { code: 4, stderr: /anna is no member of pals.*MEMBER_UNKNOWN/ })
+  t.match(await rename('al', ''), { code: 2, stderr: /NAME_INVALID/ })
+  t.match(await printed('group', 'members', 'pals', ...data('bob')), new RegExp(`^al +${aliceId} `, 'm'))
 })
 
 t.test('invitations listed, taken back, declined', async (t) => {
@@ -222,7 +230,7 @@ t.test('a message, and what it cost', async (t) => {
   t.match(message, {
     group: 'pals',
     sender: (await statusOf('alice')).id,
-    senderName: null,
+    senderName: 'al',
     messageId: report.messageId,
   })
   t.equal(Buffer.from(message.bodyBase64, 'base64').toString(), 'hello, bob')
@@ -268,7 +276,7 @@ t.test('standard input and files are sent, and saved', async (t) => {
   })
   t.equal(JSON.parse(fromFile.stdout).outcome, null, 'nobody waited')
   const listen = ['listen', 'pals', '--count', '2', '--timeout', '20', '--save', at('saved'), ...data('bob')]
-  t.match(await printed(...listen), /^pals {2}[0-9a-f]{16} {2}\S+Z {2}\d+ bytes in /)
+  t.match(await printed(...listen), /^pals {2}al {2}\S+Z {2}\d+ bytes in /)
   const saved = await readFile(join(at('saved'), JSON.parse(fromFile.stdout).messageId))
   t.strictSame(new Uint8Array(saved), body)
 })
@@ -284,7 +292,7 @@ t.test('a message stays until it is acknowledged, also when the node is killed',
   t.equal(await bob.line, bobAddress, 'the network is remembered, a socket left behind replaced')
 
   const listen = ['listen', 'pals', '--count', '1', '--timeout', '20', ...data('bob')]
-  t.match(await printed(...listen), /^pals {2}[0-9a-f]{16} {2}\S+Z\n {2}one$/)
+  t.match(await printed(...listen), /^pals {2}al {2}\S+Z\n {2}one$/)
   await inboxOf('bob', 1)
   t.match(
     await printed(...listen),

@@ -15,7 +15,7 @@ import { calls, type NodeStatus, refusal, streamLine, streams } from '../../src/
 import { forgetReadyFile } from '../../src/cli/daemon.js'
 import { exitCodes, exitMeanings, exitOf } from '../../src/cli/exit-codes.js'
 import { readInput, readTextInput } from '../../src/cli/input.js'
-import { type MemberReply, memberTree } from '../../src/cli/members.js'
+import { type MemberReply, memberTree, silenceText } from '../../src/cli/members.js'
 import { networkCard } from '../../src/cli/network-card.js'
 import {
   listenAddress,
@@ -489,6 +489,12 @@ t.test('the state of a node says what is up, since when, and what comes next', (
   const more = (changed: Partial<NodeStatus>) =>
     statusRows({ ...status, ...changed }, now).flatMap(([name, text]) => (name === '' ? [text] : []))
   t.match(more({}), [/^(\d{16} ){4}and 2 others$/, 'fingerprint: abandon ability able'])
+  const silent = { name: 'friends', members: 3, departures: 0, epoch: 0, listDigest: '0'.repeat(64) }
+  t.match(
+    more({ groups: [silent, { ...silent, name: 'chess', unheardSince: '2026-03-01T10:00:00.000Z' }] }).at(-1),
+    /^chess: nothing from any other member since 2026-03-01; see "group members"$/,
+  )
+  t.match(silenceText('chess', '2026-03-01T10:00:00.000Z'), /since 2026-03-01: [\s\S]*"splitcast group leave chess"/)
   const other = [{ id: 'a'.repeat(16), at: before(60) }]
   t.match(
     more({

@@ -20,7 +20,9 @@ import {
   joinGroup,
   readInvitation,
   rejoinGroup,
+  renameMember,
 } from '../../src/group/membership.js'
+import { decodeGroup, encodeGroup } from '../../src/group/storage.js'
 import { confirmation, invitation } from '../../src/wire/content.js'
 import { seed, seeded } from '../base/seeded.js'
 import {
@@ -374,6 +376,36 @@ t.test('a second invitation of a device replaces the first, and either may be co
     const joined = confirm(second.group, bob, newcomer.record)
     t.strictSame(memberById(joined.list, bob.id)?.record, newcomer.record)
   }
+  t.end()
+})
+
+t.test('a member, or who is invited, can be called otherwise, and nobody like another', (t) => {
+  const { identityKey: carolKey } = carol.identity
+  const invitation = { ...alice, accessCode: carol.accessCode, now, directoryDigest }
+  const invited = inviteMember(crypto, confirm(invite(group, alice, bob, random).group, bob), {
+    ...{ ...invitation, newcomer: carolKey, petname: 'Carol' },
+  }).group
+  const bobsId = toHex(bob.id)
+  const calling = (of: TestDevice, name: string, into: Group = invited) => renameMember(into, alice.id, of.id, name)
+  const called = calling(bob, 'Bobby')
+  t.equal(called.petnames.get(bobsId), 'Bobby')
+  t.equal(calling(bob, 'Bob', called).petnames.get(bobsId), 'Bob', 'again')
+  t.equal(calling(bob, 'Bobby', called).petnames.get(bobsId), 'Bobby', 'the same name')
+  t.equal(calling(carol, 'Caro').petnames.get(toHex(carol.id)), 'Caro', 'who is invited')
+  t.equal(decodeGroup(crypto, encodeGroup(called))?.petnames.get(bobsId), 'Bobby')
+  t.throws(() => calling(bob, 'Carol'), { code: 'NAME_INVALID' }, 'the name of another')
+  t.throws(() => calling(bob, toHex(carol.id)), { code: 'NAME_INVALID' }, 'the id of another')
+  t.throws(() => calling(bob, ''), { code: 'NAME_INVALID' })
+  t.throws(() => calling(alice, 'me'), { code: 'MEMBER_SELF' })
+  t.throws(() => calling(carol, 'Caro', group), { code: 'MEMBER_UNKNOWN' })
+
+  const named = (count: number) =>
+    new Map(Array.from({ length: count }, (_, i) => [i.toString(16).padStart(16, '0'), `gone ${i}`] as const))
+  const crowded = { ...invited, petnames: named(limits.petnames - 1) }
+  t.equal(calling(bob, 'Bobby', crowded).petnames.size, limits.petnames, 'names of the departed stay')
+  t.equal(calling(bob, 'gone 0', crowded).petnames.size, limits.petnames - 1, 'but for one that is given again')
+  const full = { ...invited, petnames: named(limits.petnames) }
+  t.strictSame([...calling(bob, 'Bobby', full).petnames], [[bobsId, 'Bobby']], 'and while there is room')
   t.end()
 })
 

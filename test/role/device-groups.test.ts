@@ -3,9 +3,11 @@
  * sent again after a restart, and what is found on the disk (PROTOCOL.md sections 8.5 and 8.6).
  */
 import t from 'tap'
-import { toHex, utf8 } from '../../src/base/bytes.js'
+import { bigEndian, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { bestEpoch, secretOfDay } from '../../src/group/epochs.js'
+import { Heard } from '../../src/role/device/heard.js'
+import { Storage } from '../../src/role/device/storage.js'
 import { encodeMessage } from '../../src/wire/message.js'
 import { seed } from '../base/seeded.js'
 import { common } from '../sim/knowledge.js'
@@ -145,6 +147,67 @@ t.test(
     t.same(ben.texts(), ['days later'])
   },
 )
+
+t.test('a device that was removed while it was away for too long to be told notices that nobody speaks', async (t) => {
+  const { lab, anna, ben, cleo } = three()
+  const id = toHex(ben.group('friends').id)
+  const silence = (device: TestDevice) => device.node.machine.status().silentGroups.get(id)
+  /** Days on which they are on for as long as a question takes. */
+  const pass = (days: number, ...on: readonly TestDevice[]) => {
+    for (let day = 0; day < days; day++) {
+      for (const { node } of lab.devices) if (node.up) lab.network.crash(node)
+      lab.network.now += DAY_MS
+      for (const { node } of on) lab.network.restart(node)
+      lab.network.runFor(4 * limits.checkStartMs)
+      for (const each of on) lab.say(each.id, encodeMessage('mailboxEmpty', {}))
+      lab.network.runFor(1_000)
+    }
+  }
+  const silentDays = limits.groupSilenceMs / DAY_MS
+  pass(silentDays + 1, anna, ben, cleo)
+  t.same([anna, ben, cleo].map(silence), [undefined, undefined, undefined], 'each asks another every day')
+  lab.network.crash(ben.node)
+  const last = lab.network.now
+  anna.answer({ type: 'removeMembers', group: 'friends', members: [ben.id] })
+  pass(limits.messageLifeMs / DAY_MS + 1, anna, cleo)
+  lab.mailboxes.clear()
+  lab.network.restart(ben.node)
+  lab.network.runFor(1_000)
+  t.equal(silence(ben), undefined, 'what waits at the server may be from them')
+  pass(1, ben)
+  const since = silence(ben) ?? Number.NaN
+  t.ok(since <= last && since > last - limits.groupSilenceMs, 'the last time is known over restarts')
+  t.ok(ben.group('friends').list.members.has(toHex(ben.id)), 'by its own list it is in still')
+
+  ben.answer({ type: 'leaveGroup', group: 'friends' })
+  pass(1, anna, ben, cleo)
+  t.same([anna, ben, cleo].map(silence), [undefined, undefined, undefined])
+  t.notOk(ben.node.store.has(`heard/${id}`), 'nothing of it is left')
+})
+
+t.test('a silence is one after a week to the millisecond, by the times that messages bear', (t) => {
+  const { anna, lab } = three()
+  const group = anna.group('friends')
+  const heard = new Heard(new Storage(() => undefined))
+  const { now } = lab.network
+  const week = limits.groupSilenceMs
+  t.equal(heard.silentSince(now + week, group), undefined, 'nothing is known yet')
+  heard.keep(now, [group])
+  heard.note(now + 10, group.id, now + 5)
+  heard.note(now + 20, group.id, now + 1_000_000)
+  heard.note(now + 20, group.id, now)
+  t.equal(heard.silentSince(now + 20 + week - 1, group), undefined)
+  t.equal(heard.silentSince(now + 20 + week, group), now + 20, 'no clock that is ahead puts it off, no late message back')
+  heard.keep(now - 1, [group])
+  t.equal(heard.silentSince(now - 1 + week, group), now - 1, 'nor one that was ahead here')
+  const again = new Heard(new Storage(() => undefined))
+  const id = toHex(group.id)
+  t.notOk(again.restore('heard/x', new Uint8Array(6)))
+  t.notOk(again.restore(`heard/${id}`, new Uint8Array(5)))
+  t.ok(again.restore(`heard/${id}`, bigEndian(now, 6)))
+  t.equal(again.silentSince(now + week, group), now)
+  t.end()
+})
 
 t.test('members whom the server shows different directories find out, after a restart too', async (t) => {
   const lab = new Lab()

@@ -213,6 +213,17 @@ t.test('an invitation', async (t) => {
     lab.network.runUntil(() => anna.group('friends').list.members.size === 2, 5_000)
     t.equal(anna.group('friends').petnames.get(toHex(ben.id)), petname)
     t.equal(anna.node.machine.status().unopened, 0, "the inviter's own copy is no invitation")
+    const renaming = (member: TestDevice, name: string): Order =>
+      ({ type: 'renameMember', group: 'Anna and I', member: member.id, name }) as const
+    t.equal(ben.refusal(renaming(ben, 'me')), 'MEMBER_SELF')
+    t.equal(ben.refusal(renaming(anna, 'a\nb')), 'NAME_INVALID')
+    result(ben, renaming(anna, 'Anna'), 'renamed')
+    result(anna, send('friends', 'hello'), 'sent')
+    lab.network.runUntil(() => ben.messages.length > 0, 5_000)
+    lab.network.crash(ben.node)
+    lab.network.restart(ben.node)
+    t.equal(ben.group('Anna and I').petnames.get(toHex(anna.id)), 'Anna', 'from the disk')
+    t.match(ben.messages, [{ senderName: 'Anna' }])
     t.equal(anna.refusal({ type: 'invite', group: 'friends', address: ben.address, passphrase }), 'MEMBER_EXISTS')
   })
 

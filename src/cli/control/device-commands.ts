@@ -9,7 +9,7 @@ import type { SendOutcome } from '../../driver/outcomes.js'
 import type { ProxyNode } from '../../driver/proxy.js'
 import type { CallReply, Received, StreamItem } from './protocol.js'
 import type { Handlers } from './server.js'
-import { nodeStatus } from './status.js'
+import { nodeStatus, unheardReply } from './status.js'
 import { backupItems, stopStream } from './stop.js'
 
 /** `stop` is called when a command asks for the process to end. */
@@ -22,7 +22,8 @@ export function deviceHandlers(device: Device, proxy: ProxyNode | undefined, sto
       groups: async () => ({ groups: device.groups.list().map(groupReply) }),
       members: async ({ group }) => {
         const named = groupNamed(device, group)
-        return { members: memberReplies(named), fingerprint: named.fingerprint() }
+        const unheard = unheardReply(named.unheardSince())
+        return { members: memberReplies(named), fingerprint: named.fingerprint(), ...unheard }
       },
       invite: async ({ group, address, passphrase, as }, signal) => {
         const options = { passphrase, signal, ...(as !== undefined && { as }) }
@@ -44,6 +45,9 @@ export function deviceHandlers(device: Device, proxy: ProxyNode | undefined, sto
         const groups = group === undefined ? device.groups.list() : [groupNamed(device, group)]
         return { invitations: groups.flatMap(pendingReplies) }
       },
+      rename: async ({ group, device: who, as }, signal) => ({
+        id: await groupNamed(device, group).rename(who, as, { signal }),
+      }),
       leave: async ({ group }, signal) => {
         await groupNamed(device, group).leave({ signal })
         return {}
@@ -151,7 +155,8 @@ function groupNamed(device: Device, name: string): Group {
 function groupReply(group: Group): CallReply<'createGroup'> {
   const members = group.members()
   const isIn = members.some(({ self }) => self)
-  return { name: group.name, members: members.length, ...(!isIn && { removed: true as const }) }
+  const unheard = unheardReply(group.unheardSince())
+  return { name: group.name, members: members.length, ...(!isIn && { removed: true as const }), ...unheard }
 }
 
 function memberReplies(group: Group): CallReply<'members'>['members'] {

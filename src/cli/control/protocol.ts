@@ -41,6 +41,9 @@ const directory = z.object({
   announced: z.object({ same: count, other: z.array(z.object({ id: hexId, at: z.iso.datetime() })) }),
 })
 
+/** There where no other member of a group has been heard from for over a week, and since when. */
+const unheardSince = z.iso.datetime().optional()
+
 /** The link to the server: since when it is up, or when it is next tried. */
 const serverLink = z.object({
   upSince: z.iso.datetime().nullable(),
@@ -109,7 +112,14 @@ const nodeStatus = z.object({
     .array(z.object({ id: hexId, until: z.iso.datetime(), state: z.enum(['usable', 'unreached', 'unlisted']) }))
     .nullable(),
   groups: z.array(
-    z.object({ name: z.string(), members: count, departures: count, listDigest: hexDigest, epoch: count }),
+    z.object({
+      name: z.string(),
+      members: count,
+      departures: count,
+      listDigest: hexDigest,
+      epoch: count,
+      unheardSince,
+    }),
   ),
   unopened: count,
   inbox: count,
@@ -145,7 +155,7 @@ const serverStatus = z.object({
 const status = z.discriminatedUnion('kind', [nodeStatus, serverStatus])
 
 /** `removed` where this device is no longer one of the members. */
-const group = z.object({ name: z.string(), members: count, removed: z.literal(true).optional() })
+const group = z.object({ name: z.string(), members: count, removed: z.literal(true).optional(), unheardSince })
 const member = z.object({
   id: hexId,
   name: z.string().nullable(),
@@ -208,7 +218,7 @@ export const calls = {
   groups: { request: z.object({}), reply: z.object({ groups: z.array(group) }) },
   members: {
     request: z.object({ group: name }),
-    reply: z.object({ members: z.array(member), fingerprint: z.string() }),
+    reply: z.object({ members: z.array(member), fingerprint: z.string(), unheardSince }),
   },
   invite: {
     request: z.object({ group: name, address: z.string().max(1024), passphrase, as: name.optional() }),
@@ -227,6 +237,10 @@ export const calls = {
   pending: {
     request: z.object({ group: name.optional() }),
     reply: z.object({ invitations: z.array(pendingInvitation) }),
+  },
+  rename: {
+    request: z.object({ group: name, device: z.string().max(1024), as: name }),
+    reply: z.object({ id: hexId }),
   },
   leave: { request: z.object({ group: name }), reply: z.object({}) },
   /** Ids of those removed, and how many are left. */

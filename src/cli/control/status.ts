@@ -38,8 +38,13 @@ export async function nodeStatus(device: Device, proxy: ProxyNode | undefined): 
     cover: cover ?? null,
     proxy: proxy === undefined ? null : proxyStatus(proxy),
     ...rest,
-    groups: [...rest.groups],
+    groups: rest.groups.map(({ unheardSince, ...group }) => ({ ...group, ...unheardReply(unheardSince) })),
   }
+}
+
+/** For replies in which it stands only where there is something to say. */
+export function unheardReply(unheardSince: Date | undefined): { unheardSince?: string } {
+  return unheardSince === undefined ? {} : { unheardSince: unheardSince.toISOString() }
 }
 
 export async function serverStatus(server: ServerNode): Promise<ServerStatus> {

@@ -8,7 +8,7 @@ import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
 import type { Group, GroupSend } from '../../group/group.js'
 import { passphraseSalt } from '../../group/keys.js'
-import { createGroup, leaveGroup, ownMember, removeMembers } from '../../group/membership.js'
+import { createGroup, leaveGroup, ownMember, removeMembers, renameMember } from '../../group/membership.js'
 import type { DeviceCommand, DeviceResult, Outcome, UploadReport } from '../device.js'
 import type { Reference } from '../role.js'
 import type { VerifiedDirectory } from '../server-link.js'
@@ -107,6 +107,9 @@ export class Commands {
         return
       case 'removeMembers':
         this.removeMembers(now, command)
+        return
+      case 'renameMember':
+        this.renameMember(command)
         return
       case 'acknowledge':
         this.acknowledge(command)
@@ -220,6 +223,12 @@ export class Commands {
     const local = this.receiving.local()
     const removed = removeMembers(crypto, random, group, local, members, now, digest(directory.digest))
     this.finish(now, command.reference, removed, { type: 'removed', members })
+  }
+
+  private renameMember({ reference, group, member, name }: CommandOf<'renameMember'>): void {
+    const { id } = this.core.options.self
+    this.core.groups.put(renameMember(this.core.groups.named(group), id, member, name))
+    this.core.storage.whenDurable(() => this.core.replies.done(reference, { type: 'renamed', member }))
   }
 
   private checkOutbox(): void {

@@ -11,6 +11,7 @@ import { DirectoryViews } from './directory-views.js'
 import { Groups } from './groups.js'
 import { Guards } from './guards.js'
 import { HandedOn } from './handed-on.js'
+import { Heard } from './heard.js'
 import { Inbox, type InboxBounds } from './inbox.js'
 import { Kept, type KeptBounds } from './kept.js'
 import { MessageIds } from './message-ids.js'
@@ -48,6 +49,7 @@ export interface DeviceCore extends Surroundings {
   readonly replies: Replies
   readonly guards: Guards
   readonly directories: DirectoryViews
+  readonly heard: Heard
   drop(code: DropCode): void
 }
 
@@ -101,6 +103,7 @@ export function createCore(surroundings: Surroundings, bounds: DeviceBounds): De
       linkedSince: () => surroundings.linkedSince(),
       save: (record) => storage.put(keys.directories, record),
     }),
+    heard: new Heard(storage),
     replies: new Replies(say, bounds.commands),
     drop: (code) => say({ type: 'drop', code }),
   }

@@ -134,6 +134,7 @@ class DeviceMachine implements DeviceRole {
       case 'send':
       case 'leaveGroup':
       case 'removeMembers':
+      case 'renameMember':
       case 'acknowledge':
       case 'abort':
         this.command(now, input)
@@ -174,6 +175,7 @@ class DeviceMachine implements DeviceRole {
       directories: this.core.directories.compare(this.now),
       firstProxies: this.core.guards.status(this.now, this.core.directory()),
       groups: groups.all(),
+      silentGroups: this.silentGroups(),
       unopened: unopened.count,
       inboxMessages: inbox.count,
       outgoingMessages: outbox.untaken,
@@ -185,6 +187,18 @@ class DeviceMachine implements DeviceRole {
 
   group(name: string): Group | undefined {
     return this.core.groups.byName(name)
+  }
+
+  /** Where nobody answers because nothing comes here, nothing follows from it; where this device has departed, it is known why. */
+  private silentGroups(): Map<string, Millis> {
+    const isIn = ({ list }: Group) => list.members.size > 1 && list.members.has(toHex(this.options.self.id))
+    const groups = this.caughtUp && !this.stopped ? this.core.groups.all().filter(isIn) : []
+    return new Map(
+      groups.flatMap((group): [string, Millis][] => {
+        const since = this.core.heard.silentSince(this.now, group)
+        return since === undefined ? [] : [[toHex(group.id), since]]
+      }),
+    )
   }
 
   private directory(): VerifiedDirectory | undefined {
@@ -219,6 +233,7 @@ class DeviceMachine implements DeviceRole {
     this.core.unread.prune(now)
     this.core.early.prune(now)
     expire(this.core, now)
+    this.core.heard.keep(now, this.core.groups.all())
     this.core.groups.plan(this.options.random, this.options.self.id, now)
     this.forgetKeys(now)
     this.reportDirectories(now)

@@ -249,6 +249,7 @@ export class Receiving {
     if (!isWhole(options.crypto, this.local(), content)) return this.dropped('GROUP_SECRET')
     this.observe(group, content)
     handedOn.add(messageId, group.id, sender.id)
+    this.core.heard.note(now, group.id, messageTime(messageId))
     const directory = announcedDirectory(content)
     if (directory !== undefined) this.core.directories.announced(now, sender.id, directory, messageTime(messageId))
     this.handOn(now, group, content)

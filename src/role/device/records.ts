@@ -97,6 +97,10 @@ export const directoriesRecord = format('directories record', 'The latest direct
   ['directories', list(directoryDigest, 2, limits.directoriesRemembered), 'eldest first'],
 ])
 
+export const heardRecord = format('heard record', 'When another member of a group was last heard from.', [
+  ['at', unsigned(6), 'Unix milliseconds'],
+])
+
 const NUMBER_DIGITS = 16
 
 export const keys = {
@@ -109,6 +113,7 @@ export const keys = {
   guards: 'device/guards',
   directories: 'device/directories',
   group: (id: GroupId) => `group/${toHex(id)}`,
+  heard: (id: GroupId) => `heard/${toHex(id)}`,
   inbox: (sequence: number) => `inbox/${padded(sequence)}`,
   outbox: (number: number) => `sending/${padded(number)}`,
   /** The message id comes first, so the entries stand in the order of time. */

@@ -57,6 +57,8 @@ export class Restore {
     switch (folder) {
       case 'group':
         return groups.restore(options.crypto, key, value)
+      case 'heard':
+        return this.core.heard.restore(key, value)
       case 'inbox':
         return inbox.restore(key, value)
       case 'handed':
