@@ -197,7 +197,11 @@ t.test('a silence is one after a week to the millisecond, by the times that mess
   heard.note(now + 20, group.id, now + 1_000_000)
   heard.note(now + 20, group.id, now)
   t.equal(heard.silentSince(now + 20 + week - 1, group), undefined)
-  t.equal(heard.silentSince(now + 20 + week, group), now + 20, 'no clock that is ahead puts it off, no late message back')
+  t.equal(
+    heard.silentSince(now + 20 + week, group),
+    now + 20,
+    'no clock that is ahead puts it off, no late message back',
+  )
   heard.keep(now - 1, [group])
   t.equal(heard.silentSince(now - 1 + week, group), now - 1, 'nor one that was ahead here')
   const again = new Heard(new Storage(() => undefined))
