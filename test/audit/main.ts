@@ -6,7 +6,7 @@ import { Command } from 'commander'
 import { wholeNumber } from '../../src/cli/options.js'
 import { reportError } from '../../src/cli/output.js'
 import { commanderOutput } from '../../src/cli/program.js'
-import { seed as freshSeed } from '../base/seeded.js'
+import { freshSeed } from '../base/seeded.js'
 import { audit, type Extent } from './audit.js'
 import { passes, type Row } from './row.js'
 
@@ -26,7 +26,7 @@ const program = new Command('audit')
   .description('checks who can learn what, with an adversary’s eyes and keys')
   .option('--json', 'print one JSON object')
   .option('--quick', 'fewer samples: what npm test runs')
-  .option('--seed <number>', 'repeat a run', wholeNumber('--seed', 0, MOST_SEED), freshSeed)
+  .option('--seed <number>', 'repeat a run', wholeNumber('--seed', 0, MOST_SEED), freshSeed())
   .action(({ json, quick, seed }: Options) => {
     const extent: Extent = quick ? 'short' : 'full'
     if (!json) process.stdout.write(`SEED=${seed}, ${extent}\n`)

@@ -2,9 +2,9 @@
  * The simulator itself: a hundred scenarios hold, one seed is one run, and what is broken on purpose is found out within a few
  * seeds, each time by the promise that it breaks.
  */
-import { randomInt } from 'node:crypto'
 import t from 'tap'
 import type { Crypto } from '../../src/crypto/crypto.js'
+import { seed as first } from '../base/seeded.js'
 import { crypto } from './actors.js'
 import { Report } from './report.js'
 import { dropCauses, neverExplained } from './scenario/drop-causes.js'
@@ -15,7 +15,6 @@ import { Trace } from './trace.js'
 
 const SEEDS = 100
 const TOKEN_BYTES = 4
-const first = Number(process.env['SEED'] ?? randomInt(2 ** 30))
 t.comment(`SEED=${first}`)
 
 t.test(`${SEEDS} scenarios hold`, (t) => {
