@@ -3,16 +3,17 @@
  * secret, was away too long or lives on with an old disk comes to hold what the others do (PROTOCOL.md section 8.7).
  */
 import t from 'tap'
-import { concat, key, nodeId, signature, toHex } from '../../src/base/bytes.js'
+import { concat, digest, key, nodeId, signature, toHex } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { newMessageId } from '../../src/group/content.js'
-import { bestEpoch } from '../../src/group/epochs.js'
+import { bestEpoch, withEpoch } from '../../src/group/epochs.js'
 import type { Group } from '../../src/group/group.js'
 import { memberById } from '../../src/group/member-list.js'
 import { attend, planCheck } from '../../src/group/membership.js'
+import { answerQuestion } from '../../src/group/repair.js'
 import { earlierSecrets, isNamed, mayGive, noteDepartures, takeEarlier } from '../../src/group/secrets.js'
 import { decodeGroup, encodeGroup } from '../../src/group/storage.js'
-import { earlier } from '../../src/wire/content.js'
+import { BUCKET_BYTES, BUCKETS, earlier, question } from '../../src/wire/content.js'
 import { seed, seeded } from '../base/seeded.js'
 import { crypto, directoryDigest, present } from './support.js'
 import { DAY_MS, digestOf, type Node, settledWorld, World } from './world.js'
@@ -208,6 +209,56 @@ t.test('earlier secrets are given', (t) => {
   const sure = noteDepartures(crypto, unsure)
   t.ok(mayGive(sure), 'who knows the departures of the best knows it of that')
   t.equal(given(sure), 0, 'and not of one before')
+  t.end()
+})
+
+t.test('a member is answered once a minute, and so many in all', (t) => {
+  const { world, nodes } = settled(limits.answersPerPause + 2)
+  const [anna, ...others] = nodes as [Node, ...Node[]]
+  let group = present(anna.group)
+  const local = { identity: anna.device.identity, self: anna.device.id }
+  const { tag: epoch, number } = bestEpoch(group)
+  const body = question.encode({
+    epoch,
+    number,
+    buckets: new Uint8Array(BUCKETS * BUCKET_BYTES),
+    held: new Uint8Array(0),
+  })
+  const ask = ({ device }: Node, at = world.now) => {
+    const content = { kind: 'question', messageId: newMessageId(random, at), epoch: undefined, body } as const
+    const sender = present(memberById(group.list, device.id))
+    const personalPart = new Uint8Array(0)
+    const answer = answerQuestion(crypto, group, local, { ...content, sender, personalPart }, at)
+    group = answer.group
+    return answer.drops
+  }
+  const last = present(others.pop())
+  for (const each of others) t.strictSame(ask(each), [], 'as many as are answered')
+  t.strictSame(ask(last), ['ASK_RATE'], 'one more')
+  t.strictSame(ask(last, world.now + limits.answerPauseMs), [], 'a minute later')
+  t.strictSame(ask(last, world.now + 2 * limits.answerPauseMs - 1), ['ASK_RATE'], 'the same again')
+  t.strictSame(ask(last, world.now + 2 * limits.answerPauseMs), [])
+  t.end()
+})
+
+t.test('as many secrets are held as there may be, and past that the eldest goes', (t) => {
+  const { world, nodes } = settled(2)
+  const group = present((nodes[0] as Node).group)
+  const first = bestEpoch(group)
+  const later = (number: number) => ({ ...first, number, tag: digest(random(32)), secret: key(random(32)) })
+  const numbers = (held: Group) => held.epochs.map(({ number }) => number).sort((a, b) => a - b)
+  let held = group
+  for (let number = 1; number < limits.groupEpochs; number++) held = withEpoch(held, later(number), world.now)
+  t.strictSame(
+    numbers(held),
+    Array.from({ length: limits.groupEpochs }, (_, number) => number),
+  )
+  held = withEpoch(held, later(limits.groupEpochs), world.now)
+  t.strictSame(
+    numbers(held),
+    Array.from({ length: limits.groupEpochs }, (_, number) => number + 1),
+  )
+  t.strictSame(numbers(withEpoch(held, first, world.now)), numbers(held), 'and does not come back')
   t.end()
 })
 

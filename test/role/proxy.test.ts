@@ -3,10 +3,11 @@
  * (PROTOCOL.md sections 4 and 5). Among endpoints in the test's hand, in virtual time; SEED repeats a run.
  */
 import t from 'tap'
-import { type Point, toHex, utf8 } from '../../src/base/bytes.js'
+import { type IdentityKey, type Point, toHex, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'
 import { startOfDay, utcDay } from '../../src/base/time.js'
 import type { SessionId } from '../../src/link/link.js'
+import { numericAddress } from '../../src/role/addresses.js'
 import { encodeMessage } from '../../src/wire/message.js'
 import { seed } from '../base/seeded.js'
 import {
@@ -23,6 +24,66 @@ import {
 } from './proxy-fixture.js'
 
 t.comment(`SEED=${seed}`)
+
+t.test('what the server has it dial', (t) => {
+  t.test('is tried up to the limit at one time, and each outcome makes room for another', (t) => {
+    const around = surroundings()
+    const { network, server } = around
+    const session = server.machine.received[0]?.session as SessionId
+    const { identityKey } = newIdentity()
+    let hosts = 0
+    const dial = (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const address = numericAddress({ host: `10.9.${hosts++}.1`, port: 7001 })
+        server.machine.endpoint.send(
+          network.now,
+          session,
+          encodeMessage('dialBack', { nonce: random(8), identityKey, address }),
+        )
+      }
+      network.input(server, { type: 'timeout' })
+    }
+    const outcomes = () => server.machine.of('dialBackResult').map(({ reached }) => reached)
+    t.strictSame(
+      dropsOf(around, () => dial(limits.dialBacks)),
+      {},
+    )
+    t.strictSame(
+      dropsOf(around, () => dial(1)),
+      { DIAL_BACK: 1 },
+      'one more',
+    )
+    network.runFor(limits.handshakeTimeoutMs)
+    t.strictSame(outcomes(), Array(limits.dialBacks).fill('no'))
+    t.strictSame(
+      dropsOf(around, () => dial(limits.dialBacks)),
+      {},
+    )
+    t.end()
+  })
+
+  t.test('is one host so often, and never itself', (t) => {
+    const around = surroundings()
+    const { network, server, identities } = around
+    const session = server.machine.received[0]?.session as SessionId
+    const dial = (identityKey: IdentityKey) =>
+      dropsOf(around, () => {
+        const address = numericAddress(addresses.next)
+        const message = encodeMessage('dialBack', { nonce: random(8), identityKey, address })
+        server.machine.endpoint.send(network.now, session, message)
+        network.input(server, { type: 'timeout' })
+      })
+    t.strictSame(dial(identities.proxy.identityKey), { DIAL_BACK: 1 })
+    for (let i = 0; i < limits.dialHostBurst; i++) t.strictSame(dial(identities.next.identityKey), {})
+    t.strictSame(
+      server.machine.of('dialBackResult').map(({ reached }) => reached),
+      Array(limits.dialHostBurst).fill('yes'),
+    )
+    t.strictSame(dial(identities.next.identityKey), { DIAL_BACK: 1 }, 'one more')
+    t.end()
+  })
+  t.end()
+})
 
 t.test('its link to the server', (t) => {
   t.test('proves who it is, then announces keys of two days that are on disk', (t) => {
