@@ -160,8 +160,9 @@ class Loop<Input, Output extends { readonly type: string }> implements Running<I
     const { machine, clock } = this.options
     const now = clock.now()
     const last = arrived.length - 1
-    for (const [index, datagram] of arrived.entries()) {
-      machine.handle(now, { type: 'datagram', ...datagram, ...(index < last && { more: true }) })
+    for (const [index, { from, bytes }] of arrived.entries()) {
+      const datagram = { type: 'datagram', from, bytes } as const
+      machine.handle(now, index < last ? { ...datagram, more: true } : datagram)
     }
     this.drain()
   }

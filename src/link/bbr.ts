@@ -213,7 +213,8 @@ export class Bbr implements CongestionController {
 
   private rate(): number {
     let highest = 0
-    for (const rate of this.rates) if (rate > highest) highest = rate
+    // By index: an iterator of numbers costs an allocation each, and this runs with every acknowledgement.
+    for (let i = 0; i < RATE_ROUNDS; i++) highest = Math.max(highest, this.rates[i] as number)
     return highest
   }
 

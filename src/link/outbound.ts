@@ -79,7 +79,7 @@ export class Outbound {
     const ackLargest = packer.begin(now)
     packer.respond()
     packer.pad(LEAST_FRAMES_BYTES)
-    const allowed = path.allows(packer.frames().length + PACKET_OVERHEAD_BYTES)
+    const allowed = path.allows(packer.writtenBytes + PACKET_OVERHEAD_BYTES)
     return allowed ? this.emit(now, 'ackOnly', NO_CHUNKS, NO_FRAMES, ackLargest) : undefined
   }
 
@@ -104,7 +104,7 @@ export class Outbound {
     control: readonly Frame[],
     ackLargest: number | undefined,
   ): OutgoingDatagram | undefined {
-    if (this.parts.packer.frames().length === 0) return undefined
+    if (this.parts.packer.writtenBytes === 0) return undefined
     if (chunks.length === 0) this.parts.packer.pad(LEAST_FRAMES_BYTES)
     const number = this.parts.keys.next
     const bytes = this.parts.keys.seal(this.parts.packer.frames())
@@ -119,7 +119,11 @@ export class Outbound {
       if (!this.parts.packer.pending()) this.parts.recovery.onAppLimited()
     }
     if (purpose === 'data') {
-      for (const [index, chunk] of chunks.entries()) charge(chunk, index === 0 ? PACKET_OVERHEAD_BYTES : 0)
+      let overheadBytes = PACKET_OVERHEAD_BYTES
+      for (const chunk of chunks) {
+        charge(chunk, overheadBytes)
+        overheadBytes = 0
+      }
     }
     return { bytes, purpose }
   }

@@ -8,7 +8,7 @@ import { ack, encodeFrame, type Frame, frameKinds } from '../wire/frame.js'
 import type { AckTracker } from './acks.js'
 import type { Purpose } from './counters.js'
 import type { Mtu } from './mtu.js'
-import { type Chunk, chunkBytes, type Outgoing, writeChunk } from './outgoing.js'
+import { type Chunk, type Outgoing, writeChunk } from './outgoing.js'
 import { PACKET_OVERHEAD_BYTES } from './protection.js'
 
 /** What a packet carries besides an acknowledgement. */
@@ -44,6 +44,10 @@ export class Packer {
   /** Whether anything waits that asks for an acknowledgement. */
   pending(): boolean {
     return this.pingDue || this.pathResponses.length > 0 || this.control.length > 0 || this.outgoing.pending()
+  }
+
+  get writtenBytes(): number {
+    return this.writer.written
   }
 
   /** What has been written, valid until more is. */
@@ -91,9 +95,9 @@ export class Packer {
     if (this.respond()) return ALONE
     if (this.control.length > 0) return { purpose: 'data', chunks: [], control: this.writeControl() }
     const framesBytes = this.mtu.datagramBytes - PACKET_OVERHEAD_BYTES
-    const lost = this.chunks((room) => this.outgoing.takeLost(room, framesBytes))
+    const lost = this.chunks('lost', framesBytes)
     if (lost.length > 0) return this.carrying('retransmission', lost)
-    const fresh = this.chunks((room, first) => this.outgoing.takeNew(room, first))
+    const fresh = this.chunks('new', framesBytes)
     if (fresh.length > 0) return this.carrying('data', fresh)
     if (!this.pingDue) return NOTHING
     this.pingDue = false
@@ -114,14 +118,18 @@ export class Packer {
     return frames
   }
 
-  private chunks(take: (roomBytes: number, first: boolean) => Chunk | undefined): Chunk[] {
+  /** Writes as many as fit. */
+  private chunks(which: 'lost' | 'new', framesBytes: number): readonly Chunk[] {
     const chunks: Chunk[] = []
-    let roomBytes = this.mtu.datagramBytes - PACKET_OVERHEAD_BYTES - this.writer.written
-    for (let chunk = take(roomBytes, true); chunk !== undefined; chunk = take(roomBytes, false)) {
+    for (;;) {
+      const roomBytes = framesBytes - this.writer.written
+      const chunk =
+        which === 'lost'
+          ? this.outgoing.takeLost(roomBytes, framesBytes)
+          : this.outgoing.takeNew(roomBytes, chunks.length === 0)
+      if (chunk === undefined) return chunks
       writeChunk(this.writer, chunk)
-      roomBytes -= chunkBytes(chunk)
       chunks.push(chunk)
     }
-    return chunks
   }
 }

@@ -1,45 +1,58 @@
 /**
- * A first-in, first-out queue whose ends cost the same at any length; an array's `shift` does not.
- * Owns no protocol knowledge.
+ * A first-in, first-out queue whose ends cost the same at any length; an array's `shift` does not. A ring, so that one that
+ * fills and empties all the time allocates nothing. Owns no protocol knowledge.
  */
 
-const COMPACT_FROM = 1024
+/** Places that an empty queue keeps. */
+const KEPT_PLACES = 1024
+const FIRST_PLACES = 8
 
 export class Queue<T> {
-  private items: (T | undefined)[] = []
+  /** None, or a power of two of them. */
+  private places: (T | undefined)[] = []
   private head = 0
+  private count = 0
 
   get length(): number {
-    return this.items.length - this.head
+    return this.count
   }
 
   push(item: T): void {
-    this.items.push(item)
+    if (this.count === this.places.length) this.grow()
+    this.places[(this.head + this.count) & (this.places.length - 1)] = item
+    this.count++
   }
 
   peek(): T | undefined {
-    return this.items[this.head]
+    return this.at(0)
   }
 
   /** The item `index` places behind the head. */
   at(index: number): T | undefined {
-    return this.items[this.head + index]
+    return index < this.count ? this.places[(this.head + index) & (this.places.length - 1)] : undefined
   }
 
   shift(): T | undefined {
-    if (this.head >= this.items.length) return undefined
-    const item = this.items[this.head]
-    this.items[this.head++] = undefined
-    if (this.head === this.items.length) this.clear()
-    else if (this.head >= COMPACT_FROM && this.head * 2 >= this.items.length) {
-      this.items = this.items.slice(this.head)
-      this.head = 0
-    }
+    if (this.count === 0) return undefined
+    const item = this.places[this.head]
+    this.places[this.head] = undefined
+    this.head = (this.head + 1) & (this.places.length - 1)
+    this.count--
+    if (this.count === 0 && this.places.length > KEPT_PLACES) this.clear()
     return item
   }
 
   clear(): void {
-    this.items = []
+    this.places = []
+    this.head = 0
+    this.count = 0
+  }
+
+  private grow(): void {
+    const { length } = this.places
+    const grown: (T | undefined)[] = new Array(Math.max(FIRST_PLACES, 2 * length)).fill(undefined)
+    for (let i = 0; i < length; i++) grown[i] = this.at(i)
+    this.places = grown
     this.head = 0
   }
 }

@@ -10,6 +10,9 @@ import { assert } from '../base/assert.js'
 import type { DropCode } from '../base/errors.js'
 import { extentOfTable, type Shape, takesAll } from './shape.js'
 
+/** The first number that so many bytes do not hold, up to eight of them. */
+const PAST_BYTES = Array.from({ length: 9 }, (_, lengthBytes) => 256 ** lengthBytes)
+
 /** Called with each field as it is parsed; the proof of who learns what is built on it. */
 export type FieldObserver = (format: string, field: string, value: Uint8Array) => void
 
@@ -36,9 +39,14 @@ export class Reader {
     return taken
   }
 
+  // By hand, like `varint`, because both run for every field, and a view of its bytes costs an allocation.
   number(lengthBytes: number): number {
+    if (lengthBytes > this.remaining) throw new Malformed('WIRE_TRUNCATED')
+    const { bytes } = this
+    const end = this.offset + lengthBytes
     let value = 0
-    for (const byte of this.take(lengthBytes)) value = value * 256 + byte
+    for (let at = this.offset; at < end; at++) value = value * 256 + (bytes[at] as number)
+    this.offset = end
     return value
   }
 
@@ -49,9 +57,7 @@ export class Reader {
   varint(): number {
     const first = this.number(1)
     const extraBytes = (1 << (first >> 6)) - 1
-    const tail = this.take(extraBytes)
-    let value = first & 0x3f
-    for (const byte of tail) value = value * 256 + byte
+    const value = (first & 0x3f) * (PAST_BYTES[extraBytes] as number) + this.number(extraBytes)
     if (!Number.isSafeInteger(value) || varintBytes(value) !== extraBytes + 1) throw new Malformed('WIRE_VALUE')
     return value
   }
@@ -77,10 +83,8 @@ export class Writer {
   }
 
   number(value: number, lengthBytes: number): void {
-    assert(
-      Number.isSafeInteger(value) && value >= 0 && value < 256 ** lengthBytes,
-      `a number that fits ${lengthBytes} bytes`,
-    )
+    const fits = Number.isSafeInteger(value) && value >= 0 && value < (PAST_BYTES[lengthBytes] as number)
+    assert(fits, 'a number that fits its bytes')
     this.reserve(lengthBytes)
     let rest = value
     for (let i = lengthBytes - 1; i >= 0; i--) {
@@ -191,15 +195,17 @@ export function format<const Rows extends readonly Row[]>(
 ): Format<Fields<Rows>> {
   type Value = Fields<Rows>
   const table: readonly Row[] = rows
+  const fieldsThatFit = `fields of ${name} that fit each other`
   checkTable(name, table)
   const { leastBytes, fixed } = extentOfTable({ name, rows: table })
 
   function read(reader: Reader, observe?: FieldObserver): Value {
     const value: Record<string, unknown> = {}
-    for (const [field, codec] of table) {
+    for (let i = 0; i < table.length; i++) {
+      const row = table[i] as Row
       const start = reader.offset
-      value[field] = codec.read(reader, observe, value)
-      observe?.(name, field, reader.bytes.subarray(start, reader.offset))
+      value[row[0]] = row[1].read(reader, observe, value)
+      observe?.(name, row[0], reader.bytes.subarray(start, reader.offset))
     }
     const refused = check?.(value as Value)
     if (refused !== undefined) throw new Malformed(refused)
@@ -207,9 +213,12 @@ export function format<const Rows extends readonly Row[]>(
   }
 
   function write(writer: Writer, value: Value): void {
-    assert(check?.(value) === undefined, `fields of ${name} that fit each other`)
+    assert(check?.(value) === undefined, fieldsThatFit)
     const all = value as Record<string, unknown>
-    for (const [field, codec] of table) codec.write(writer, all[field], all)
+    for (let i = 0; i < table.length; i++) {
+      const row = table[i] as Row
+      row[1].write(writer, all[row[0]], all)
+    }
   }
 
   return {

@@ -18,6 +18,7 @@ export function unsigned(
   const { min = 0, max = 256 ** lengthBytes - 1, code } = allowed
   assert(lengthBytes >= 1 && lengthBytes <= 6, 'numbers of 1 to 6 bytes')
   assert(min <= max && max < 256 ** lengthBytes, 'a range that its bytes can hold')
+  const expected = `a number from ${min} to ${max}`
   return {
     shape: { type: 'unsigned', lengthBytes, min, max },
     read(reader) {
@@ -27,7 +28,7 @@ export function unsigned(
       return value
     },
     write(writer, value) {
-      assert(value >= min && value <= max, `a number from ${min} to ${max}`)
+      assert(value >= min && value <= max, expected)
       writer.number(value, lengthBytes)
     },
   }
@@ -36,6 +37,7 @@ export function unsigned(
 /** A variable-length number as in RFC 9000 section 16, in its shortest form. */
 export function varint(max: number): Field<number> {
   assert(Number.isSafeInteger(max), 'a limit that a number can hold')
+  const expected = `a number of at most ${max}`
   return {
     shape: { type: 'varint', max },
     read(reader) {
@@ -44,7 +46,7 @@ export function varint(max: number): Field<number> {
       return value
     },
     write(writer, value) {
-      assert(value <= max, `a number of at most ${max}`)
+      assert(value <= max, expected)
       writer.varint(value)
     },
   }
@@ -57,11 +59,12 @@ export function bytes<T extends Uint8Array = Uint8Array>(
 ): Field<T> {
   // A brand refuses other lengths with an error that no parser may throw. Tried here, it cannot happen there.
   brand(new Uint8Array(lengthBytes))
+  const expected = `a byte string of ${lengthBytes} bytes`
   return {
     shape: { type: 'bytes', lengthBytes },
     read: (reader) => brand(reader.take(lengthBytes)),
     write(writer, value) {
-      assert(value.length === lengthBytes, `a byte string of ${lengthBytes} bytes`)
+      assert(value.length === lengthBytes, expected)
       writer.bytes(value)
     },
   }
@@ -70,6 +73,7 @@ export function bytes<T extends Uint8Array = Uint8Array>(
 /** A byte string behind its length, which takes `lengthBytes` bytes and is at most `maxBytes`. */
 export function counted(lengthBytes: number, maxBytes: number): Field<Uint8Array> {
   assert(maxBytes < 256 ** lengthBytes, 'a limit that the length can hold')
+  const expected = `a byte string of at most ${maxBytes} bytes`
   return {
     shape: { type: 'counted', lengthBytes, maxBytes },
     read(reader) {
@@ -78,7 +82,7 @@ export function counted(lengthBytes: number, maxBytes: number): Field<Uint8Array
       return reader.take(length)
     },
     write(writer, value) {
-      assert(value.length <= maxBytes, `a byte string of at most ${maxBytes} bytes`)
+      assert(value.length <= maxBytes, expected)
       writer.number(value.length, lengthBytes)
       writer.bytes(value)
     },
@@ -87,6 +91,7 @@ export function counted(lengthBytes: number, maxBytes: number): Field<Uint8Array
 
 /** All that is left. */
 export function rest(maxBytes: number, minBytes = 0): Field<Uint8Array> {
+  const expected = `${minBytes} to ${maxBytes} bytes`
   return {
     shape: { type: 'rest', minBytes, maxBytes },
     read(reader) {
@@ -95,7 +100,7 @@ export function rest(maxBytes: number, minBytes = 0): Field<Uint8Array> {
       return reader.take(reader.remaining)
     },
     write(writer, value) {
-      assert(value.length >= minBytes && value.length <= maxBytes, `${minBytes} to ${maxBytes} bytes`)
+      assert(value.length >= minBytes && value.length <= maxBytes, expected)
       writer.bytes(value)
     },
   }
@@ -104,6 +109,7 @@ export function rest(maxBytes: number, minBytes = 0): Field<Uint8Array> {
 /** Another format, `minItems` to `maxItems` times, behind a count of `countBytes`. */
 export function list<T>(item: Format<T>, countBytes: number, maxItems: number, minItems = 0): Field<readonly T[]> {
   assert(maxItems < 256 ** countBytes, 'a limit that the count can hold')
+  const expected = `${minItems} to ${maxItems} of ${item.name}`
   return {
     shape: { type: 'list', item, countBytes, minItems, maxItems },
     read(reader, observe) {
@@ -117,7 +123,7 @@ export function list<T>(item: Format<T>, countBytes: number, maxItems: number, m
       return items
     },
     write(writer, value) {
-      assert(value.length >= minItems && value.length <= maxItems, `${minItems} to ${maxItems} of ${item.name}`)
+      assert(value.length >= minItems && value.length <= maxItems, expected)
       writer.number(value.length, countBytes)
       for (const each of value) item.write(writer, each)
     },

@@ -88,6 +88,8 @@ export class Copies {
   private drawn: Copy | undefined
   /** By reference, oldest first. */
   private readonly sent = new Map<number, Copy>()
+  /** No later than when the oldest of them is to go again; noted, since looking would be done for nothing nearly each time. */
+  private repeatsFrom: Millis = 0
   private readonly byNumber = new Map<MessageNumber, Copy>()
   private readonly spare: Copy[] = []
   private reservedCopies = 0
@@ -188,7 +190,9 @@ export class Copies {
   }
 
   timeout(now: Millis): void {
+    if (this.repeatsFrom > now) return
     for (const [reference, copy] of this.sent) {
+      this.repeatsFrom = copy.repeatAt
       if (copy.repeatAt > now) return
       this.take(reference, copy)
       this.waiting.add(now, copy)
@@ -202,8 +206,8 @@ export class Copies {
 
   /** A copy that is due counts only where the link to CS would take it: else the next acknowledgement is waited for. */
   deadline(session: SessionId | undefined): Millis | undefined {
-    const [oldest] = this.sent.values()
-    const answers = earliest(oldest?.repeatAt, this.options.extraHops?.deadline())
+    const repeatAt = this.sent.size === 0 ? undefined : this.repeatsFrom
+    const answers = earliest(repeatAt, this.options.extraHops?.deadline())
     const next = this.drawn ?? this.waiting.peek()
     if (session === undefined || next === undefined || !this.roomFor(session, next)) return answers
     return earliest(answers, this.drawn === undefined ? this.waiting.nextDue() : 0)
@@ -242,12 +246,14 @@ export class Copies {
   private sendOne(now: Millis, session: SessionId, copy: Copy): boolean {
     if (!this.roomFor(session, copy)) return false
     // On one link a copy keeps its reference: the bytes of a message must not change while the link may send them again.
-    if (copy.reference === NO_REFERENCE || this.sent.has(copy.reference)) this.giveReference(copy)
+    const message = messageOf(copy)
+    if (copy.reference === NO_REFERENCE || this.sent.has(copy.reference)) this.giveReference(copy, message)
     const { reference } = copy
-    const number = this.options.endpoint.send(now, session, messageOf(copy))
+    const number = this.options.endpoint.send(now, session, message)
     if (number === undefined) return false
     copy.number = number
     copy.repeatAt = now + limits.copyAnswerMs
+    if (this.sent.size === 0) this.repeatsFrom = copy.repeatAt
     this.sent.set(reference, copy)
     this.byNumber.set(number, copy)
     this.counts.sent++
@@ -259,7 +265,7 @@ export class Copies {
     const { extraHops } = this.options
     const { ours, p1Host } = copy.slab
     if (extraHops === undefined || !ours || copy.detours >= limits.extraHopTries) return false
-    if (!extraHops.take(now, copy, messageOf(copy), p1Host)) return false
+    if (!extraHops.wanted(now) || !extraHops.take(now, copy, messageOf(copy), p1Host)) return false
     copy.detours++
     this.counts.sent++
     return true
@@ -300,11 +306,11 @@ export class Copies {
     return copy
   }
 
-  private giveReference(copy: Copy): void {
+  private giveReference(copy: Copy, message: Uint8Array): void {
     let reference = this.numbers.uint32()
     while (this.sent.has(reference)) reference = this.numbers.uint32()
     copy.reference = reference
-    writeReference(messageOf(copy), reference)
+    writeReference(message, reference)
   }
 }
 

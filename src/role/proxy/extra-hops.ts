@@ -49,11 +49,10 @@ export class ExtraHops<T> {
   }
 
   /**
-   * Hands a message *copy* to a P3, not one at `p1Host`; false where copies go directly, or no proxy would do, or there is no
-   * room. The message is read at once. `item` comes back from `answered` or `overdue`.
+   * Hands a message *copy* to a P3, not one at `p1Host`; false where no proxy would do, or there is no room; asked only while
+   * traffic is low. The message is read at once. `item` comes back from `answered` or `overdue`.
    */
   take(now: Millis, item: T, message: Uint8Array, p1Host: string | undefined): boolean {
-    if (!this.options.traffic.isLow(now)) return false
     const proxy = this.choose(p1Host)
     if (proxy === undefined) return false
     const reference = this.newReference()
@@ -67,9 +66,14 @@ export class ExtraHops<T> {
     return true
   }
 
+  /** Whether a copy that leaves now goes by a P3 if it can. */
+  wanted(now: Millis): boolean {
+    return this.options.traffic.isLow(now)
+  }
+
   /** Whether copies take one now. Two proxies have to be listed beside this one, since one of them may be the request's P1. */
   inUse(now: Millis): boolean {
-    return this.options.traffic.isLow(now) && this.listedApart().length >= 2
+    return this.wanted(now) && this.listedApart().length >= 2
   }
 
   /** What was handed to a proxy and is answered by it; `undefined` where it was not given that. */
@@ -91,7 +95,8 @@ export class ExtraHops<T> {
   }
 
   deadline(): Millis | undefined {
-    return this.detours.values().next().value?.until
+    // Asked after everything that happens, mostly in vain, and an iterator costs an allocation.
+    return this.detours.size === 0 ? undefined : this.detours.values().next().value?.until
   }
 
   /** Each as likely as any other: of those apart from this proxy in the network, all but what is where P1 is. */

@@ -10,6 +10,7 @@ import { limits } from '../../base/limits.js'
 import { earliest, type Millis } from '../../base/time.js'
 import { createEndpoint } from '../../link/endpoint.js'
 import type { LinkOutput } from '../../link/link.js'
+import { Queue } from '../../link/queue.js'
 import { encodeMessage, type Message, parseMessage } from '../../wire/message.js'
 import type { JobInput } from '../jobs.js'
 import type { ProxyOptions, ProxyOutput, Proxy as ProxyRole, ProxyStatus } from '../proxy.js'
@@ -37,7 +38,7 @@ class ProxyMachine implements ProxyRole {
   private readonly options: ProxyOptions
   private readonly parts: ProxyParts
   private readonly work = new Work((output) => this.outputs.push(output))
-  private readonly outputs: ProxyOutput[] = []
+  private readonly outputs = new Queue<ProxyOutput>()
   private restoredDirectory: Uint8Array | undefined
   private references = 0
   private stopped = false
@@ -104,18 +105,12 @@ class ProxyMachine implements ProxyRole {
   deadline(): Millis | undefined {
     const { endpoint, serverLink, nextHops, mixing, gathering, tickets, replays, listing } = this.parts
     if (this.stopped) return undefined
-    const deadlines = [
-      endpoint.deadline(),
-      serverLink.deadline(),
-      nextHops.deadline(),
-      mixing.copies.deadline(serverLink.session),
-      mixing.passing.deadline(),
-      gathering.deadline(),
-      tickets.deadline(),
-      replays.nextExpiry(),
-      listing.deadline(),
-    ]
-    return deadlines.reduce(earliest, undefined)
+    const links = earliest(endpoint.deadline(), serverLink.deadline())
+    const passedOn = earliest(nextHops.deadline(), mixing.passing.deadline())
+    const copies = earliest(mixing.copies.deadline(serverLink.session), passedOn)
+    const receipts = earliest(gathering.deadline(), tickets.deadline())
+    const upkeep = earliest(replays.nextExpiry(), listing.deadline())
+    return earliest(earliest(links, copies), earliest(receipts, upkeep))
   }
 
   status(): ProxyStatus {
