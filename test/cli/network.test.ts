@@ -131,7 +131,7 @@ t.test('a group: created, invited to, joined', async (t) => {
   t.match(wrong, { code: 4, stdout: '', stderr: /1 message waits[\s\S]*PASSPHRASE_WRONG/ })
   t.equal((await statusOf('bob')).unopened, 1, 'it is kept for another try')
   await controlClient(at('bob')).call('createGroup', { name: 'mine' })
-  const join = (as: string) => ['group', 'join', '--wait', '--timeout', '10', '--as', as, ...secret, ...data('bob')]
+  const join = (as: string) => ['group', 'join', '--wait', '--timeout', '60', '--as', as, ...secret, ...data('bob')]
   t.match(await splitcast(join('mine')), { code: 4, stderr: /choose another name with --as \[GROUP_EXISTS\]/ })
   t.equal(await printed(...join('pals')), 'joined pals: 2 members')
 
@@ -194,7 +194,7 @@ t.test('invitations listed, taken back, declined', async (t) => {
 t.test('members removed and leaving', async (t) => {
   const comesIn = async () => {
     await printed('group', 'invite', 'chess', aliceAddress, '--as', 'anna', ...secret, ...data('bob'))
-    await printed('group', 'join', '--wait', '--timeout', '20', ...secret, ...data('alice'))
+    await printed('group', 'join', '--wait', '--timeout', '60', ...secret, ...data('alice'))
     await eventually('two members', async () => (await membersOf('bob', 'chess')) === 2 || undefined)
   }
   await comesIn()
@@ -218,7 +218,7 @@ t.test('members removed and leaving', async (t) => {
 })
 
 t.test('a message, and what it cost', async (t) => {
-  const listening = printed('listen', '--json', '--count', '1', '--timeout', '20', ...data('bob'))
+  const listening = printed('listen', '--json', '--count', '1', '--timeout', '60', ...data('bob'))
   const report = JSON.parse(
     await printed('send', 'friends', 'hello, bob', '--json', '--padding', 'none', ...data('alice')),
   )
@@ -250,8 +250,8 @@ t.test('a message to one member directly, by name or id, and one with decoys', a
     t.match(each, { recipients: 1, slots: 1, decoys: 0, outcome: { recipients: 1, stored: 1 } })
   }
   t.match(all, { recipients: 2, slots: 2, decoys: 0, outcome: { stored: 1 } })
-  const heard = await printed('listen', 'pals', '--json', '--count', '2', '--timeout', '20', ...data('bob'))
-  const shown = await printed('listen', 'pals', '--count', '1', '--timeout', '20', ...data('bob'))
+  const heard = await printed('listen', 'pals', '--json', '--count', '2', '--timeout', '60', ...data('bob'))
+  const shown = await printed('listen', 'pals', '--count', '1', '--timeout', '60', ...data('bob'))
   const marks = heard
     .trim()
     .split('\n')
@@ -275,7 +275,7 @@ t.test('standard input and files are sent, and saved', async (t) => {
     stdout: /to 2 recipients[\s\S]*body 5, overhead[\s\S]*proven stored for 1 of 1 other\n/,
   })
   t.equal(JSON.parse(fromFile.stdout).outcome, null, 'nobody waited')
-  const listen = ['listen', 'pals', '--count', '2', '--timeout', '20', '--save', at('saved'), ...data('bob')]
+  const listen = ['listen', 'pals', '--count', '2', '--timeout', '60', '--save', at('saved'), ...data('bob')]
   t.match(await printed(...listen), /^pals {2}al {2}\S+Z {2}\d+ bytes in /)
   const saved = await readFile(join(at('saved'), JSON.parse(fromFile.stdout).messageId))
   t.strictSame(new Uint8Array(saved), body)
@@ -291,7 +291,7 @@ t.test('a message stays until it is acknowledged, also when the node is killed',
   bob = device('bob')
   t.equal(await bob.line, bobAddress, 'the network is remembered, a socket left behind replaced')
 
-  const listen = ['listen', 'pals', '--count', '1', '--timeout', '20', ...data('bob')]
+  const listen = ['listen', 'pals', '--count', '1', '--timeout', '60', ...data('bob')]
   t.match(await printed(...listen), /^pals {2}al {2}\S+Z\n {2}one$/)
   await inboxOf('bob', 1)
   t.match(
@@ -509,7 +509,7 @@ t.test('two processes that are first on a directory make one identity', async (t
 
 t.test('an interrupted command ends with 130, a stopped node with 0', async (t) => {
   const listening = async () => {
-    const started = start(['listen', '--timeout', '20', ...data('alice')])
+    const started = start(['listen', '--timeout', '60', ...data('alice')])
     await send('bob', 'are you there', 'pals')
     await started.line
     return started

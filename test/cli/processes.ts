@@ -101,12 +101,12 @@ export function start(
   return { child, line, result, stderr: () => stderr }
 }
 
-/** Looks again and again until `look` returns something; fails after ten seconds. */
+/** Looks again and again until `look` returns something. How fast it has to be is not what is tested: fails after a minute. */
 export async function eventually<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  for (const until = Date.now() + 10_000; Date.now() < until; ) {
+  for (const until = Date.now() + 60_000; Date.now() < until; ) {
     const found = await look()
     if (found !== undefined && found !== false) return found
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-  throw new Error(`${what} did not happen within ten seconds`)
+  throw new Error(`${what} did not happen within a minute`)
 }

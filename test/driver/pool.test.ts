@@ -202,7 +202,7 @@ t.test('idle threads keep no process alive, and a process ends with 0', async (t
     const message = sampleMessage(3)
     pool.run(message.openCopies(), (result) => console.log(openedCount(result)))`
   const args = ['--input-type=module', '--eval', program]
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 20_000 })
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 120_000 })
   t.equal(stdout, '3\n')
   t.equal(stderr, '')
 })
