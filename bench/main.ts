@@ -4,10 +4,11 @@
  */
 import { Command } from 'commander'
 import { ProtocolError } from '../src/base/errors.js'
-import { reportError } from '../src/cli/output.js'
+import { reportError, survivePipeErrors } from '../src/cli/output.js'
+import { commanderOutput } from '../src/cli/program.js'
 import { type CompareOptions, compare } from './compare.js'
 import { type ReportOptions, report } from './report.js'
-import { runSubject, subjectNames, usualSubjects } from './subjects.js'
+import { checkSubject, runSubject, subjectNames, usualSubjects } from './subjects.js'
 
 interface RunOptions {
   readonly json?: boolean
@@ -16,11 +17,14 @@ interface RunOptions {
 
 const program = new Command('bench')
   .exitOverride()
+  .configureOutput(commanderOutput)
   .enablePositionalOptions()
+  .description('measure subjects, and print what was found')
   .argument('[subjects...]', `${subjectNames.join(', ')}; where none is named, all but groups and timing`)
   .option('--json', 'print one JSON object a subject on standard output, each on a line')
   .option('--quick', 'fewer rows, shorter measurements')
   .action(async (names: string[], { json = false, quick = false }: RunOptions) => {
+    for (const name of names) checkSubject(name)
     for (const name of names.length === 0 ? usualSubjects : names) {
       const { text, problem, ...run } = await runSubject(name, { quick })
       const { notes, machine, node, v8, fieldBuild } = run
@@ -51,6 +55,7 @@ program
     if (!(await compare(options))) process.exitCode = 1
   })
 
+survivePipeErrors()
 try {
   await program.parseAsync()
 } catch (error) {

@@ -43,15 +43,23 @@ const APART: readonly string[] = ['groups', 'timing']
 /** What is run where none is named. */
 export const usualSubjects = subjectNames.filter((name) => !APART.includes(name))
 
+/** Throws USAGE where there is no such subject: better told before others are measured for minutes. */
+export function checkSubject(name: string): void {
+  subjectNamed(name)
+}
+
 export async function runSubject(
   name: string,
   options: BenchOptions,
 ): Promise<SubjectRun & Pick<BenchReport, 'text' | 'problem'>> {
-  const subject = subjects[name]
-  if (subject === undefined)
-    throw new ProtocolError('USAGE', `there is no subject ${name}; choose from ${subjectNames.join(', ')}`)
-  const { results, notes = [], ...rest } = await subject(options)
+  const { results, notes = [], ...rest } = await subjectNamed(name)(options)
   return { subject: name, ...(await where()), results, notes, ...rest }
+}
+
+function subjectNamed(name: string): (options: BenchOptions) => Promise<BenchReport> {
+  const subject = Object.hasOwn(subjects, name) ? subjects[name] : undefined
+  if (subject !== undefined) return subject
+  throw new ProtocolError('USAGE', `there is no subject ${name}; choose from ${subjectNames.join(', ')}`)
 }
 
 async function where(): Promise<Pick<SubjectRun, 'machine' | 'node' | 'v8' | 'fieldBuild'>> {

@@ -10,6 +10,7 @@ import { counted, print, printable, tell } from './output.js'
 import { newPassphrase } from './passphrase.js'
 import { byteBar } from './progress.js'
 import { withNode } from './run-client.js'
+import { watchShutdown } from './shutdown.js'
 
 interface Options extends DataPassphraseOption {
   readonly data?: string
@@ -44,12 +45,13 @@ async function backup(file: string, options: Options): Promise<void> {
     ? undefined
     : await newPassphrase(options.passphraseFile, 'Passphrase for this backup')
   const pieces = running ? piecesOfNode(options, passphrase) : piecesOfDirectory(options, passphrase)
+  const { signal } = watchShutdown()
   const bar = byteBar('backup')
   let writtenBytes = 0
   try {
     await replaceFile(
       resolve(file),
-      reported(pieces, (piece) => {
+      reported(pieces, signal, (piece) => {
         writtenBytes += piece.bytes.length
         bar.update(piece.doneBytes, piece.totalBytes)
       }),
@@ -65,9 +67,11 @@ async function backup(file: string, options: Options): Promise<void> {
 
 async function* reported(
   pieces: AsyncIterable<BackupPiece>,
+  signal: AbortSignal,
   report: (piece: BackupPiece) => void,
 ): AsyncGenerator<Uint8Array> {
   for await (const piece of pieces) {
+    signal.throwIfAborted()
     yield piece.bytes
     report(piece)
   }

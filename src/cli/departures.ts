@@ -1,6 +1,7 @@
 /** `splitcast group leave` and `group remove`: ends a membership, once the person at the terminal has confirmed it. */
 import type { Command } from 'commander'
 import { ProtocolError } from '../base/errors.js'
+import { heldUp } from './held-up.js'
 import { dataOption } from './options.js'
 import { counted, membersText, print, printable, printJson } from './output.js'
 import { sizeTerminal } from './passphrase.js'
@@ -51,30 +52,34 @@ Examples:
 }
 
 async function leave(group: string, options: Options): Promise<void> {
-  const { members } = await withNode(options, async (node, signal) => {
+  const { members, later } = await withNode(options, async (node, signal) => {
     const reply = await node.call('members', { group })
     await confirmed(`Leave ${printable(group)}?`, options, signal)
     await node.call('leave', { group })
-    return reply
+    return { ...reply, later: await heldUp(node) }
   })
   if (options.json) await printJson({ name: group })
   else if (!members.some(({ self }) => self)) await print(`${printable(group)} is gone: this device had been removed`)
   else if (members.length === 1) await print(`left ${printable(group)}; nobody else was in it, so it is over`)
-  else await print(`left ${printable(group)}; the others are being told`)
+  else await print(`left ${printable(group)}; the others are ${later === undefined ? 'being told' : `told ${later}`}`)
 }
 
 async function remove(group: string, devices: readonly string[], options: Options): Promise<void> {
-  const reply = await withNode(options, async (node, signal) => {
+  const { later, ...reply } = await withNode(options, async (node, signal) => {
     await node.call('members', { group })
     await confirmed(`Remove ${devices.map(printable).join(', ')} from ${printable(group)}?`, options, signal)
-    return await node.call('remove', { group, devices: [...devices] })
+    const removed = await node.call('remove', { group, devices: [...devices] })
+    return { ...removed, later: await heldUp(node) }
   })
   if (options.json) return await printJson({ name: group, ...reply })
   await print(
     `removed ${counted(reply.removed.length, 'device')} from ${printable(group)}: ${reply.removed.join(', ')}`,
   )
   if (reply.members === 1) await print('nobody but this device is left')
-  else await print(`a fresh key is on its way to the others: ${membersText(reply.members)} with this device`)
+  else {
+    const way = later === undefined ? 'is on its way to the others' : `goes to the others ${later}`
+    await print(`a fresh key ${way}: ${membersText(reply.members)} with this device`)
+  }
 }
 
 /** Throws `ABORTED` where the answer is no, and `USAGE` where nobody can be asked. */

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import type { CallReply } from './control/protocol.js'
 import { addDepartures } from './departures.js'
+import { addHelp } from './help.js'
 import { addInvitations } from './invitations.js'
 import { addInvite } from './invite.js'
 import { addJoin } from './join.js'
@@ -37,6 +38,7 @@ export function addGroup(program: Command): void {
   addMembers(group)
   addInvitations(group)
   addDepartures(group)
+  addHelp(group)
 }
 
 async function create(name: string, options: Options): Promise<void> {

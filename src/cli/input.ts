@@ -20,17 +20,29 @@ export async function readInput(source: string, maxBytes: number, tooLarge: () =
     }
   } catch (error) {
     if (error instanceof ProtocolError) throw error
-    throw new ProtocolError('USAGE', `cannot read ${source} (${(error as NodeJS.ErrnoException).code ?? error})`)
+    throw unreadable(source === STDIN ? 'standard input' : source, error)
   }
   return new Uint8Array(Buffer.concat(chunks))
 }
 
 /** Text in UTF-8. */
 export async function readTextInput(source: string, maxBytes: number): Promise<string> {
-  const tooLarge = () => new ProtocolError('USAGE', `${source} has more than ${maxBytes} bytes; split it`)
+  const tooLarge = () => new ProtocolError('USAGE', `${source} has more than ${maxBytes} bytes; name a smaller file`)
   const text = fromUtf8(await readInput(source, maxBytes, tooLarge))
   if (text === undefined) throw new ProtocolError('USAGE', `${source} is not text in UTF-8`)
   return text
+}
+
+/** What a file system said of a file that was named, as an error for people. */
+export function unreadable(what: string, error: unknown): ProtocolError {
+  const { code, message } = error as NodeJS.ErrnoException
+  const hint = hints[code ?? ''] ?? 'name a file that you may read'
+  return new ProtocolError('USAGE', `cannot read ${what} (${code ?? message}); ${hint}`)
+}
+
+const hints: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file: check its name',
+  EISDIR: 'it is a directory: name a file in it',
 }
 
 async function* fileChunks(file: string): AsyncGenerator<Uint8Array> {

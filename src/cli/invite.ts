@@ -70,7 +70,7 @@ async function invite(group: string, address: string | undefined, options: Optio
     const sameCode = failures.every(({ code }) => code === first.code)
     throw new ProtocolError(
       sameCode ? first.code : 'SEND_FAILED',
-      `${failures.length} of ${invitees.length} devices could not be invited; put those named above into a list and invite them again`,
+      `${failures.length} of ${invitees.length} devices could not be invited, for the reasons above; put those that can be helped into a list and invite them again`,
     )
   })
 }

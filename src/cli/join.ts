@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { ProtocolError } from '../base/errors.js'
 import type { ControlClient } from './control/client.js'
+import { heldUp } from './held-up.js'
 import { dataOption, nonEmpty, secondsToMs } from './options.js'
 import { membersText, print, printable, printJson, tell } from './output.js'
 import { passphraseToJoin } from './passphrase.js'
@@ -43,16 +44,18 @@ async function join(options: Options): Promise<void> {
     throw new ProtocolError('USAGE', '--timeout is how long to wait: add --wait')
   }
   const passphraseOf = await passphraseToJoin(options.passphraseFile)
-  const groups = await withNode(
+  const { groups, later } = await withNode(
     options,
     async (node, signal) => {
       await showWaiting(node, options.wait === true)
-      return await joinAs(node, await passphraseOf(signal), options.as)
+      const joined = await joinAs(node, await passphraseOf(signal), options.as)
+      return { groups: joined, later: await heldUp(node) }
     },
     patienceOf(options.timeout),
   )
-  if (options.json) return await printJson(groups)
-  for (const { name, members } of groups) await print(`joined ${printable(name)}: ${membersText(members)}`)
+  if (options.json) await printJson(groups)
+  else for (const { name, members } of groups) await print(`joined ${printable(name)}: ${membersText(members)}`)
+  if (later !== undefined) tell(`splitcast: so far only this device knows; the others are told ${later}`)
 }
 
 async function joinAs(node: ControlClient, passphrase: string, as: string | undefined) {

@@ -22,12 +22,14 @@ interface Options {
   readonly timeout?: number
 }
 
+const MAX_COUNT = 1_000_000_000
+
 export function addListen(program: Command): void {
   dataOption(program.command('listen'))
     .description('show messages as they arrive, and take them from the inbox')
     .argument('[name]', 'only messages of this group')
     .option('--json', 'print {group, sender, senderName, messageId, sentAt, direct, bodyBase64} a line')
-    .option('--count <n>', 'end after this many', wholeNumber('--count', 1, Number.MAX_SAFE_INTEGER))
+    .option('--count <n>', 'end after this many', wholeNumber('--count', 1, MAX_COUNT))
     .option('--save <dir>', 'write each body to DIR/MESSAGE-ID; adds "file" to the JSON line', nonEmpty)
     .option('--timeout <seconds>', 'give up after this long, with exit code 5', secondsToMs('--timeout'))
     .addHelpText(

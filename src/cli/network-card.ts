@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProtocolError } from '../base/errors.js'
 import { formatNetworkCard, parseNetworkCard } from '../wire/text.js'
+import { unreadable } from './input.js'
 
 /** Larger than any card: what is larger was given by mistake, and is not read to its end. */
 const MAX_FILE_CHARACTERS = 16_384
@@ -43,6 +44,6 @@ async function contentOf(file: string): Promise<string | undefined> {
     const { code } = error as NodeJS.ErrnoException
     // A card is no path, though it may be too long for one.
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined
-    throw new ProtocolError('USAGE', `cannot read the network card in ${file} (${code})`)
+    throw unreadable(`the network card in ${file}`, error)
   }
 }

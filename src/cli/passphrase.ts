@@ -2,17 +2,20 @@
  * Passphrases: made from a word list by the operating system's randomness, read from a file, or asked for on a terminal
  * without being shown. They never stand on a command line, where every user of the machine could read them.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { wordlist } from '@scure/bip39/wordlists/english.js'
 import { ProtocolError } from '../base/errors.js'
 import { type RandomBytes, randomBelow } from '../base/random.js'
 import { systemRandom } from '../driver/random.js'
 import { checkStrength } from '../driver/strength.js'
+import { readTextInput } from './input.js'
 import { errorLine, tell } from './output.js'
 import { watchShutdown } from './shutdown.js'
 
 /** Six words of 2,048 are 66 bits, which Argon2id makes expensive to search. */
 const WORDS = 6
+/** Only the first line counts: what is larger was named by mistake, and may have no end. */
+const MAX_FILE_BYTES = 65_536
 const USUAL_COLUMNS = 80
 const USUAL_ROWS = 24
 
@@ -23,22 +26,13 @@ export function generatePassphrase(random: RandomBytes = systemRandom(), words: 
 
 /** The first line of the file, without its line end. Others being able to read it is worth a warning. */
 export async function passphraseFromFile(file: string): Promise<string> {
-  let text: string
-  try {
-    const info = await stat(file)
-    if (info.isFile() && (info.mode & 0o077) !== 0) {
-      tell(`splitcast: warning: others can read ${file}; make it private with chmod 600`)
-    }
-    text = await readFile(file, 'utf8')
-  } catch (error) {
-    throw new ProtocolError(
-      'USAGE',
-      `cannot read the passphrase file ${file} (${(error as NodeJS.ErrnoException).code})`,
-    )
+  const info = await stat(file).catch(() => undefined)
+  if (info?.isFile() && (info.mode & 0o077) !== 0) {
+    tell(`splitcast: warning: others can read ${file}; make it private with chmod 600`)
   }
-  const [line = ''] = text.split(/\r?\n/, 1)
-  if (line === '') throw new ProtocolError('USAGE', `the passphrase file ${file} begins with an empty line`)
-  return line
+  const [line = ''] = (await readTextInput(file, MAX_FILE_BYTES)).split(/\r?\n/, 1)
+  if (line !== '') return line
+  throw new ProtocolError('USAGE', `${file} begins with an empty line; write the passphrase there`)
 }
 
 /**

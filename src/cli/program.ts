@@ -5,6 +5,7 @@ import { demoCommand } from './demo/command.js'
 import { addDoctor } from './doctor.js'
 import { exitCodes, exitMeanings } from './exit-codes.js'
 import { addGroup } from './group.js'
+import { addHelp } from './help.js'
 import { addId } from './id.js'
 import { addListen } from './listen.js'
 import { addNode } from './node.js'
@@ -39,6 +40,7 @@ export function buildProgram(): Command {
   addRestore(program)
   addRepair(program)
   program.addCommand(demoCommand().copyInheritedSettings(program))
+  addHelp(program)
   program.addHelpText('after', () => `\nExit codes:\n${exitCodeLines()}\n\nEvery command has a --help with an example.`)
   return program
 }
@@ -65,6 +67,10 @@ function commanderLine(text: string): string {
     .trim()
     .replace(/\.$/, '')
     .replaceAll('\n', ' ')
-    .replace(/^too many arguments.*$/, '$&; put what has spaces in it in quotes')
+    .replace(/^too many arguments for ('.*')\. Expected 0 arguments.*$/, '$1 takes options, but no arguments')
+    .replace(
+      /^too many arguments for ('.*')\. Expected .*$/,
+      'too many arguments for $1; put what has spaces in it in quotes',
+    )
   return `splitcast: ${complaint}; --help shows what to write [USAGE]\n`
 }

@@ -1,14 +1,15 @@
 /** Saves message bodies as files: whole or not at all, never over one another, durable before the message is confirmed. */
-import { access, constants, link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { access, constants, link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { equal } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
+import { makeDirectory } from '../driver/files.js'
 import type { Received } from './control/protocol.js'
 
 /** Makes the directory, so that one that cannot be made is told before a message comes. Throws `DATA_UNWRITABLE`. */
 export async function prepareDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(directory)
     await access(directory, constants.W_OK)
   } catch (error) {
     throw unwritable(directory, error)
@@ -25,7 +26,7 @@ export async function saveBody(
   body: Uint8Array,
 ): Promise<string> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(directory)
     const temporary = join(directory, `.${messageId}-${sender}-${process.pid}`)
     await writeDurably(temporary, body)
     try {

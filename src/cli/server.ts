@@ -7,6 +7,7 @@ import type { LogLevel } from '../driver/log.js'
 import { controlPath } from './control/path.js'
 import { announce, forgetReadyFile, runDaemon } from './daemon.js'
 import { type DataPassphraseOption, dataPassphrase, dataPassphraseOption } from './data-passphrase.js'
+import { unreadable } from './input.js'
 import {
   dataOf,
   dataOption,
@@ -94,8 +95,8 @@ export async function admittedFrom(file: string): Promise<ReadonlySet<string>> {
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw new ProtocolError('USAGE', `cannot read the list of proxies ${file} (${code}); write open to admit all`)
+    const { code, message } = unreadable(`the list of proxies ${file}`, error)
+    throw new ProtocolError(code, `${message}, or write open to admit all`)
   }
   const ids = new Set<string>()
   for (const [index, line] of text.split('\n').entries()) {

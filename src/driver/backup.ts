@@ -15,7 +15,7 @@ import { isForTheDay } from '../role/server/records.js'
 import { type BackupFacts, openBackup, sealBackup } from './backup-format.js'
 import { type AskPassphrase, type DataDirectory, openExisting } from './data-directory.js'
 import { checkedEntries, type Entry, sealedEntries } from './entries.js'
-import { replaceFile, syncDirectory, unwritable } from './files.js'
+import { makeDirectory, replaceFile, syncDirectory, unwritable } from './files.js'
 import { type DataKind, IDENTITY_FILE, openText, type StoredIdentity, sealedText } from './identity-file.js'
 import { systemRandom } from './random.js'
 import { type HeldStore, openStore } from './store.js'
@@ -102,7 +102,7 @@ export async function restoreBackup(
   const backup = await openBackup(await createAtRest(systemRandom()), piecesOf(file, onProgress), passphrase)
   const unfinished = `${target}.${toHex(randomBytes(4))}.restoring`
   try {
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+    await makeDirectory(dirname(target))
     await mkdir(unfinished, { mode: 0o700 })
     const restored = await fill(unfinished, backup)
     await syncDirectory(unfinished)
@@ -187,6 +187,9 @@ async function* piecesOf(file: string, onProgress: (readBytes: number) => void):
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    throw new ProtocolError('USAGE', `cannot read the backup ${file} (${code ?? error})`)
+    throw new ProtocolError(
+      'USAGE',
+      `cannot read the backup ${file} (${code ?? error}); name a file that splitcast backup made`,
+    )
   }
 }

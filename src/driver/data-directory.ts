@@ -2,14 +2,14 @@
  * A node's directory on disk: whose it is, what version it is, the secrets made once and kept, and whether a passphrase
  * guards them. docs/OPERATING.md, "The data directory" and "Data at rest", says what stands in it.
  */
-import { mkdir, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { wipe } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import { createAtRest } from '../crypto/at-rest.js'
 import { checkedEntries, sealedEntries } from './entries.js'
-import { createFile, unwritable } from './files.js'
+import { createFile, makeDirectory, unwritable } from './files.js'
 import {
   type DataKind,
   IDENTITY_FILE,
@@ -71,7 +71,7 @@ export async function openDataDirectory(
 ): Promise<DataDirectory> {
   await refuseForeign(path)
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    await makeDirectory(path)
   } catch (error) {
     throw unwritable(path, error)
   }

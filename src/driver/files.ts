@@ -1,6 +1,6 @@
 /** Files that are replaced whole: after a crash there is the old one or the new one, durable, and its user's alone. */
 import { randomBytes } from 'node:crypto'
-import { link, open, rename, rm } from 'node:fs/promises'
+import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { toHex } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
@@ -55,6 +55,25 @@ async function writeBeside(file: string, content: FileContent): Promise<string> 
     await handle.close()
   }
   return temporary
+}
+
+/**
+ * Makes a directory, and those above it, for its user alone; one that is there is left as it is. Not by mkdir's own
+ * `recursive`, which never ends where a file system takes no new names and says ENOENT, as /proc does.
+ */
+export async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    if (code !== 'ENOENT' || dirname(path) === path) throw error
+    await makeDirectory(dirname(path))
+    await mkdir(path, { mode: 0o700 }).catch(async (again: NodeJS.ErrnoException) => {
+      // Another process may be making the same.
+      if (again.code !== 'EEXIST' || !(await stat(path)).isDirectory()) throw again
+    })
+  }
 }
 
 /** A new name is durable once its directory is. */

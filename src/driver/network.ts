@@ -19,9 +19,9 @@ export async function resolveCard(card: string): Promise<ServerContact> {
   throw (resolved[0] as PromiseRejectedResult).reason
 }
 
-/** The numeric address that HOST:PORT stands for; the first where a name has several. */
-export async function resolveEndpoint(text: string): Promise<PeerAddress> {
-  const [first] = await resolveAddress(parseEndpoint(text, { anyPort: true }))
+/** The numeric address that HOST:PORT stands for, to listen on unless `anyPort` is false; the first where a name has several. */
+export async function resolveEndpoint(text: string, { anyPort = true } = {}): Promise<PeerAddress> {
+  const [first] = await resolveAddress(parseEndpoint(text, { anyPort }))
   return first as PeerAddress
 }
 

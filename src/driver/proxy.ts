@@ -128,7 +128,7 @@ export async function openProxyNode(options: ProxyOptions, open: () => Promise<D
 }
 
 async function advertisedAddress(advertise: string | undefined, bound: PeerAddress): Promise<PeerAddress> {
-  return advertise === undefined ? bound : await resolveEndpoint(advertise)
+  return advertise === undefined ? bound : await resolveEndpoint(advertise, { anyPort: false })
 }
 
 async function checkReachable({ listen, advertise }: ProxyOptions): Promise<void> {

@@ -59,7 +59,7 @@ export function parseDeviceAddress(text: string): DeviceAddress {
 
 /**
  * `192.0.2.1:7000`, `[2001:db8::1]:7000` or `example.org:7000`. Throws `ENDPOINT_MALFORMED`. Port 0, any free port,
- * is for listening alone and refused unless `anyPort` is set: no network address on the wire may hold it.
+ * is for listening alone, as is a host of zeros, and refused unless `anyPort` is set: nobody could reach them.
  */
 export function parseEndpoint(text: string, { anyPort = false } = {}): NetworkAddress {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]*)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(text.trim()) ?? []
@@ -73,6 +73,12 @@ export function parseEndpoint(text: string, { anyPort = false } = {}): NetworkAd
   }
   if (port > 65_535 || (port === 0 && !anyPort)) {
     throw new ProtocolError('ENDPOINT_MALFORMED', `${digits} is no port to reach: choose one from 1 to 65535`)
+  }
+  if (!anyPort && host.kind !== 'dns' && host.host.every((byte) => byte === 0)) {
+    throw new ProtocolError(
+      'ENDPOINT_MALFORMED',
+      `${quoted(text)} stands for every address of a machine: name one that others reach`,
+    )
   }
   return { ...host, port }
 }

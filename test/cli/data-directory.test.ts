@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { toHex } from '../../src/base/bytes.js'
 import { type DataDirectory, openDataDirectory, readDataDirectory } from '../../src/driver/data-directory.js'
+import { makeDirectory } from '../../src/driver/files.js'
 import { temporaryDirectory } from './processes.js'
 
 const root = await temporaryDirectory()
@@ -40,6 +41,16 @@ t.test('a store without its keys is no reason to make others', async (t) => {
   await mkdir(at('keyless/store'), { recursive: true })
   await t.rejects(openDataDirectory(at('keyless'), 'node'), { code: 'DATA_DAMAGED', message: /lost its keys/ })
   await t.rejects(readDataDirectory(at('keyless')), { code: 'DATA_MISSING' })
+})
+
+t.test('where nothing can be made, that is said, and no parent is tried for ever', async (t) => {
+  const where = process.platform === 'linux' ? '/proc/none/deep' : at('file/deep')
+  await writeFile(at('file'), '')
+  await t.rejects(openDataDirectory(where, 'node'), { code: 'DATA_UNWRITABLE' })
+})
+
+t.test('directories made by several at once are there for each', async () => {
+  await Promise.all([1, 2, 3, 4].map(() => makeDirectory(at('at/the/same/time'))))
 })
 
 t.test('a file in the place of the directory is refused', async (t) => {

@@ -414,7 +414,7 @@ t.test('what is asked of a running node in vain', async (t) => {
       'no passphrase file, before any waiting',
       ['group', 'join', '--wait', '--passphrase-file', at('nothing'), ...data('bob')],
       2,
-      /cannot read the passphrase file/,
+      /cannot read .*nothing \(ENOENT\); there is no such file/,
     ),
     refused('a text and a file', ['send', 'friends', 'x', '--file', at('nothing'), ...data('alice')], 2, /not both/),
     refused('a direct message to nobody', ['send', 'friends', 'x', '--direct', ...data('alice')], 2, /--to MEMBER/),
@@ -488,6 +488,19 @@ t.test('what cannot be started', async (t) => {
     ['a path too long for a socket', [...node, '--data', long], 2, /CONTROL_PATH_LONG/],
     ['no data directory', ['status', ...data('none')], 3, /DATA_MISSING/],
     ['an unknown option', ['status', '--loud'], 2, /USAGE/],
+    [
+      'an address that nobody reaches',
+      ['server', '--listen', '127.0.0.1:0', '--advertise', '0.0.0.0:7'],
+      2,
+      /MALFORMED/,
+    ],
+    ['what takes no arguments', ['passphrase', 'sett'], 2, /^splitcast: 'passphrase' takes options.*USAGE/],
+    [
+      'help for a command that there is not',
+      ['help', 'nope'],
+      2,
+      /^splitcast: [^\n]*"nope"; there are server[^\n]*USAGE\]\n$/,
+    ],
   ]
   await Promise.all(
     [0, 1].map(async (odd) => {

@@ -14,6 +14,7 @@ import { parseAddressList } from '../../src/cli/address-list.js'
 import { calls, type NodeStatus, refusal, streamLine, streams } from '../../src/cli/control/protocol.js'
 import { forgetReadyFile } from '../../src/cli/daemon.js'
 import { exitCodes, exitMeanings, exitOf } from '../../src/cli/exit-codes.js'
+import { heldUpBy } from '../../src/cli/held-up.js'
 import { readInput, readTextInput } from '../../src/cli/input.js'
 import { type MemberReply, memberTree, silenceText } from '../../src/cli/members.js'
 import { networkCard } from '../../src/cli/network-card.js'
@@ -102,7 +103,8 @@ t.test('passphrases', async (t) => {
     t.equal(await passphraseFromFile(file('secret')), 'six words and spaces ')
     await writeFile(file('secret'), '\nmore\n')
     await t.rejects(passphraseFromFile(file('secret')), { code: 'USAGE' })
-    await t.rejects(passphraseFromFile(file('none')), { code: 'USAGE' })
+    await t.rejects(passphraseFromFile(file('none')), { code: 'USAGE', message: /no such file/ })
+    await t.rejects(passphraseFromFile('/dev/zero'), { code: 'USAGE', message: /smaller file/ }, 'one without an end')
   })
 
   t.test('a terminal that does not say its size is asked as one of the usual size', (t) => {
@@ -286,10 +288,60 @@ t.test('a ready file that cannot be written is refused before anything starts', 
   t.notOk((await readdir(directory)).includes('ready'))
 })
 
+t.test('help is of the command that is named, also of one within another', async (t) => {
+  const help = async (...names: string[]) => {
+    let shown = ''
+    const all = (command: Command): void => {
+      command.configureOutput({ writeOut: (text) => (shown += text) })
+      command.commands.forEach(all)
+    }
+    const program = buildProgram()
+    all(program)
+    await t.rejects(program.parseAsync(names, { from: 'user' }), { code: 'commander.help' })
+    return shown.split('\n', 1)[0]
+  }
+  t.equal(await help('help'), 'Usage: splitcast [options] [command]')
+  for (const names of [
+    ['help', 'group', 'join'],
+    ['group', 'help', 'join'],
+    ['group', 'join', '--help'],
+  ]) {
+    t.equal(await help(...names), 'Usage: splitcast group join [options]')
+  }
+  for (const names of [
+    ['help', 'group', 'nope'],
+    ['group', 'help', 'nope'],
+    ['help', 'id', 'nope'],
+  ]) {
+    await t.rejects(buildProgram().parseAsync(names, { from: 'user' }), { code: 'USAGE', message: /nope/ })
+  }
+})
+
+t.test('what others are told of later waits for the server, or for two proxies besides the own one', (t) => {
+  const directory = (...proxies: string[]) => ({ proxies }) as NodeStatus['directory']
+  const own = { id: 'a' } as NodeStatus['proxy']
+  t.match(heldUpBy({ connected: false, directory: directory('b', 'c'), proxy: null }), /the server/)
+  t.match(heldUpBy({ connected: true, directory: null, proxy: null }), /the server/)
+  t.match(heldUpBy({ connected: true, directory: directory('b'), proxy: null }), /2 proxies$/)
+  t.match(heldUpBy({ connected: true, directory: directory('a', 'b'), proxy: own }), /besides that of this node/)
+  t.equal(heldUpBy({ connected: true, directory: directory('b', 'c'), proxy: null }), undefined)
+  t.equal(heldUpBy({ connected: true, directory: directory('a', 'b', 'c'), proxy: own }), undefined)
+  t.end()
+})
+
 t.test('the tools of this project refuse bad input as the command does', (t) => {
-  for (const tool of ['audit', 'sim']) {
-    const main = fileURLToPath(new URL(`../${tool}/main.js`, import.meta.url))
-    for (const args of [['--seed', 'x'], ['--seed'], ['--sed', '1'], ['x']]) {
+  const wrongSeeds = [['--seed', 'x'], ['--seed'], ['--sed', '1'], ['x']]
+  const wrong = {
+    'test/audit': wrongSeeds,
+    'test/sim': wrongSeeds,
+    bench: [
+      ['overhead', 'nope'],
+      ['report', '--frm'],
+    ],
+  }
+  for (const [tool, attempts] of Object.entries(wrong)) {
+    const main = fileURLToPath(new URL(`../../${tool}/main.js`, import.meta.url))
+    for (const args of attempts) {
       const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' })
       t.equal(status, 2, `${tool} ${args.join(' ')}`)
       t.match(stderr, /^splitcast: [^\n]+ \[USAGE\]\n$/)
@@ -309,10 +361,11 @@ t.test('the manual names every exit code, error code and drop code, with its mea
   for (const [code, meaning] of Object.entries(dropCodes)) {
     t.ok(manual.includes(`| \`${code}\` | ${meaning} |`), code)
   }
+  const environmentNames = ['SPLITCAST_DATA', 'SPLITCAST_PASSPHRASE_FILE', 'XDG_STATE_HOME', 'CREDENTIALS_DIRECTORY']
   const named = [...manual.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code)
   t.strictSame(
     named.sort(),
-    [...Object.keys(exitOf), ...Object.keys(dropCodes), 'SPLITCAST_DATA', 'XDG_STATE_HOME'].sort(),
+    [...Object.keys(exitOf), ...Object.keys(dropCodes), ...environmentNames].sort(),
     'and names none that is not there',
   )
   t.end()

@@ -142,6 +142,10 @@ t.test('endpoints are read in the forms people write them, and have one form', a
   }
   t.throws(() => parseEndpoint('127.0.0.1:0'), { code: 'ENDPOINT_MALFORMED', message: /no port/ })
   t.equal(parseEndpoint('127.0.0.1:0', { anyPort: true }).port, 0, 'any port, for listening')
+  for (const text of ['0.0.0.0:7', '[::]:7', '[::ffff:0.0.0.0]:7']) {
+    t.throws(() => parseEndpoint(text), { code: 'ENDPOINT_MALFORMED', message: /every address/ })
+    t.equal(parseEndpoint(text, { anyPort: true }).port, 7, 'every address, for listening')
+  }
   t.throws(() => parseEndpoint('127.0.0.1:65536', { anyPort: true }), {
     code: 'ENDPOINT_MALFORMED',
     message: /no port/,
