@@ -3,6 +3,7 @@
 import { seeded } from '../base/seeded.js'
 import { crypto } from '../sim/world.js'
 import { attackRow } from './attack.js'
+import { splitView } from './attack-split-view.js'
 import { attacksAlone } from './attacks-alone.js'
 import { attacksOnNetworks } from './attacks-network.js'
 import { coverRow } from './cover.js'
@@ -35,7 +36,8 @@ export function audit(seed: number, extent: Extent): Part[] {
     },
     {
       name: 'attacks',
-      rows: () => [...attacksAlone(crypto, () => seeded(seed)), ...attacksOnNetworks(seed)].map(attackRow),
+      rows: () =>
+        [...attacksAlone(crypto, () => seeded(seed)), ...attacksOnNetworks(seed), splitView(seed)].map(attackRow),
     },
     { name: 'sizes and times', rows: () => sizeAndTimeRows(seed, settings, talk) },
   ]

@@ -2,6 +2,8 @@
 import { parseHTML } from 'linkedom'
 import t from 'tap'
 import { compareRatios, updated } from '../../bench/baseline.js'
+import { gather, idle, joinAll, joinOne, removeOne, type Step } from '../../bench/groups/gathering.js'
+import { opening } from '../../bench/groups/opening.js'
 import { ratiosOf } from '../../bench/ratios.js'
 import { labels } from '../../bench/report/chart.js'
 import { numberText } from '../../bench/report/html.js'
@@ -207,4 +209,25 @@ t.test('subjects that were not run are named, and nothing measured can be markup
   const { document } = parseHTML(text)
   t.match(document.getElementById('open')?.textContent, hostile)
   t.match(document.getElementById('latency')?.textContent, /Not part of this run: npm run bench -- latency/)
+})
+
+t.test('one who joins, and one who is removed, cost each other member few bytes, and the remover few for each', (t) => {
+  const world = gather(12, 3)
+  const others = ({ traffic }: Step) => median(traffic.devices.slice(2, -1).map(({ received }) => received))
+  joinAll(world)
+  const joined = joinOne(world)
+  const received = others(joined) - others(idle(world, joined.virtualMs))
+  t.ok(received > 0 && received <= 400, `${received} bytes for a newcomer, beside what links cost anyway`)
+  const removed = removeOne(world)
+  t.ok(others(removed) <= 700, `${others(removed)} bytes for a removal`)
+  t.equal(removed.traffic.requests, 2, 'one message to all who remain, and one to who is removed')
+  t.end()
+})
+
+t.test('a copy costs a device at most one multiplication for each key that it holds, and one more', (t) => {
+  const { keys, mostMultiplications, calls } = opening(6, { rounds: 1, seconds: 0.001 })
+  t.ok(keys >= 6)
+  t.ok(mostMultiplications <= keys + 1, `${mostMultiplications} for ${keys} keys`)
+  t.equal(calls, 2, 'all keys in one batch, and the content')
+  t.end()
 })

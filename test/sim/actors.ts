@@ -11,6 +11,7 @@ import type { Crypto, Identity } from '../../src/crypto/crypto.js'
 import { loadCrypto } from '../../src/driver/crypto.js'
 import type { PaddingMode } from '../../src/group/group.js'
 import { nodeIdOf } from '../../src/group/identity.js'
+import type { createEndpoint } from '../../src/link/endpoint.js'
 import type { PeerAddress } from '../../src/link/link.js'
 import type { DeviceBounds } from '../../src/role/device/core.js'
 import { createDevice } from '../../src/role/device/device.js'
@@ -79,6 +80,8 @@ export interface Casting {
   readonly serverBounds?: Partial<ServerLimits>
   readonly proxyBounds?: Partial<ProxyLimits>
   readonly deviceBounds?: DeviceBounds
+  /** What the server speaks through, where that is not the usual thing. */
+  readonly serverEndpoint?: typeof createEndpoint
   readonly serverDisk?: BrokenDisk
   readonly deviceDisk?: BrokenDisk
   /** What a node, by its name, computes with; by default the product's own. */
@@ -108,7 +111,7 @@ export function devicePerson({ seed }: Casting, index: number): DevicePerson {
 export function addServer(network: VirtualNetwork, casting: Casting, { name, self, random }: Person): Actor<Server> {
   const read: Read[] = []
   const options = { ...core(casting, name), random, self, admitted: 'open', ...observing(casting, name, read) } as const
-  const make = () => createServer(options, casting.serverBounds)
+  const make = () => createServer(options, casting.serverBounds, casting.serverEndpoint)
   const disk = casting.serverDisk && { disk: casting.serverDisk }
   const node = network.add({ name, address: SERVER_ADDRESS, make, ...disk, ...skewOf(casting, name) })
   return { name, self, read, node }

@@ -91,6 +91,9 @@ export function truths(world: World, group: string, bodies: readonly Uint8Array[
     ['id', device.self.id],
     ['identity key', device.self.identity.identityKey],
     ['address', utf8(outerAddress(device))],
+    // Made where they stand, and shown to nobody: in no role's row.
+    ['device private key', device.self.identity.seed],
+    ['device private key', device.self.identity.secretScalar],
   ])
   const proxies = world.proxies.flatMap(({ self, node }): Truth[] => [
     ['proxy id', self.id],

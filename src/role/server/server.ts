@@ -34,9 +34,16 @@ import { Reachability, type Standing } from './reachability.js'
 import { type IdentityProof, type Proven, type Session, Sessions } from './sessions.js'
 import { SlotRecord } from './slot-record.js'
 
-/** Makes a server; `bounds` replaces bounds of limits.ts, for tests of what happens at them. */
-export function createServer(options: ServerOptions, bounds: Partial<ServerLimits> = {}): Server {
-  return new ServerMachine(options, { ...limits, ...bounds })
+/**
+ * Makes a server; `bounds` replaces bounds of limits.ts, for tests of what happens at them; `makeEndpoint` what it speaks through, for tests of
+ * what devices do about a server that lies.
+ */
+export function createServer(
+  options: ServerOptions,
+  bounds: Partial<ServerLimits> = {},
+  makeEndpoint: typeof createEndpoint = createEndpoint,
+): Server {
+  return new ServerMachine(options, { ...limits, ...bounds }, makeEndpoint)
 }
 
 type Received = Extract<LinkOutput, { type: 'received' }>
@@ -61,11 +68,11 @@ class ServerMachine implements Server {
   private readonly publication: Publication
   private stopped = false
 
-  constructor(options: ServerOptions, bounds: ServerLimits) {
+  constructor(options: ServerOptions, bounds: ServerLimits, makeEndpoint: typeof createEndpoint) {
     const { crypto, random, self } = options
     const { linkSecret } = self.identity
     this.options = options
-    this.endpoint = createEndpoint({ linkSecret }, crypto, random)
+    this.endpoint = makeEndpoint({ linkSecret }, crypto, random)
     this.totals = new LinkTotals(this.endpoint)
     this.sealingKeys = createSealingKeys(crypto, random)
     this.devices = new Devices(bounds.devices)
