@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander'
 import { ProtocolError } from '../src/base/errors.js'
+import { wholeNumber } from '../src/cli/options.js'
 import { reportError, survivePipeErrors } from '../src/cli/output.js'
 import { commanderOutput } from '../src/cli/program.js'
 import { type CompareOptions, compare } from './compare.js'
@@ -13,6 +14,7 @@ import { checkSubject, runSubject, subjectNames, usualSubjects } from './subject
 interface RunOptions {
   readonly json?: boolean
   readonly quick?: boolean
+  readonly minutes?: number
 }
 
 const program = new Command('bench')
@@ -20,13 +22,14 @@ const program = new Command('bench')
   .configureOutput(commanderOutput)
   .enablePositionalOptions()
   .description('measure subjects, and print what was found')
-  .argument('[subjects...]', `${subjectNames.join(', ')}; where none is named, all but groups and timing`)
+  .argument('[subjects...]', `${subjectNames.join(', ')}; where none is named, all but groups, timing and soak`)
   .option('--json', 'print one JSON object a subject on standard output, each on a line')
   .option('--quick', 'fewer rows, shorter measurements')
-  .action(async (names: string[], { json = false, quick = false }: RunOptions) => {
+  .option('--minutes <n>', 'for how long soak goes on', wholeNumber('--minutes', 1, 10_080))
+  .action(async (names: string[], { json = false, quick = false, minutes }: RunOptions) => {
     for (const name of names) checkSubject(name)
     for (const name of names.length === 0 ? usualSubjects : names) {
-      const { text, problem, ...run } = await runSubject(name, { quick })
+      const { text, problem, ...run } = await runSubject(name, { quick, ...(minutes !== undefined && { minutes }) })
       const { notes, machine, node, v8, fieldBuild } = run
       if (json) process.stdout.write(`${JSON.stringify(run)}\n`)
       else {

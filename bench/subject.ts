@@ -3,6 +3,8 @@
 /** What every subject gets, and gives: rows of one shape, and the same as text. */
 export interface BenchOptions {
   readonly quick: boolean
+  /** For how long, where a subject goes on for as long as one likes. */
+  readonly minutes?: number
 }
 
 export interface BenchReport {

@@ -14,6 +14,7 @@ import { open } from './open.js'
 import { overhead } from './overhead.js'
 import { primitives } from './primitives.js'
 import { slots } from './slots.js'
+import { soak } from './soak.js'
 import { split } from './split.js'
 import type { BenchOptions, BenchReport, SubjectRun } from './subject.js'
 import { throughput } from './throughput.js'
@@ -35,11 +36,12 @@ const subjects: Readonly<Record<string, (options: BenchOptions) => Promise<Bench
   memory,
   groups,
   timing,
+  soak,
 }
 
 export const subjectNames: readonly string[] = Object.keys(subjects)
 /** These take minutes, and judge instead of measuring, or fill a gigabyte: they are run only by name. */
-const APART: readonly string[] = ['groups', 'timing']
+const APART: readonly string[] = ['groups', 'timing', 'soak']
 /** What is run where none is named. */
 export const usualSubjects = subjectNames.filter((name) => !APART.includes(name))
 

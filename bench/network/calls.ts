@@ -45,6 +45,12 @@ export type Call =
   | { readonly call: 'memberId' }
   | { readonly call: 'directoryProxies' }
   | { readonly call: 'openIdleDevices'; readonly network: string; readonly count: number }
+  /** Attacks the server and all its proxies until the process ends. */
+  | { readonly call: 'attack'; readonly network: string; readonly packetsPerSecond: number }
+  /** In the process that attacks: packets sent so far, by kind. */
+  | { readonly call: 'attacked' }
+  /** In the process of the server or of a proxy: drops so far, by code. */
+  | { readonly call: 'drops' }
   /** In the process of the server. */
   | { readonly call: 'devicesConnected' }
   /** Forgets deliveries told before. */
@@ -71,6 +77,9 @@ export interface Results {
   directoryProxies: number
   openIdleDevices: undefined
   devicesConnected: number
+  attack: undefined
+  attacked: Readonly<Record<string, number>>
+  drops: Readonly<Record<string, number>>
   deliveries: readonly Delivery[]
   floors: Floors
   openDrain: { readonly port: number }

@@ -22,9 +22,11 @@ import { formatNetworkCard } from '../../src/wire/text.js'
 import type { Call, Delivery, Meter, Results } from './calls.js'
 import { measureFloors, measureSplitMemory } from './floors.js'
 import { GROUP } from './group.js'
+import { Hostile } from './hostile.js'
 import { openIdleDevices } from './idle-devices.js'
 import { nowhere } from './nowhere.js'
 import { Feeder, makeRequests, Sink } from './sink.js'
+import { targetsOf } from './targets.js'
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 }
 const POLL_MS = 20
@@ -36,6 +38,7 @@ let delivered: Delivery[] = []
 let server: ServerNode | undefined
 let proxy: ProxyNode | undefined
 let sink: Sink | undefined
+let hostile: Hostile | undefined
 let requests: Uint8Array[] = []
 let answeredCopies = 0
 
@@ -75,6 +78,14 @@ const handlers: Handlers<Call, Results> = {
     closing.push(await openIdleDevices(crypto, network, count))
     return undefined
   },
+  attack: async ({ network, packetsPerSecond }) => {
+    hostile = new Hostile(crypto, systemClock(), await targetsOf(crypto, network))
+    await hostile.start(packetsPerSecond)
+    closing.push(() => present(hostile).stop())
+    return undefined
+  },
+  attacked: () => present(hostile).counts(),
+  drops: () => present(server ?? proxy).status().drops,
   devicesConnected: () => present(server).status().devicesConnected,
   makeRequests: (shape) => {
     requests = makeRequests(crypto, present(sink), systemClock().now(), shape)

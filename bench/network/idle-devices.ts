@@ -14,7 +14,7 @@ import { createEndpoint } from '../../src/link/endpoint.js'
 import type { LinkOutput } from '../../src/link/link.js'
 import type { RoleOutput, ServerContact } from '../../src/role/role.js'
 import { createServerLink } from '../../src/role/server-link/create.js'
-import type { ServerLink } from '../../src/role/server-link.js'
+import type { ServerLink, VerifiedDirectory } from '../../src/role/server-link.js'
 import { parseMessage } from '../../src/wire/message.js'
 import { nowhere } from './nowhere.js'
 import { Peer } from './peer.js'
@@ -34,12 +34,25 @@ export async function openIdleDevices(crypto: Crypto, card: string, count: numbe
   return () => Promise.allSettled(closing.map((close) => close()))
 }
 
-async function openOne(crypto: Crypto, server: ServerContact): Promise<() => Promise<void>> {
+/** Joins for as long as it takes to get the directory. */
+export async function learnDirectory(crypto: Crypto, card: string): Promise<VerifiedDirectory> {
+  return new Promise((resolve, reject) => {
+    const opened = resolveCard(card).then((server) => openOne(crypto, server, resolve))
+    opened.then((close) => close()).catch(reject)
+  })
+}
+
+async function openOne(
+  crypto: Crypto,
+  server: ServerContact,
+  onDirectory: (directory: VerifiedDirectory) => void = () => undefined,
+): Promise<() => Promise<void>> {
   const socket = await openUdp({ host: '127.0.0.1', port: 0 })
   return new Promise((resolve, reject) => {
-    const machine = new IdleDevice(crypto, server, () =>
-      started.then((running) => resolve(() => running.stop()), reject),
-    )
+    const machine = new IdleDevice(crypto, server, (directory) => {
+      onDirectory(directory)
+      started.then((running) => resolve(() => running.stop()), reject)
+    })
     const started = run<never, RoleOutput>({
       ...{ machine, socket, store: nowhere, clock: systemClock(), log: createLog('silent') },
     })
@@ -48,9 +61,9 @@ async function openOne(crypto: Crypto, server: ServerContact): Promise<() => Pro
 
 class IdleDevice extends Peer {
   private readonly link: ServerLink
-  private readonly ready: () => void
+  private readonly ready: (directory: VerifiedDirectory) => void
 
-  constructor(crypto: Crypto, server: ServerContact, ready: () => void) {
+  constructor(crypto: Crypto, server: ServerContact, ready: (directory: VerifiedDirectory) => void) {
     super(createEndpoint({}, crypto, systemRandom()))
     const identity = crypto.identity(systemRandom()(32))
     this.ready = ready
@@ -83,7 +96,7 @@ class IdleDevice extends Peer {
     const parsed = parseMessage(output.message)
     if (parsed.ok) this.link.message(now, parsed.value)
     for (let event = this.link.poll(); event !== undefined; event = this.link.poll()) {
-      if (event.type === 'directory') this.ready()
+      if (event.type === 'directory') this.ready(event.directory)
     }
   }
 }

@@ -56,10 +56,13 @@ export interface NetworkOptions extends Mixing {
   readonly workers: number
   /** Processes that the receiving devices share. */
   readonly receivers: number
+  /** Options for Node in the processes of the server and the proxies. */
+  readonly execArgv?: readonly string[]
 }
 
 /** A server, two proxies, a sender and devices, all in one group and connected. */
 export interface Network {
+  readonly card: string
   readonly server: Host
   readonly proxies: readonly Host[]
   readonly sender: Host
@@ -69,15 +72,15 @@ export interface Network {
 export async function openNetwork(
   crypto: Crypto,
   processes: Processes,
-  { members, workers, receivers, meanForwardWaitMs, meanWaitMs }: NetworkOptions,
+  { members, workers, receivers, meanForwardWaitMs, meanWaitMs, execArgv }: NetworkOptions,
 ): Promise<Network> {
   const { directory } = processes
   const data = Array.from({ length: members }, (_, index) => join(directory, `device-${index}`))
   await foundGroup(crypto, data)
-  const server = processes.fork('the server')
+  const server = processes.fork('the server', execArgv)
   const place = { data: join(directory, 'server'), listen: '127.0.0.1:0' }
   const { card } = await server.call('openServer', { ...place, workers })
-  const proxies = [1, 2].map((index) => processes.fork(`proxy ${index}`))
+  const proxies = [1, 2].map((index) => processes.fork(`proxy ${index}`, execArgv))
   await Promise.all(
     proxies.map((proxy, index) =>
       proxy.call('openProxy', {
@@ -96,7 +99,7 @@ export async function openNetwork(
     ),
   ])
   await bothListed(sender, proxies.length)
-  return { server, proxies, sender, receivers: shared }
+  return { card, server, proxies, sender, receivers: shared }
 }
 
 async function bothListed(sender: Host, proxies: number): Promise<void> {

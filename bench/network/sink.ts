@@ -131,7 +131,8 @@ export function makeRequests(
   return Array.from({ length: shape.requests }, () => makeRequest(crypto, splitterKey, serverKey, now, shape))
 }
 
-function makeRequest(
+/** One whose slots are junk. */
+export function makeRequest(
   crypto: Crypto,
   splitterKey: Point,
   serverKey: Point,
