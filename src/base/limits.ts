@@ -316,9 +316,9 @@ export const limits = {
   /** All mailboxes together. */
   storedCopies: 4_194_304,
   storedBytes: 64 * KIB * MIB,
-  /** Copies that came in and are not yet durable; past it a proxy is told to try later. */
-  intakeCopies: 16_384,
-  intakeBytes: 64 * MIB,
+  /** Copies that came in and are not yet durable; past it, and past what their network leaves free, a proxy is told to try later. */
+  intakeCopies: 32_768,
+  intakeBytes: 128 * MIB,
   /** Copies opened in one job, and their bytes. */
   openStepCopies: 64,
   openStepBytes: 4 * MIB,
@@ -328,8 +328,8 @@ export const limits = {
   workers: 64,
   /** Payloads kept in memory between the disk and a connected device. */
   deliveryCacheBytes: 64 * MIB,
-  /** Slot points remembered per window, against replay. */
-  slotReplays: 1_048_576,
+  /** Slot points remembered per window, against replay; those of one network no more than it leaves free. */
+  slotReplays: 2_097_152,
   /** Copies under way to one device without its confirmation. */
   deliveriesInFlight: 256,
   deliveryInFlightBytes: 4 * MIB,

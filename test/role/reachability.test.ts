@@ -77,6 +77,7 @@ class Server {
       idBytes,
       identityKey: identity.identityKey,
       host,
+      network: host,
     } as const
     this.bySession.set(session, proven)
     keys.advance(this.now)

@@ -187,7 +187,7 @@ t.test('copies', (t) => {
   })
 
   t.test('past what is remembered of a window are refused', (t) => {
-    const { world, proxy, device } = network({ bounds: { slotReplays: 2 } })
+    const { world, proxy, device } = network({ bounds: { slotReplays: 4 } })
     const message = messageTo(proxy, [device.recipient, DECOY, device.recipient])
     const drops = world.drops(() => {
       const [first, , third] = proxy.deliver(message.sealed)
@@ -200,7 +200,7 @@ t.test('copies', (t) => {
   })
 
   t.test('past what can wait for the disk are put off', (t) => {
-    const { world, proxy, device } = network({ bounds: { intakeCopies: 3 } })
+    const { world, proxy, device } = network({ bounds: { intakeCopies: 6 } })
     const message = messageTo(proxy, [device.recipient, device.recipient, device.recipient, device.recipient])
     world.network.storeMs = 5_000
     t.same(
@@ -216,7 +216,7 @@ t.test('copies', (t) => {
   })
 
   t.test('past what can wait to be opened are put off', (t) => {
-    const { world, proxy, device } = network({ bounds: { intakeBytes: 1_000 } })
+    const { world, proxy, device } = network({ bounds: { intakeBytes: 2_000 } })
     const message = messageTo(
       proxy,
       [device.recipient, device.recipient],
@@ -233,6 +233,25 @@ t.test('copies', (t) => {
       { COPY_FULL: 1 },
     )
     t.equal(proxy.peer.of('busy').length, 1)
+    t.end()
+  })
+
+  t.test('of one network leave others as much room as they take, whatever identities they come from', (t) => {
+    const { world, proxy, device } = network({ bounds: { intakeCopies: 4, slotReplays: 6 } })
+    const [neighbour, other] = [world.proxy(), world.proxy(undefined, '203.0.113')]
+    const message = messageTo(proxy, Array(5).fill(device.recipient))
+    const [first, second, third, fourth, fifth] = message.sealed.map((copy) => [copy])
+    const submit = (from: Client, copy: Uint8Array[] = []) => world.drops(() => from.submit(copy))
+    world.network.storeMs = 5_000
+    t.same([submit(proxy, first), submit(neighbour, second)], [{}, {}])
+    t.same(submit(neighbour, third), { COPY_FULL: 1 }, 'not yet durable: half of all')
+    t.same(submit(other, third), {}, 'the other half is for others')
+    world.network.runFor(10_000)
+    world.network.storeMs = 1
+    t.same(submit(proxy, fourth), {}, 'room comes back')
+    t.same(submit(neighbour, fifth), { COPY_FULL: 1 }, 'remembered of the window: no more than is left')
+    t.same(submit(other, fifth), {}, 'for others')
+    t.equal(world.stored('mail/').length, 5)
     t.end()
   })
 
@@ -284,7 +303,7 @@ t.test('copies', (t) => {
   })
 
   t.test('whose opening failed are offered again by who sent them', (t) => {
-    const { world, proxy, device } = network({ bounds: { intakeCopies: 2 } })
+    const { world, proxy, device } = network({ bounds: { intakeCopies: 4 } })
     const { run } = world.network
     const message = messageTo(proxy, [device.recipient, device.recipient])
     world.network.run = () => ({ type: 'failed' })

@@ -67,8 +67,8 @@ export class World {
     this.network.restart(this.server)
   }
 
-  node(identity = crypto.identity(random(32)), accessCode = random(2)): Client {
-    const address = { host: `198.51.100.${++this.hosts}`, port: 7001 }
+  node(identity = crypto.identity(random(32)), accessCode = random(2), network = '198.51.100'): Client {
+    const address = { host: `${network}.${++this.hosts}`, port: 7001 }
     const make = () => new Peer({}, crypto, random)
     const node = this.network.add({ name: `node ${this.hosts}`, address, make })
     return new Client(this, node, identity, accessCode)
@@ -82,8 +82,8 @@ export class World {
   }
 
   /** A proxy that has proved who it is and holds the directory. */
-  proxy(identity?: Identity): Client {
-    const proxy = this.node(identity, new Uint8Array(2))
+  proxy(identity?: Identity, network?: string): Client {
+    const proxy = this.node(identity, new Uint8Array(2), network)
     proxy.enter('proxy')
     proxy.learn()
     return proxy

@@ -11,8 +11,8 @@ import { earliest, type Millis } from '../../base/time.js'
 import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../link/link.js'
 import { fromTurn } from '../addresses.js'
 import type { ListedProxy } from '../server-link.js'
+import { SharedRoom } from '../shared-room.js'
 import { Retained } from './retained.js'
-import { SharedRoom } from './shared-room.js'
 import { Waiting } from './waiting.js'
 
 export interface NextHopEvent {

@@ -8,6 +8,7 @@ import { labels } from '../../base/labels.js'
 import type { Crypto } from '../../crypto/crypto.js'
 import { nodeIdOf } from '../../group/identity.js'
 import type { SessionId } from '../../link/link.js'
+import { sourceOf } from '../../link/sources.js'
 import { roles } from '../../wire/message.js'
 import type { Write } from '../role.js'
 import type { ServerOptions } from '../server.js'
@@ -49,6 +50,7 @@ export class Admission {
     const idBytes = nodeIdOf(crypto, proof.identityKey)
     // Copies what is kept: what was parsed borrows from the message it came in.
     const key = identityKey(proof.identityKey.slice())
+    const host = before?.host ?? ''
     const proven = {
       phase: 'proven',
       session,
@@ -56,7 +58,8 @@ export class Admission {
       id: toHex(idBytes),
       idBytes,
       identityKey: key,
-      host: before?.host ?? '',
+      host,
+      network: sourceOf(host).network,
     } as const
     const connected = this.sessions.of(proven.id)
     const taken = connected !== undefined && !isSame(connected, proof)

@@ -1,7 +1,7 @@
 /**
  * Copies as they come in: gathered for a turn of the event loop, opened in batches as jobs, judged, stored, and answered
  * once durable (PROTOCOL.md sections 4, 5, 7 and 9.5). Every copy is answered, also junk and decoys, so a proxy learns
- * nothing from being answered. Batches may overtake each other: a copy is judged, alone and whole, when it is open.
+ * nothing from being answered. No network of proxies takes all of the room. Batches may overtake each other: a copy is judged, alone and whole, when it is open.
  */
 
 import type { ServerLimits } from '../../base/bounds.js'
@@ -16,6 +16,7 @@ import { encodeMessage, type MessageOf } from '../../wire/message.js'
 import { type OpenedCopies, type OpenedCopyWithToken, openedCopies } from '../jobs.js'
 import type { RoleContext } from '../role.js'
 import type { SealingKeys } from '../sealing-keys.js'
+import { SharedRoom } from '../shared-room.js'
 import type { Work } from '../work.js'
 import type { Deliveries } from './deliveries.js'
 import type { Devices, Found } from './devices.js'
@@ -44,6 +45,7 @@ interface Origin {
   readonly from: Proven
   readonly number: MessageNumber
   readonly reference: number
+  readonly bytes: number
 }
 
 interface Gathered {
@@ -51,11 +53,8 @@ interface Gathered {
   readonly sealed: Uint8Array
 }
 
-/** Copies that are being opened. */
-interface Batch {
-  readonly origins: readonly Origin[]
-  readonly sealedBytes: number
-}
+/** Where the copies come from that are being opened together. */
+type Batch = readonly Origin[]
 
 type Answer = MessageOf<'copyAnswers'>['value']['answers'][number]
 
@@ -70,13 +69,13 @@ export class Intake {
   private gatheredBytes = 0
   private gatheredAt: Millis | undefined
   private batchesUnderWay = 0
-  /** Copies and bytes taken in and not yet durable. */
-  private pendingCopies = 0
-  private pendingBytes = 0
+  /** Of copies taken in and not yet durable. */
+  private readonly room: SharedRoom
   private storedCopies = 0
 
   constructor(options: IntakeOptions) {
     this.options = options
+    this.room = new SharedRoom(options.bounds.intakeCopies, options.bounds.intakeBytes)
   }
 
   /** Copies stored in this run. */
@@ -86,15 +85,12 @@ export class Intake {
 
   /** Takes a copy in; past what can wait for threads and disk, the proxy is told to try later. */
   take(now: Millis, from: Proven, number: MessageNumber, copy: MessageOf<'copy'>['value']): DropCode | undefined {
-    const { bounds } = this.options
     const bytes = copy.sealed.length
-    if (this.pendingCopies >= bounds.intakeCopies || this.pendingBytes + bytes > bounds.intakeBytes) {
+    if (!this.room.take(from.network, bytes)) {
       this.putOff(now, from, number)
       return 'COPY_FULL'
     }
-    this.pendingCopies++
-    this.pendingBytes += bytes
-    this.gathered.push({ origin: { from, number, reference: copy.reference }, sealed: concat(copy.sealed) })
+    this.gathered.push({ origin: { from, number, reference: copy.reference, bytes }, sealed: concat(copy.sealed) })
     this.gatheredBytes += bytes
     this.gatheredAt ??= now
     if (this.hasThread() && this.isBatch()) this.openNext(now)
@@ -133,7 +129,7 @@ export class Intake {
     const window = slotWindow(now)
     const windows = [window, window - 1, window + 1]
     // While the job is under way nothing is held but what the answers need.
-    const batch = { origins: gathered.map(({ origin }) => origin), sealedBytes: sealed.length }
+    const batch = gathered.map(({ origin }) => origin)
     this.batchesUnderWay++
     work.issue({ type: 'openCopies', secrets, windows, sealed, lengths }, (then, result) => {
       this.batchesUnderWay--
@@ -161,7 +157,7 @@ export class Intake {
   private judgeAll(now: Millis, batch: Batch, result: OpenedCopies, windows: number): void {
     const opened = openedCopies(result, windows)
     const answers = new Map<SessionId, Answer[]>()
-    for (const [index, { from, reference }] of batch.origins.entries()) {
+    for (const [index, { from, reference }] of batch.entries()) {
       const token = this.judge(now, from, opened[index])
       const ofSession = answers.get(from.session) ?? []
       ofSession.push({ reference, token })
@@ -181,16 +177,15 @@ export class Intake {
   private failed(now: Millis, batch: Batch): void {
     this.options.effects.drop('JOB_FAILED')
     this.release(batch)
-    for (const { from, number } of batch.origins) this.putOff(now, from, number)
+    for (const { from, number } of batch) this.putOff(now, from, number)
   }
 
   private putOff(now: Millis, from: Proven, number: MessageNumber): void {
     this.options.endpoint.send(now, from.session, encodeMessage('busy', { message: number }), 'receipt')
   }
 
-  private release({ origins, sealedBytes }: Batch): void {
-    this.pendingCopies -= origins.length
-    this.pendingBytes -= sealedBytes
+  private release(batch: Batch): void {
+    for (const { from, bytes } of batch) this.room.give(from.network, bytes)
   }
 
   /** The 4 bytes to answer with. */
@@ -207,9 +202,9 @@ export class Intake {
       effects.drop('COPY_REPLAY')
       return given
     }
-    if (!slots.hasRoom(now)) return this.answer(opened, 'refused', 'COPY_FULL')
+    if (!slots.hasRoom(now, from.network)) return this.answer(opened, 'refused', 'COPY_FULL')
     const token = this.store(now, from, opened)
-    effects.write(now, slots.add(now, name, token))
+    effects.write(now, slots.add(now, from.network, name, token))
     return token
   }
 

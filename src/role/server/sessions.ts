@@ -21,6 +21,8 @@ export interface Proven {
   readonly identityKey: IdentityKey
   /** Where the session was begun from. */
   readonly host: string
+  /** The network of that host (/24 of IPv4, /48 of IPv6): identities cost nothing, so shares are given to these. */
+  readonly network: string
 }
 
 export type Session = { readonly phase: 'unproven'; readonly session: SessionId; readonly host: string } | Proven

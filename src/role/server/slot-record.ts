@@ -1,7 +1,8 @@
 /**
  * Which slot points were accepted, and what was answered: a copy is stored once, and its repeat gets the same answer
  * (PROTOCOL.md section 4). A point is kept under a keyed hash: the names alone, without the secret in
- * the same store, do not tell which copies recorded on the way were taken.
+ * the same store, do not tell which copies recorded on the way were taken. No network of proxies takes more of a window
+ * than it leaves free.
  */
 import { bigEndian, fromBigEndian, toHex } from '../../base/bytes.js'
 import { labels } from '../../base/labels.js'
@@ -25,6 +26,8 @@ export class SlotRecord {
   private readonly crypto: Hashing
   private readonly perWindow: number
   private readonly windows = new Map<number, Map<string, number>>()
+  /** How many of the window those came from in this run, by network. */
+  private shares = { window: 0, taken: new Map<string, number>() }
   private secret: Uint8Array | undefined
   private forgetAt: Millis | undefined
 
@@ -63,12 +66,17 @@ export class SlotRecord {
     return undefined
   }
 
-  hasRoom(now: Millis): boolean {
-    return (this.windows.get(slotWindow(now))?.size ?? 0) < this.perWindow
+  /** Whether there is room for one more copy from this network. */
+  hasRoom(now: Millis, network: string): boolean {
+    const window = slotWindow(now)
+    const taken = this.shares.window === window ? (this.shares.taken.get(network) ?? 0) : 0
+    return taken < this.perWindow - (this.windows.get(window)?.size ?? 0)
   }
 
-  add(now: Millis, name: string, token: Uint8Array): Write {
+  add(now: Millis, network: string, name: string, token: Uint8Array): Write {
     const window = slotWindow(now)
+    if (this.shares.window !== window) this.shares = { window, taken: new Map() }
+    this.shares.taken.set(network, (this.shares.taken.get(network) ?? 0) + 1)
     this.window(window).set(name, fromBigEndian(token))
     this.forgetAt = earliest(this.forgetAt, startOfWindow(window + 1))
     return { key: storeKeys.slot(window, name), value: token.slice() }

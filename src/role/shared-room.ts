@@ -1,5 +1,5 @@
 /**
- * Room in which several have things held, and none more than is left free (PROTOCOL.md section 7.1): alone one gets half of all, and
+ * Room in which several have things held, and none more than is left free (PROTOCOL.md sections 7.1 and 9.5): alone one gets half of all, and
  * who takes whatever it can still leaves as much to the others.
  */
 
