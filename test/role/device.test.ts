@@ -380,6 +380,25 @@ t.test('an invitation', async (t) => {
 })
 
 t.test('without what it takes to send', async (t) => {
+  t.test(
+    'goes by the last directory while the server is away, after a restart too, and no longer than it is valid',
+    async (t) => {
+      const lab = new Lab()
+      const [anna, ben] = [lab.device('anna'), lab.device('ben')] as const
+      lab.makeGroup('friends', anna, ben)
+      lab.delivers = false
+      lab.network.crash(lab.server)
+      lab.network.crash(anna.node)
+      lab.network.restart(anna.node)
+      result(anna, send('friends', 'nobody is there to store it'), 'sent')
+      t.notOk(anna.node.machine.status().connected)
+      lab.network.crash(anna.node)
+      lab.network.now += limits.directoryLifeMs + 1
+      lab.network.restart(anna.node)
+      t.equal(anna.refusal(send('friends', 'a day later')), 'DIRECTORY_MISSING')
+    },
+  )
+
   t.test('waits for a directory, then says that none came', async (t) => {
     const lab = new Lab()
     const [anna, ben] = [lab.device('anna'), lab.device('ben')] as const
