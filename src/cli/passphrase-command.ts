@@ -48,10 +48,12 @@ async function change(options: Options): Promise<void> {
   const { changeDataPassphrase } = await import('../driver/data-passphrase.js')
   const before = () => askDataPassphrase(options, data)
   await changeDataPassphrase(data, before, () => newPassphrase(options.passphraseFile, `New passphrase of ${data}`))
+  tell(`splitcast: ${data} is under the new passphrase now; the old one opens nothing but older copies of it`)
 }
 
 async function remove(options: Options): Promise<void> {
   const data = dataOf(options)
   const { removeDataPassphrase } = await import('../driver/data-passphrase.js')
   await removeDataPassphrase(data, () => askDataPassphrase(options, data))
+  tell(`splitcast: ${data} has no passphrase any more; whoever reads its files is this node`)
 }

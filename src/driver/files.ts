@@ -92,7 +92,7 @@ export function unwritable(path: string, error: unknown): ProtocolError {
   const { code } = error as NodeJS.ErrnoException
   return new ProtocolError(
     'DATA_UNWRITABLE',
-    `cannot write ${path} (${code}); check that it is a directory of yours with room`,
+    `cannot write ${path} (${code}); check that the path is right, that you may write there, and that there is room`,
     { cause: error },
   )
 }

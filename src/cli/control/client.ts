@@ -97,7 +97,10 @@ async function unreachable(
   if (signal?.aborted) return abortedBy(signal)
   const directory = absolute(data)
   if (error.code === 'EACCES') {
-    return new ProtocolError('CONTROL_UNREACHABLE', `the node on ${directory} belongs to another user`)
+    return new ProtocolError(
+      'CONTROL_UNREACHABLE',
+      `the node on ${directory} belongs to another user; run this as that user, or name another with --data`,
+    )
   }
   if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return ended()
   // A directory that is not there, or is damaged, is the more useful thing to hear about.
