@@ -52,12 +52,15 @@ export const HASH_SCRATCH: usize = AEAD_SCRATCH + AEAD_SCRATCH_BYTES
 /** Schedule and state of four hashes at once. */
 export const LANES_SCRATCH: usize = HASH_SCRATCH + 0x200
 export const FIELD_SCRATCH: usize = LANES_SCRATCH + 0x480
+/** Pairs of elements of which square roots are drawn at once. */
+export const ROOTS_CAPACITY: usize = 8
+const FIELD_SCRATCH_BYTES: usize = 3 * WIDE_BYTES + (4 * ROOTS_CAPACITY + 1) * ELEMENT_BYTES
 /** Columns of one product while it is formed. */
-export const PRODUCT_SCRATCH: usize = FIELD_SCRATCH + 0x380
-export const EDWARDS_SCRATCH: usize = FIELD_SCRATCH + 0x400
+export const PRODUCT_SCRATCH: usize = FIELD_SCRATCH + FIELD_SCRATCH_BYTES
+export const EDWARDS_SCRATCH: usize = PRODUCT_SCRATCH + ELEMENT_BYTES
 export const RISTRETTO_SCRATCH: usize = EDWARDS_SCRATCH + 0x600
-export const ROOT_SCRATCH: usize = RISTRETTO_SCRATCH + 0x500
-export const SCALAR_SCRATCH: usize = ROOT_SCRATCH + 0x200
+export const ROOT_SCRATCH: usize = RISTRETTO_SCRATCH + 0x500 + 5 * ROOTS_CAPACITY * ELEMENT_BYTES
+export const SCALAR_SCRATCH: usize = ROOT_SCRATCH + (2 * ROOTS_CAPACITY + 2) * ELEMENT_BYTES
 export const DIGITS_SCRATCH: usize = SCALAR_SCRATCH + 0x200
 export const WINDOW_SCRATCH: usize = DIGITS_SCRATCH + 0x80
 export const LOOKUP_SCRATCH: usize = WINDOW_SCRATCH + 0xf00

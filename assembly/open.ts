@@ -5,7 +5,7 @@
 import { decrypt } from './aead/aead'
 import { BATCH } from './curve/comb'
 import { pointAt } from './curve/edwards'
-import { decode, encodeDoubled } from './curve/ristretto'
+import { decodePairs, encodeDoubled } from './curve/ristretto'
 import { reduce } from './curve/scalar'
 import { multiplyWindow } from './curve/window'
 import {
@@ -102,19 +102,17 @@ function openBatch(size: i32, windows: i32): void {
 /** SHARED = H(encoding || Z) for the point that stands first at each place; DECODED = whether it is one. */
 function shareWithEach(size: i32): void {
   const pairs = (size + 1) >> 1
+  if (size & 1) store<usize>(PLACES + 8 * size, load<usize>(PLACES + 8 * size - 8))
+  decodePairs(POINTS, DECODED, PLACES, pairs)
   for (let j = 0; j < pairs; j++) {
-    const first = load<usize>(PLACES + 16 * j)
-    const second = 2 * j + 1 < size ? load<usize>(PLACES + 16 * j, 8) : first
     const p = pointAt(POINTS, j)
-    const decoded = decode(p, first, second)
-    store<u8>(DECODED + 2 * j, decoded & 1)
-    store<u8>(DECODED + 2 * j, decoded >> 1, 1)
-    memory.copy(PAIRS + 128 * j, first, 32)
-    memory.copy(PAIRS + 128 * j + 64, second, 32)
     multiplyWindow(p, SCALAR, SCALAR, p, true)
   }
   encodeDoubled(ENCODINGS, POINTS, pairs)
-  for (let i = 0; i < 2 * pairs; i++) memory.copy(PAIRS + 64 * i + 32, ENCODINGS + 32 * i, 32)
+  for (let i = 0; i < size; i++) {
+    memory.copy(PAIRS + 64 * i, load<usize>(PLACES + 8 * i), 32)
+    memory.copy(PAIRS + 64 * i + 32, ENCODINGS + 32 * i, 32)
+  }
   hashPairs(SHARED, PAIRS, size)
 }
 

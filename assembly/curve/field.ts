@@ -8,7 +8,7 @@
  * a product before carries: wide elements of products of R may be summed, four of them at most, and are then narrowed.
  * The products that curve operations need most end in such sums themselves (`multiplyCombine` and the like).
  */
-import { ELEMENT_BYTES, FIELD_SCRATCH, WIDE_BYTES } from '../layout'
+import { ELEMENT_BYTES, FIELD_SCRATCH, ROOTS_CAPACITY, WIDE_BYTES } from '../layout'
 import * as fused from './fused'
 import * as integer from './integer'
 
@@ -184,50 +184,62 @@ export function conditionalSwap(a: usize, b: usize, mask: v128): void {
   }
 }
 
-/** out = a^(2^times), times at least 1. */
-export function squareTimes(out: usize, a: usize, times: i32): void {
-  square(out, a)
-  for (let i = 1; i < times; i++) square(out, out)
+/** out = a^(2^times), times at least 1, for `count` elements one after the other. */
+function squareTimes(out: usize, a: usize, times: i32, count: i32): void {
+  const end = <usize>count * ELEMENT_BYTES
+  for (let at: usize = 0; at < end; at += ELEMENT_BYTES) square(out + at, a + at)
+  for (let i = 1; i < times; i++) {
+    for (let at: usize = 0; at < end; at += ELEMENT_BYTES) square(out + at, out + at)
+  }
 }
 
-/** out = a^((p - 5) / 8) = a^(2^252 - 3), the power behind square roots (RFC 9496 section 4.2). */
-export function powerForRoot(out: usize, a: usize): void {
+function multiplyEach(out: usize, a: usize, b: usize, count: i32): void {
+  const end = <usize>count * ELEMENT_BYTES
+  for (let at: usize = 0; at < end; at += ELEMENT_BYTES) multiply(out + at, a + at, b + at)
+}
+
+/**
+ * out = a^((p - 5) / 8) = a^(2^252 - 3), the power behind square roots (RFC 9496 section 4.2), for `count` elements one
+ * after the other: a machine that would wait for each square works on the next element's meanwhile.
+ */
+export function powersForRoots(out: usize, a: usize, count: i32): void {
+  if (!ASC_NO_ASSERT) assert(count > 0 && <usize>count <= ROOTS_CAPACITY)
   const x: usize = POWERS
-  const y: usize = POWERS + ELEMENT_BYTES
-  const z: usize = POWERS + 2 * ELEMENT_BYTES
-  const base: usize = POWERS + 3 * ELEMENT_BYTES
-  copyElement(base, a)
-  square(x, base) // exponent 2
-  squareTimes(y, x, 2) // 8
-  multiply(y, y, base) // 9
-  multiply(x, x, y) // 11
-  square(x, x) // 22
-  multiply(x, x, y) // 31 = 2^5 - 1
-  squareTimes(y, x, 5)
-  multiply(x, x, y) // 2^10 - 1
-  squareTimes(y, x, 10)
-  multiply(y, y, x) // 2^20 - 1
-  squareTimes(z, y, 20)
-  multiply(y, z, y) // 2^40 - 1
-  squareTimes(y, y, 10)
-  multiply(x, y, x) // 2^50 - 1
-  squareTimes(y, x, 50)
-  multiply(y, y, x) // 2^100 - 1
-  squareTimes(z, y, 100)
-  multiply(y, z, y) // 2^200 - 1
-  squareTimes(y, y, 50)
-  multiply(x, y, x) // 2^250 - 1
-  squareTimes(x, x, 2)
-  multiply(out, x, base) // 2^252 - 3
+  const y: usize = x + ROOTS_CAPACITY * ELEMENT_BYTES
+  const z: usize = y + ROOTS_CAPACITY * ELEMENT_BYTES
+  const base: usize = z + ROOTS_CAPACITY * ELEMENT_BYTES
+  for (let at: usize = 0; at < <usize>count * ELEMENT_BYTES; at += ELEMENT_BYTES) copyElement(base + at, a + at)
+  squareTimes(x, base, 1, count) // exponent 2
+  squareTimes(y, x, 2, count) // 8
+  multiplyEach(y, y, base, count) // 9
+  multiplyEach(x, x, y, count) // 11
+  squareTimes(x, x, 1, count) // 22
+  multiplyEach(x, x, y, count) // 31 = 2^5 - 1
+  squareTimes(y, x, 5, count)
+  multiplyEach(x, y, x, count) // 2^10 - 1
+  squareTimes(y, x, 10, count)
+  multiplyEach(y, y, x, count) // 2^20 - 1
+  squareTimes(z, y, 20, count)
+  multiplyEach(y, z, y, count) // 2^40 - 1
+  squareTimes(y, y, 10, count)
+  multiplyEach(x, y, x, count) // 2^50 - 1
+  squareTimes(y, x, 50, count)
+  multiplyEach(y, y, x, count) // 2^100 - 1
+  squareTimes(z, y, 100, count)
+  multiplyEach(y, z, y, count) // 2^200 - 1
+  squareTimes(y, y, 50, count)
+  multiplyEach(x, y, x, count) // 2^250 - 1
+  squareTimes(x, x, 2, count)
+  multiplyEach(out, x, base, count) // 2^252 - 3
 }
 
 /** out = 1 / a, and 0 for 0: a^(p - 2), p - 2 = 8 (2^252 - 3) + 3. */
 export function invert(out: usize, a: usize): void {
-  const cube: usize = POWERS + 4 * ELEMENT_BYTES
+  const cube: usize = POWERS + 4 * ROOTS_CAPACITY * ELEMENT_BYTES
   square(cube, a)
   multiply(cube, cube, a)
-  powerForRoot(out, a)
-  squareTimes(out, out, 3)
+  powersForRoots(out, a, 1)
+  squareTimes(out, out, 3, 1)
   multiply(out, out, cube)
 }
 

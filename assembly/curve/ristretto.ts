@@ -24,7 +24,7 @@ import {
   toBytes,
   widen,
 } from './field'
-import { squareRootOfRatio } from './root'
+import { finishRoot, raiseRoots, squareRootOfRatio, startRoot } from './root'
 
 const Y: usize = ELEMENT_BYTES
 const Z: usize = 2 * ELEMENT_BYTES
@@ -42,6 +42,8 @@ const ROTATED_Y: usize = RISTRETTO_SCRATCH + 8 * ELEMENT_BYTES
 const INVERSE: usize = RISTRETTO_SCRATCH + 9 * ELEMENT_BYTES
 const WIDE: usize = RISTRETTO_SCRATCH + 10 * ELEMENT_BYTES
 const WIDE_ONE: usize = WIDE + WIDE_BYTES
+const DECODING: usize = WIDE_ONE + WIDE_BYTES
+const DECODING_BYTES: usize = 5 * ELEMENT_BYTES
 
 /** What encodeDoubled keeps of each pair between its two passes: E, F, G, H, EG, FH, and the product so far. */
 const KEPT_BYTES: usize = 7 * ELEMENT_BYTES
@@ -56,27 +58,61 @@ export const BOTH: i32 = 3
  * The identity, which this protocol refuses wherever it reads a point, counts as none. Encodings are public.
  */
 export function decode(out: usize, first: usize, second: usize): i32 {
-  fromBytes(S, first, second)
-  square(V, S)
-  widen(WIDE, V)
+  startDecoding(0, first, second)
+  raiseRoots(1)
+  return finishDecoding(out, 0, first, second)
+}
+
+/**
+ * Reads `pairs` pairs of encodings, whose addresses stand at `places`, into points one after the other, and writes a byte
+ * each to `decoded`: whether it is one.
+ */
+export function decodePairs(points: usize, decoded: usize, places: usize, pairs: i32): void {
+  for (let i: usize = 0; i < <usize>pairs; i++) {
+    startDecoding(i, load<usize>(places + 16 * i), load<usize>(places + 16 * i, 8))
+  }
+  raiseRoots(pairs)
+  for (let i: usize = 0; i < <usize>pairs; i++) {
+    const p = points + 4 * ELEMENT_BYTES * i
+    const lanes = finishDecoding(p, i, load<usize>(places + 16 * i), load<usize>(places + 16 * i, 8))
+    store<u8>(decoded + 2 * i, lanes & FIRST)
+    store<u8>(decoded + 2 * i, lanes >> 1, 1)
+  }
+}
+
+/** Keeps s, u1, u2, v and v u2^2 of pair i, and starts the root that is still missing. */
+function startDecoding(i: usize, first: usize, second: usize): void {
+  const s = DECODING + i * DECODING_BYTES
+  const u1 = s + ELEMENT_BYTES
+  const u2 = s + 2 * ELEMENT_BYTES
+  const v = s + 3 * ELEMENT_BYTES
+  const ratio = s + 4 * ELEMENT_BYTES
+  fromBytes(s, first, second)
+  square(v, s)
+  widen(WIDE, v)
   widen(WIDE_ONE, ONE)
-  narrowDifference(U1, WIDE_ONE, WIDE) // u1 = 1 - s^2
-  narrowSum(U2, WIDE_ONE, WIDE) // u2 = 1 + s^2
-  square(V, U1)
-  multiplyWide(WIDE, V, D)
-  squareWide(WIDE_ONE, U2)
-  narrowSum(V, WIDE, WIDE_ONE)
-  conditionalNegate(V, i64x2.splat(-1)) // v = -(d u1^2) - u2^2
-  square(ROOT, U2)
-  multiply(ROOT, V, ROOT)
-  const wasSquare = squareRootOfRatio(INVERSE, ONE, ROOT) // of 1 / (v u2^2)
-  multiply(DEN_X, INVERSE, U2)
+  narrowDifference(u1, WIDE_ONE, WIDE) // u1 = 1 - s^2
+  narrowSum(u2, WIDE_ONE, WIDE) // u2 = 1 + s^2
+  square(v, u1)
+  multiplyWide(WIDE, v, D)
+  squareWide(WIDE_ONE, u2)
+  narrowSum(v, WIDE, WIDE_ONE)
+  conditionalNegate(v, i64x2.splat(-1)) // v = -(d u1^2) - u2^2
+  square(ratio, u2)
+  multiply(ratio, v, ratio)
+  startRoot(i, ONE, ratio) // of 1 / (v u2^2)
+}
+
+function finishDecoding(out: usize, i: usize, first: usize, second: usize): i32 {
+  const s = DECODING + i * DECODING_BYTES
+  const wasSquare = finishRoot(INVERSE, i, ONE, s + 4 * ELEMENT_BYTES)
+  multiply(DEN_X, INVERSE, s + 2 * ELEMENT_BYTES)
   multiply(DEN_Y, INVERSE, DEN_X)
-  multiply(DEN_Y, DEN_Y, V)
-  multiplyWide(WIDE, S, DEN_X)
+  multiply(DEN_Y, DEN_Y, s + 3 * ELEMENT_BYTES)
+  multiplyWide(WIDE, s, DEN_X)
   narrowSum(out, WIDE, WIDE)
   conditionalNegate(out, isNegative(out)) // x = |2 s den_x|
-  multiply(out + Y, U1, DEN_Y)
+  multiply(out + Y, s + ELEMENT_BYTES, DEN_Y)
   copyElement(out + Z, ONE)
   multiply(out + T, out, out + Y)
   const refused = v128.or(isNegative(out + T), isZero(out + Y))

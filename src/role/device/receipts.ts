@@ -3,7 +3,7 @@
  * the copies, some at a time, and tells which are proven stored, or refused. What is kept for that is secret, and wiped as soon as
  * the tokens that fit are known.
  */
-import { equal, type NodeId, toHex, wipe } from '../../base/bytes.js'
+import { equal, equalConstantTime, type NodeId, toHex, wipe } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
 import { RandomNumbers } from '../../base/random.js'
 import { earliest, type Millis } from '../../base/time.js'
@@ -271,7 +271,7 @@ export class Receipts {
 function judge({ reply, expected, verdicts }: Watch, slot: number, verdict: Verdict): void {
   const token = reply?.subarray(TOKEN_BYTES * slot, TOKEN_BYTES * (slot + 1))
   const right = expected[verdict].get(slot)
-  if (token !== undefined && right !== undefined && equal(token, right)) verdicts[slot] = verdict
+  if (token !== undefined && right !== undefined && equalConstantTime(token, right)) verdicts[slot] = verdict
 }
 
 /** Verdicts by hex id, the sender's own left out. */
