@@ -45,10 +45,11 @@ export async function openUdp(at?: PeerAddress): Promise<UdpSocket> {
 }
 
 async function bind(at: PeerAddress): Promise<Socket> {
+  const family = isIPv6(at.host) ? 6 : 4
   const socket = createSocket({
-    type: isIPv6(at.host) ? 'udp6' : 'udp4',
-    // Addresses are numeric already; the default would ask the resolver for every datagram.
-    lookup: (host, _options, done) => done(null, host, isIPv6(host) ? 6 : 4),
+    type: `udp${family}`,
+    // Addresses are numeric already, and of the socket's family; the default would ask the resolver for every datagram.
+    lookup: (host, _options, done) => done(null, host, family),
   })
   try {
     // Asked for first: with a lookup that answers at once, the socket listens before `bind` returns.
@@ -121,7 +122,8 @@ class Port implements UdpSocket {
     }
     this.pending++
     this.pendingBytes += bytes.length
-    const host = this.dual && !isIPv6(to.host) ? MAPPED + to.host : to.host
+    // Of numeric addresses those of IPv6 alone have colons: all that has to be found out here, for every datagram.
+    const host = this.dual && !to.host.includes(':') ? MAPPED + to.host : to.host
     this.socket.send(bytes, to.port, host, (error) => {
       this.pending--
       this.pendingBytes -= bytes.length

@@ -30,8 +30,10 @@ interface OutgoingMessage {
   /** Bytes cut into chunks so far; a message is begun when its first chunk is. */
   cutBytes: number
   outstandingChunks: number
-  datagrams: number
-  payloadBytes: number
+  readonly cost: { -readonly [Part in keyof MessageCost]: MessageCost[Part] }
+  /** Its neighbours among those not delivered, by number. */
+  before: OutgoingMessage | undefined
+  after: OutgoingMessage | undefined
 }
 
 /** Part of a message that fits one packet. */
@@ -53,7 +55,9 @@ export interface Delivered {
 export class Outgoing {
   private readonly boundBytes: number
   private readonly answers: LinkRoom | undefined
-  private readonly messages = new Map<MessageNumber, OutgoingMessage>()
+  /** The ends of a list of all that is not delivered: one that is takes itself out, which a map would have to look up. */
+  private oldest: OutgoingMessage | undefined
+  private newest: OutgoingMessage | undefined
   /** Not begun or half cut, by priority. */
   private readonly lanes = { receipt: new Lane(), delivery: new Lane(), bulk: new Lane() }
   private readonly lost = new Queue<Chunk>()
@@ -79,17 +83,20 @@ export class Outgoing {
     const charge = chargeOf(data)
     if (this.chargedBytes + charge > this.boundBytes || this.exhausted()) return undefined
     if (priority === 'receipt' && !this.takeAnswer(charge)) return undefined
-    const message = {
+    const message: OutgoingMessage = {
       number: this.nextNumber++,
       data,
       priority,
       cutBytes: 0,
       outstandingChunks: 0,
-      datagrams: 0,
-      payloadBytes: 0,
+      cost: { datagrams: 0, payloadBytes: 0 },
+      before: this.newest,
+      after: undefined,
     }
     this.chargedBytes += charge
-    this.messages.set(message.number, message)
+    if (this.newest === undefined) this.oldest = message
+    else this.newest.after = message
+    this.newest = message
     this.lanes[priority].push(message)
     return message.number
   }
@@ -128,7 +135,9 @@ export class Outgoing {
 
   /** Numbers not yet delivered, ascending. */
   undelivered(): MessageNumber[] {
-    return [...this.messages.keys()]
+    const numbers: MessageNumber[] = []
+    for (let message = this.oldest; message !== undefined; message = message.after) numbers.push(message.number)
+    return numbers
   }
 
   /** The next new chunk whose frame fits `roomBytes`; `first` says that a packet begins. Every so often the last come first. */
@@ -168,10 +177,18 @@ export class Outgoing {
     const { message } = chunk
     message.outstandingChunks--
     if (message.outstandingChunks > 0 || message.cutBytes < message.data.length) return undefined
-    this.messages.delete(message.number)
+    this.takeOut(message)
     this.chargedBytes -= chargeOf(message.data)
     if (message.priority === 'receipt') this.giveAnswers(chargeOf(message.data))
-    return { number: message.number, cost: { datagrams: message.datagrams, payloadBytes: message.payloadBytes } }
+    return message
+  }
+
+  private takeOut(message: OutgoingMessage): void {
+    const { before, after } = message
+    if (before === undefined) this.oldest = after
+    else before.after = after
+    if (after === undefined) this.newest = before
+    else after.before = before
   }
 }
 
@@ -240,8 +257,9 @@ function split(chunk: Chunk): readonly [Chunk, Chunk] {
 
 /** Charges a packet's first transmission to a message: the first of a packet bears the packet's overhead. */
 export function charge(chunk: Chunk, overheadBytes: number): void {
-  if (overheadBytes > 0) chunk.message.datagrams++
-  chunk.message.payloadBytes += chunkBytes(chunk) + overheadBytes
+  const { cost } = chunk.message
+  if (overheadBytes > 0) cost.datagrams++
+  cost.payloadBytes += chunkBytes(chunk) + overheadBytes
 }
 
 /** Writes the frame that carries a chunk. */

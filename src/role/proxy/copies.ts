@@ -148,7 +148,7 @@ export class Copies {
     this.collectDue(now)
     for (let copy = this.draw(); copy !== undefined; copy = this.draw()) {
       if (now > copy.slab.heldUntil) this.expire(copy)
-      else if (!this.sendRound(now, copy) && !this.sendOne(now, session, copy)) return
+      else if (!this.sendMessage(now, session, copy, messageOf(copy))) return
       this.drawn = undefined
     }
   }
@@ -243,10 +243,13 @@ export class Copies {
     return this.options.endpoint.sendRoomBytes(session) >= slab.messageBytes
   }
 
-  private sendOne(now: Millis, session: SessionId, copy: Copy): boolean {
+  private sendMessage(now: Millis, session: SessionId, copy: Copy, message: Uint8Array): boolean {
+    return this.sendRound(now, copy, message) || this.sendOne(now, session, copy, message)
+  }
+
+  private sendOne(now: Millis, session: SessionId, copy: Copy, message: Uint8Array): boolean {
     if (!this.roomFor(session, copy)) return false
     // On one link a copy keeps its reference: the bytes of a message must not change while the link may send them again.
-    const message = messageOf(copy)
     if (copy.reference === NO_REFERENCE || this.sent.has(copy.reference)) this.giveReference(copy, message)
     const { reference } = copy
     const number = this.options.endpoint.send(now, session, message)
@@ -261,11 +264,11 @@ export class Copies {
   }
 
   /** By a P3, where copies go by one; what was not answered twice goes directly. */
-  private sendRound(now: Millis, copy: Copy): boolean {
+  private sendRound(now: Millis, copy: Copy, message: Uint8Array): boolean {
     const { extraHops } = this.options
     const { ours, p1Host } = copy.slab
     if (extraHops === undefined || !ours || copy.detours >= limits.extraHopTries) return false
-    if (!extraHops.wanted(now) || !extraHops.take(now, copy, messageOf(copy), p1Host)) return false
+    if (!extraHops.wanted(now) || !extraHops.take(now, copy, message, p1Host)) return false
     copy.detours++
     this.counts.sent++
     return true

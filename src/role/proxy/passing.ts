@@ -89,6 +89,7 @@ export class Passing {
   /** Sends the answers that are due, and says whether there were any; a link that has no room for them loses them, and the copies come again. */
   flush(now: Millis): boolean {
     this.delay(now)
+    if ((this.owed.nextDue() ?? now + 1) > now) return false
     const due = new Map<SessionId, Answer[]>()
     while ((this.owed.nextDue() ?? now + 1) <= now) {
       const { session, answer } = this.owed.take() as Owed
