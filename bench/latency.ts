@@ -59,7 +59,7 @@ function directBesideUsual(quick: boolean): Promise<string> {
     const load = { bodyBytes: BODY_BYTES, others: 1, messages: 20, gapMs: 50 }
     await carry(network, { ...load, ...WARM_UP })
     const times: Record<'usual' | 'direct', number[]> = { usual: [], direct: [] }
-    for (let round = 0; round < (quick ? 2 : 10); round++) {
+    for (let round = 0; round < (quick ? 1 : 10); round++) {
       for (const way of ['usual', 'direct'] as const) {
         const { samplesMs } = summary(await carry(network, { ...load, ...(way === 'direct' && { to }) }))
         times[way].push(...samplesMs)
