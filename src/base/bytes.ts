@@ -146,6 +146,12 @@ export function bigEndian(value: number, lengthBytes: number): Uint8Array {
   return bytes
 }
 
+/** The number that the first four bytes stand for, big endian. By hand: it runs for every packet, and a DataView costs an allocation. */
+export function uint32(bytes: Uint8Array): number {
+  const [a, b, c, d] = [bytes[0] as number, bytes[1] as number, bytes[2] as number, bytes[3] as number]
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
+}
+
 /** The number that up to six big-endian bytes stand for. */
 export function fromBigEndian(bytes: Uint8Array): number {
   assert(bytes.length <= 6, 'a number of at most six bytes')

@@ -29,10 +29,13 @@ export function shuffle<T>(random: RandomBytes, items: T[]): T[] {
   return items
 }
 
-/** An exponentially distributed wait with the given mean; capped at ten means, so that a wait is bounded. */
+/** Means that a random wait takes at most, so that it is bounded. */
+export const LONGEST_WAIT_MEANS = 10
+
+/** An exponentially distributed wait with the given mean, capped. */
 export function exponentialMs(numbers: RandomNumbers, meanMs: number): number {
   const uniform = (numbers.uint32() + 1) / 2 ** 32
-  return Math.min(-Math.log(uniform) * meanMs, 10 * meanMs)
+  return Math.min(-Math.log(uniform) * meanMs, LONGEST_WAIT_MEANS * meanMs)
 }
 
 const BLOCK_NUMBERS = 256

@@ -3,6 +3,7 @@
  * is handed back.
  */
 import { assert } from '../base/assert.js'
+import { uint32 } from '../base/bytes.js'
 import type { Packets } from './crypto.js'
 import { type Core, status } from './wasm.js'
 
@@ -54,10 +55,4 @@ function createSlab(): (bytes: Uint8Array) => Uint8Array {
     used += bytes.length
     return copy
   }
-}
-
-// By hand, because this runs for every packet and a DataView costs an allocation.
-function uint32(bytes: Uint8Array): number {
-  const [a, b, c, d] = [bytes[0] as number, bytes[1] as number, bytes[2] as number, bytes[3] as number]
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
 }

@@ -8,7 +8,8 @@ import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import type { Group255, SplitRequest, Splitting } from '../crypto/crypto.js'
 import { recipient as recipientFormat } from '../wire/content.js'
-import { encodeMessage, TICKET_BYTES } from '../wire/message.js'
+import { ASKED_FOR, encodeMessage, TICKET_BYTES } from '../wire/message.js'
+import { unheldPoint } from './keys.js'
 import type { AssembledRequest, Recipient } from './request.js'
 import { FORWARDED_COPY_OVERHEAD_BYTES, OPENED_COPY_OVERHEAD_BYTES } from './sizes.js'
 
@@ -27,9 +28,6 @@ export interface DirectCopy {
 const NOTHING = new Uint8Array()
 const SLOT_ENTROPY_BYTES = 128
 const SPLIT_ENTROPY_BYTES = 32
-const SCALAR_ENTROPY_BYTES = 64
-/** By this P1 knows that it will be asked for the answer. */
-const ASKED_FOR = 0
 
 /** Makes the message *copy*; `undefined` where a key does not decode. Throws `BODY_TOO_LARGE`. */
 export function assembleDirect(
@@ -43,7 +41,7 @@ export function assembleDirect(
   const entropy = random(SLOT_ENTROPY_BYTES)
   const slots = crypto.makeSlots({
     // There is no P2 to open anything: a key that nobody holds.
-    splitterKey: crypto.publicPoint(crypto.reduce(random(SCALAR_ENTROPY_BYTES))),
+    splitterKey: unheldPoint(crypto, random),
     serverKey,
     groupKey,
     window,
@@ -55,8 +53,13 @@ export function assembleDirect(
   if (slots === undefined) return undefined
   const { receiptKeys, ...made } = slots
   const request: SplitRequest = { ...made, serverKey, personalPartBytes: 0, personalParts: NOTHING, content }
-  const split = crypto.prepareSplit(request, random(SPLIT_ENTROPY_BYTES))
-  if (split === undefined) return undefined
+  const splitEntropy = random(SPLIT_ENTROPY_BYTES)
+  const split = crypto.prepareSplit(request, splitEntropy)
+  wipe(splitEntropy)
+  if (split === undefined) {
+    wipe(request.requestKey, receiptKeys)
+    return undefined
+  }
   const sealed = split.split(0, 1)
   split.wipe()
   return {

@@ -92,10 +92,15 @@ export function secretOfDay(crypto: Hashing, epoch: Pick<Epoch, 'day' | 'secret'
   let { secret } = epoch
   for (let at = epoch.day; at < Math.min(day, epoch.day + FURTHEST_DAYS); at++) {
     const next = nextDaySecret(crypto, secret)
-    if (secret !== epoch.secret) wipe(secret)
+    wipeDerived(epoch, secret)
     secret = next
   }
   return secret
+}
+
+/** Wipes what `secretOfDay` derived; the epoch's own secret stays. */
+export function wipeDerived(epoch: Pick<Epoch, 'secret'>, secret: Key): void {
+  if (secret !== epoch.secret) wipe(secret)
 }
 
 /**

@@ -182,5 +182,5 @@ export interface VerifiedInvitation {
   readonly expiresAt: Millis
 }
 
-/** How sizes are hidden (PROTOCOL.md section 6). */
+/** How sizes are hidden (PROTOCOL.md section 6.1). */
 export type PaddingMode = 'none' | 'classes' | 'cell'

@@ -9,7 +9,7 @@ import type { RandomBytes } from '../base/random.js'
 import { type Millis, utcDay } from '../base/time.js'
 import type { Group255, Hashing, Identity, Signing } from '../crypto/crypto.js'
 import { confirmation, invitation } from '../wire/content.js'
-import { bestEpoch, epochByTag, firstEpoch, refreshKeys, secretOfDay, withEpoch } from './epochs.js'
+import { bestEpoch, epochByTag, firstEpoch, refreshKeys, secretOfDay, wipeDerived, withEpoch } from './epochs.js'
 import type { Difference, Epoch, Group, GroupSend, Member, PendingInvitation, VerifiedInvitation } from './group.js'
 import { knownById, lastDeparture, mergeRecords } from './history.js'
 import { nodeIdOf } from './identity.js'
@@ -105,6 +105,7 @@ export function inviteMember(crypto: Hashing & Signing, group: Group, invite: Ne
     directoryDigest: invite.directoryDigest,
     expiresAt,
   })
+  wipeDerived(bestEpoch(group), secret)
   return { group: { ...group, pending, petnames }, newcomer: { id: newcomer, record }, body, messageKind: 'invitation' }
 }
 

@@ -1,8 +1,9 @@
 /**
  * Keys of groups and invitations, derived from a group's secret and from a passphrase (PROTOCOL.md sections 1.3 and 8.2).
  */
-import { type IdentityKey, type Key, key, type Scalar, utf8, wipe } from '../base/bytes.js'
+import { type IdentityKey, type Key, key, type Point, type Scalar, utf8, wipe } from '../base/bytes.js'
 import { labels } from '../base/labels.js'
+import type { RandomBytes } from '../base/random.js'
 import type { Group255, Hashing, Identity, Signing } from '../crypto/crypto.js'
 import type { GroupKeys, SealingTarget } from './group.js'
 
@@ -43,17 +44,30 @@ export function invitationKeys(
   derived: Uint8Array,
   target: IdentityKey,
 ): (Required<SealingTarget> & { readonly scalar: Scalar }) | undefined {
-  const scalar = derivedScalar(crypto, derived, labels.invitationKey)
-  const symmetric = key(crypto.hkdf(derived, NO_SALT, labels.invitationSymmetric, KEY_BYTES))
   const targetPoint = crypto.identityPoint(target)
   if (targetPoint === undefined) return undefined
+  const scalar = derivedScalar(crypto, derived, labels.invitationKey)
   const publicPoint = crypto.addPoints(crypto.publicPoint(scalar), targetPoint)
-  return publicPoint && { publicPoint, symmetric, scalar }
+  if (publicPoint === undefined) {
+    wipe(scalar)
+    return undefined
+  }
+  const symmetric = key(crypto.hkdf(derived, NO_SALT, labels.invitationSymmetric, KEY_BYTES))
+  return { publicPoint, symmetric, scalar }
 }
 
 /** p + d, which opens what was sealed for P; only the invited device has d. */
 export function invitationPrivateKey(crypto: Group255, scalar: Scalar, identity: Identity): Scalar {
   return crypto.addScalars(scalar, identity.secretScalar)
+}
+
+/** A point whose logarithm nobody knows any more: for where a key has to stand that nobody holds. */
+export function unheldPoint(crypto: Pick<Group255, 'publicPoint' | 'reduce'>, random: RandomBytes): Point {
+  const wide = random(WIDE_BYTES)
+  const scalar = crypto.reduce(wide)
+  const point = crypto.publicPoint(scalar)
+  wipe(wide, scalar)
+  return point
 }
 
 /** wide(HKDF(secret, "", label, 64)). */

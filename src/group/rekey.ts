@@ -156,7 +156,9 @@ export function issueRekey(
       const target = crypto.identityPoint(record.identityKey)
       const shared = target && crypto.multiply(scalar, target)
       assert(shared !== undefined, 'the identity keys of a list have been checked')
-      return [toHex(id), sealPart(crypto, crypto.hash(ephemeral, shared), id, secret)] as const
+      const part = sealPart(crypto, crypto.hash(ephemeral, shared), id, secret)
+      wipe(shared)
+      return [toHex(id), part] as const
     }),
   )
   wipe(wide, scalar)
@@ -200,8 +202,11 @@ function signStatement(
   return { ...fields, signature: crypto.sign(identity, labels.epochStatement, group.id, unsigned(fields)) }
 }
 
+/** The key is for this part alone, and wiped. */
 function sealPart(crypto: Aead, sharedKey: Uint8Array, member: NodeId, secret: Key): Uint8Array {
-  return crypto.aeadSeal(sharedKey, labels.personalPart, member, secret)
+  const part = crypto.aeadSeal(sharedKey, labels.personalPart, member, secret)
+  wipe(sharedKey)
+  return part
 }
 
 /**
@@ -252,7 +257,10 @@ export function takeRekey(
     fitsParent(group, statement, now) &&
     !isBuiltByDeparted(group, content.sender, statement) &&
     statementSignedBy(crypto, group.id, content.sender.record, statement)
-  if (!isFitting) return { ok: false, code: 'GROUP_SECRET' }
+  if (!isFitting) {
+    if (secret !== undefined) wipe(secret)
+    return { ok: false, code: 'GROUP_SECRET' }
+  }
   const epoch = epochOf(crypto, statement, statement.day, secret)
   return { ok: true, group: withEpoch(group, epoch, now), number: epoch.number, departures, listDigest }
 }
@@ -283,5 +291,6 @@ function openPart(
   const sharedKey = crypto.requestKey(identity.secretScalar, ephemeral)
   if (sharedKey === undefined) return undefined
   const secret = crypto.aeadOpen(sharedKey, labels.personalPart, self, part)
-  return secret?.length === SECRET_BYTES ? key(secret.slice()) : undefined
+  wipe(sharedKey)
+  return secret?.length === SECRET_BYTES ? key(secret) : undefined
 }

@@ -2,7 +2,7 @@
  * Secrets on their way from one member to another: which may be given on, to whom, and what of them is believed (PROTOCOL.md
  * section 8.7). Beside the present one go those that it replaced, for what was sealed under them meanwhile.
  */
-import { concat, equal, equalConstantTime, wipe } from '../base/bytes.js'
+import { concat, equal, equalConstantTime } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import { type Millis, utcDay } from '../base/time.js'
@@ -17,6 +17,7 @@ import {
   fitsStatement,
   secretOfDay,
   statementSignedBy,
+  wipeDerived,
   withEpoch,
 } from './epochs.js'
 import type { Epoch, Group, GroupSend, Member, VerifiedContent } from './group.js'
@@ -52,6 +53,7 @@ export function presentSecret(crypto: Hashing, group: Group, member: Member, now
   const { day, groupSecret } = secretSince(crypto, epoch, member, now)
   const statement = epoch.statement === undefined ? [] : [epoch.statement]
   const body = answer.encode({ day, groupSecret, statement, listDigest: announcedDigest(crypto, group.list) })
+  wipeDerived(epoch, groupSecret)
   return { kind: 'answer', body, recipients: [member], personal: true }
 }
 
@@ -70,7 +72,9 @@ export function earlierSecrets(
     const { statement, departuresKnown, replacedAt } = epoch
     if (statement === undefined || !departuresKnown || replacedAt === undefined) return []
     if (replacedAt <= member.record.since || isHeld(epoch)) return []
-    const body = earlier.encode({ ...secretSince(crypto, epoch, member, now), statement, replacedAt })
+    const given = secretSince(crypto, epoch, member, now)
+    const body = earlier.encode({ ...given, statement, replacedAt })
+    wipeDerived(epoch, given.groupSecret)
     return [{ kind: 'earlier', body, recipients: [member], personal: true }]
   })
 }
@@ -133,10 +137,7 @@ function agrees(crypto: Hashing, a: Pick<Epoch, 'day' | 'secret'>, b: Pick<Epoch
   const day = Math.max(a.day, b.day)
   const [ofA, ofB] = [secretOfDay(crypto, a, day), secretOfDay(crypto, b, day)]
   const agree = equalConstantTime(ofA, ofB)
-  for (const [made, { secret }] of [
-    [ofA, a],
-    [ofB, b],
-  ] as const)
-    if (made !== secret) wipe(made)
+  wipeDerived(a, ofA)
+  wipeDerived(b, ofB)
   return agree
 }

@@ -4,7 +4,7 @@
  */
 import { limits } from '../base/limits.js'
 import { content, members, openedCopy, requestBody, SEAL_BYTES, SLOT_BYTES, scrambledPayload } from '../wire/content.js'
-import { copy, forward, request } from '../wire/message.js'
+import { copy, forward, request, TOKEN_BYTES } from '../wire/message.js'
 
 /** The first byte of every link message. */
 const KIND_BYTES = 1
@@ -24,17 +24,17 @@ export const SEALED_COPY_OVERHEAD_BYTES = SEAL_BYTES + OPENED_COPY_OVERHEAD_BYTE
 /** What a forward adds to the message it carries. */
 export const FORWARD_OVERHEAD_BYTES = KIND_BYTES + forward.leastBytes
 
-/** A forwarded copy, the longest form in which one travels, beyond its content. */
-export const FORWARDED_COPY_OVERHEAD_BYTES =
-  FORWARD_OVERHEAD_BYTES + KIND_BYTES + copy.leastBytes + OPENED_COPY_OVERHEAD_BYTES
+/** A message *copy* beyond content and personal part. */
+export const COPY_MESSAGE_OVERHEAD_BYTES = KIND_BYTES + copy.leastBytes + OPENED_COPY_OVERHEAD_BYTES
+
+/** A forwarded copy, the longest form in which one travels, beyond content and personal part. */
+export const FORWARDED_COPY_OVERHEAD_BYTES = FORWARD_OVERHEAD_BYTES + COPY_MESSAGE_OVERHEAD_BYTES
 
 /** A request message beyond slots and content. */
 export const REQUEST_OVERHEAD_BYTES = KIND_BYTES + request.leastBytes + requestBody.leastBytes
 
 /** A members body beyond its records. */
 export const MEMBERS_OVERHEAD_BYTES = members.leastBytes
-
-const TOKEN_BYTES = 4
 
 /**
  * Bytes of the tokens that answer a request (PROTOCOL.md section 7): room for as many as a request of that length could ask

@@ -4,6 +4,7 @@
  */
 
 import type { LinkLimits } from '../base/bounds.js'
+import { uint32 } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
@@ -24,7 +25,6 @@ import { Queue } from './queue.js'
 import { ReassemblyRoom } from './reassembly-room.js'
 import { Resets } from './resets.js'
 import type { Session } from './session.js'
-import { indexNumber } from './session-index.js'
 import { SessionTable } from './session-table.js'
 import type { ChannelSink, Shared } from './shared.js'
 import type { Source } from './sources.js'
@@ -154,7 +154,7 @@ export class SessionHub {
       },
       resettable: (index) => {
         const session = this.sessions.get(id)
-        if (session !== undefined) this.sessions.setPeerIndex(session, indexNumber(index))
+        if (session !== undefined) this.sessions.setPeerIndex(session, uint32(index))
       },
       unanswered: () => this.askToRebind(),
       freshIndex: () => this.sessions.addIndex(this.now, this.sessions.get(id) as Session),

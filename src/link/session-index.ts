@@ -2,6 +2,7 @@
  * The 4 bytes by which a packet names its session, as they stand in it and as the number that sessions are found by; the
  * last bit tells when it was drawn (PROTOCOL.md section 10.6).
  */
+import { uint32 } from '../base/bytes.js'
 import { limits } from '../base/limits.js'
 import type { RandomBytes } from '../base/random.js'
 import type { Millis } from '../base/time.js'
@@ -18,7 +19,7 @@ export function drawIndex(now: Millis, random: RandomBytes): SessionIndex {
   const bytes = random(INDEX_BYTES)
   const last = bytes[INDEX_BYTES - 1] as number
   bytes[INDEX_BYTES - 1] = (last & ~1) | (termAt(now) & 1)
-  return { bytes, number: indexNumber(bytes) }
+  return { bytes, number: uint32(bytes) }
 }
 
 /** The term in which an index was drawn, if it was drawn in this one or the one before. */
@@ -30,10 +31,4 @@ export function termOf(now: Millis, index: Uint8Array): number {
 /** Counted from 1, so that there is one before it even where a clock begins at the epoch. */
 function termAt(now: Millis): number {
   return 1 + Math.floor(now / limits.resetTermMs)
-}
-
-// By hand, because this runs for every packet and a DataView costs an allocation.
-export function indexNumber(index: Uint8Array): number {
-  const [a, b, c, d] = [index[0] as number, index[1] as number, index[2] as number, index[3] as number]
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
 }

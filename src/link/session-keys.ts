@@ -5,7 +5,7 @@
  */
 import { assert } from '../base/assert.js'
 import type { LinkLimits } from '../base/bounds.js'
-import { concat, equal, key, wipe } from '../base/bytes.js'
+import { concat, equal, key, uint32, wipe } from '../base/bytes.js'
 import { labels } from '../base/labels.js'
 import type { RandomBytes } from '../base/random.js'
 import type { Millis } from '../base/time.js'
@@ -15,7 +15,7 @@ import type { rekey } from '../wire/frame.js'
 import type { Established } from './handshake.js'
 import type { LinkCrypto } from './noise.js'
 import { type Opened, PacketOpener, PacketSealer } from './protection.js'
-import { indexNumber, type SessionIndex } from './session-index.js'
+import type { SessionIndex } from './session-index.js'
 
 export type RekeyFrame = FormatValue<typeof rekey>
 
@@ -80,7 +80,7 @@ export class SessionKeys {
     this.initiated = initiated
     this.handshakeHash = established.handshakeHash
     this.sealer = established.sealer
-    this.current = { index: indexNumber(established.index), opener: established.opener }
+    this.current = { index: uint32(established.index), opener: established.opener }
     this.rekeySecret = established.rekeySecret
     this.rekeyAt = now + this.bounds.rekeyMs
     this.rekeyFrom = this.bounds.rekeyPackets
@@ -97,7 +97,7 @@ export class SessionKeys {
 
   /** Opens a packet; `newest` says that its number is the highest so far, under whichever keys. */
   open(now: Millis, received: FormatValue<typeof packet>): Opened {
-    const index = indexNumber(received.receiverIndex)
+    const index = uint32(received.receiverIndex)
     const epoch = index === this.current.index ? this.current : this.old
     if (epoch === undefined || epoch.index !== index) return { ok: false, code: 'LINK_UNKNOWN_SESSION' }
     const opened = epoch.opener.open(received)

@@ -2,13 +2,15 @@
  * The sessions of an endpoint, found by id, by the index in a packet, or by the init that began them, and how many of
  * them there may be (PROTOCOL.md section 10.1).
  */
+
 import type { LinkLimits } from '../base/bounds.js'
+import { uint32 } from '../base/bytes.js'
 import type { RandomBytes } from '../base/random.js'
 import type { Millis } from '../base/time.js'
 import { Deadlines } from './deadlines.js'
 import type { SessionId } from './link.js'
 import type { Session } from './session.js'
-import { drawIndex, indexNumber, type SessionIndex } from './session-index.js'
+import { drawIndex, type SessionIndex } from './session-index.js'
 import { Shares, type Source } from './sources.js'
 
 export class SessionTable {
@@ -37,12 +39,12 @@ export class SessionTable {
 
   /** The session that a packet names; `index` is its 4 bytes. */
   named(index: Uint8Array): Session | undefined {
-    return this.byIndex.get(indexNumber(index))
+    return this.byIndex.get(uint32(index))
   }
 
   /** The session that a reset names. */
   resettable(peerIndex: Uint8Array): Session | undefined {
-    return this.byPeerIndex.get(indexNumber(peerIndex))
+    return this.byPeerIndex.get(uint32(peerIndex))
   }
 
   setPeerIndex(session: Session, peerIndex: number): void {

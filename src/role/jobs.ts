@@ -6,6 +6,8 @@
 import { bigEndian, concat, type Key, key, type Point, scalar, wipe } from '../base/bytes.js'
 import { labels } from '../base/labels.js'
 import type { Aead, OpenedCopy, Sealing, SplitRequest, Splitting } from '../crypto/crypto.js'
+import { SLOT_BYTES } from '../wire/content.js'
+import { TOKEN_BYTES } from '../wire/message.js'
 import type { Reference } from './role.js'
 
 /** P2: finds the keys and the window that a request was sealed under. */
@@ -33,7 +35,7 @@ export interface UnsealedRequest {
 /** P2: makes some of the copies of a request. */
 export interface SplitJob {
   readonly type: 'split'
-  /** Its key is wiped. */
+  /** K2, B' and G' are wiped. */
   readonly request: SplitRequest
   /** 32 bytes drawn for this request, the same in each of its jobs. Wiped. */
   readonly entropy: Uint8Array
@@ -100,14 +102,20 @@ export type JobCrypto = Pick<
 >
 
 const KEY_BYTES = 32
-const RECIPIENT_BYTES = 10
-const TOKEN_BYTES = 4
 const POINT_BYTES = 32
-const PAYLOAD_AT = POINT_BYTES + RECIPIENT_BYTES
+const PAYLOAD_AT = POINT_BYTES + SLOT_BYTES
 const WINDOW_BYTES = 4
 
 /** Does a job, here and now, and wipes the secrets that came with it. */
 export function runJob(crypto: JobCrypto, job: Job): JobResult {
+  try {
+    return perform(crypto, job)
+  } finally {
+    wipe(...secretsOf(job))
+  }
+}
+
+function perform(crypto: JobCrypto, job: Job): JobResult {
   switch (job.type) {
     case 'openRequest':
       return openRequest(crypto, job)
@@ -120,9 +128,15 @@ export function runJob(crypto: JobCrypto, job: Job): JobResult {
   }
 }
 
+function secretsOf(job: Job): Uint8Array[] {
+  if (job.type !== 'split') return [job.secrets]
+  const { requestKey, oneTimeBase, oneTimeKey } = job.request
+  return [requestKey, oneTimeBase, oneTimeKey, job.entropy]
+}
+
 /** Takes a result apart, in the order of its job; `windows` is how many the job named. */
 export function openedCopies(result: OpenedCopies, windows: number): (OpenedCopyWithToken | undefined)[] {
-  const recipientsBytes = RECIPIENT_BYTES * windows
+  const recipientsBytes = SLOT_BYTES * windows
   let copyAt = 0
   let recordAt = 0
   function take(bytes: number): Uint8Array {
@@ -137,7 +151,7 @@ export function openedCopies(result: OpenedCopies, windows: number): (OpenedCopy
       copy,
       ephemeral: copy.subarray(0, POINT_BYTES),
       payload: copy.subarray(PAYLOAD_AT),
-      recipients: parts(take(recipientsBytes), RECIPIENT_BYTES),
+      recipients: parts(take(recipientsBytes), SLOT_BYTES),
       receiptKey: key(take(KEY_BYTES)),
       storedToken: take(TOKEN_BYTES),
     }
@@ -163,16 +177,16 @@ function openRequest(
     }
     if (unsealed === undefined) wipe(requestKey)
   }
-  wipe(secrets)
   return { type: 'openRequest', unsealed }
 }
 
 function split(crypto: JobCrypto, { request, entropy, from, count, roomBytes }: SplitJob): JobResult {
   const prepared = crypto.prepareSplit(request, entropy)
-  wipe(request.requestKey, entropy)
-  const copies = prepared?.split(from, count, roomBytes)
-  prepared?.wipe()
-  return { type: 'split', copies }
+  try {
+    return { type: 'split', copies: prepared?.split(from, count, roomBytes) }
+  } finally {
+    prepared?.wipe()
+  }
 }
 
 /** One call a secret: what the first does not open is tried with the next. */
@@ -191,7 +205,6 @@ function openCopies(crypto: JobCrypto, { secrets, windows, sealed, lengths }: Op
     for (const [position, index] of closed.entries()) opened[index] = found[position]
     closed = closed.filter((index) => opened[index] === undefined)
   }
-  wipe(secrets)
   return { type: 'openCopies', ...packed(crypto, opened) }
 }
 

@@ -23,10 +23,13 @@ export const roles = { device: 1, proxy: 2 } as const
 export type RoleName = keyof typeof roles
 
 const EXTENSION_BYTES = 255
-const TOKEN_BYTES = 4
+/** What CS answers for a copy. */
+export const TOKEN_BYTES = 4
 const TOKENS_BYTES = limits.copies * TOKEN_BYTES
 /** Of R: by these bytes S, P1 and P2 name a request to each other; all three hold R anyway. */
 export const TICKET_BYTES = 16
+/** The reference of a copy whose sender will ask its first proxy for the answer. */
+export const ASKED_FOR = 0
 
 export const identityProof = format('identity proof', 'Says who the initiator of the link is.', [
   ['role', choice(roles), '1 device, 2 proxy'],

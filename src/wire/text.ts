@@ -3,7 +3,7 @@
  * network addresses as HOST:PORT (PROTOCOL.md section 9). Every refusal says what to do about it.
  */
 import { bech32m } from '@scure/base'
-import { fromUtf8, toHex, utf8 } from '../base/bytes.js'
+import { fromUtf8, utf8 } from '../base/bytes.js'
 import { type ErrorCode, ProtocolError } from '../base/errors.js'
 import type { Format, FormatValue } from './codec.js'
 import { CARD_VERSION, DEVICE_ADDRESS_VERSION, deviceAddress, type NetworkAddress, networkCard } from './directory.js'
@@ -92,17 +92,6 @@ export function formatEndpoint(address: NetworkAddress): string {
 /** The host alone: a numeric address in its one text form (RFC 5952), or the name where the kind is `dns`. */
 export function addressText({ kind, host }: NetworkAddress): string {
   return kind === 'dns' ? (fromUtf8(host) ?? '') : formatIp(host)
-}
-
-/**
- * Names the network an address lies in, to keep two proxies of one message apart: /16 for IPv4, /32 for IPv6.
- * A name lies where it resolves to, so it stands for itself alone until it is resolved.
- */
-export function addressPrefix(address: NetworkAddress): string {
-  if (address.kind === 'dns') return `dns:${addressText(address).toLowerCase()}`
-  // By way of the text, an IPv4-mapped address counts as IPv4.
-  const host = parseIp(formatIp(address.host)) ?? address.host
-  return host.length === 4 ? `ipv4:${toHex(host.subarray(0, 2))}` : `ipv6:${toHex(host.subarray(0, 4))}`
 }
 
 function hostOf(bracketed?: string, plain?: string): Pick<NetworkAddress, 'kind' | 'host'> | undefined {

@@ -9,7 +9,6 @@ import { limits } from '../../src/base/limits.js'
 import { deviceAddress, networkAddress, networkCard } from '../../src/wire/directory.js'
 import { formatIp, normalHost, parseIp } from '../../src/wire/host.js'
 import {
-  addressPrefix,
   addressText,
   formatDeviceAddress,
   formatEndpoint,
@@ -238,21 +237,7 @@ t.test('an IPv4 address seen through a dual-stack socket is the IPv4 address', a
   t.equal(normalHost('fe80::1%eth0'), 'fe80::1%eth0', 'a zone is of this host alone and stays')
 })
 
-t.test('prefixes tell networks apart', async (t) => {
-  const prefix = (text: string) => addressPrefix(parseEndpoint(text))
-  t.equal(prefix('10.1.2.3:1'), prefix('10.1.9.9:2'))
-  t.not(prefix('10.1.2.3:1'), prefix('10.2.2.3:1'))
-  t.equal(prefix('[2001:db8::1]:1'), prefix('[2001:db8:ffff::9]:1'))
-  t.not(prefix('[2001:db8::1]:1'), prefix('[2001:db9::1]:1'))
-  t.equal(prefix('[::ffff:10.1.2.3]:1'), prefix('10.1.0.0:1'))
-  const mapped = {
-    kind: 'ipv6',
-    host: Uint8Array.from([...new Uint8Array(10), 255, 255, 10, 1, 2, 3]),
-    port: 1,
-  } as const
-  t.equal(addressPrefix(mapped), prefix('10.1.0.0:1'), 'also where it comes as IPv6')
-  t.equal(prefix('A.example:1'), prefix('a.example:2'))
-  t.not(prefix('a.example:1'), prefix('b.example:1'))
+t.test('the host of an address as text', async (t) => {
   t.equal(addressText(parseEndpoint('[2001:db8::1]:1')), '2001:db8::1')
   t.equal(addressText(parseEndpoint('a.example:1')), 'a.example')
 })

@@ -3,7 +3,7 @@
  * section 7.1): what comes without proof goes again, in rounds, to those alone, by other proxies and under fresh keys. What T
  * is given twice in this way it hands on once.
  */
-import { type NodeId, toHex, wipe } from '../../base/bytes.js'
+import { type NodeId, toHex } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
 import { RandomNumbers, shuffle } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
@@ -213,9 +213,4 @@ function doubled(firstMs: number, round: number): number {
 function parts(recipients: readonly OpenRecipient[], most: number): OpenRecipient[][] {
   const count = Math.min(most, recipients.length)
   return Array.from({ length: count }, (_, part) => recipients.filter((_, i) => i % count === part))
-}
-
-/** Wipes what a request would have been checked by, where it came to nothing. */
-export function discard({ request, receiptKeys }: ReceiptCheck): void {
-  wipe(request.requestKey, receiptKeys)
 }

@@ -2,7 +2,7 @@
  * Invitations that this device makes: sent, taken back, and forgotten once nobody can answer any more (PROTOCOL.md section
  * 8.2). What a confirmation is known by stands on disk before the invitation leaves.
  */
-import { digest, equal, toHex } from '../../base/bytes.js'
+import { digest, equal, toHex, wipe } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import type { Millis } from '../../base/time.js'
 import { readIdentityKey } from '../../group/identity.js'
@@ -10,6 +10,7 @@ import { invitationKeys } from '../../group/keys.js'
 import { cancelInvitation, expireInvitations, type Invited, inviteMember } from '../../group/membership.js'
 import type { DeviceCommand } from '../device.js'
 import type { DeviceCore } from './core.js'
+import type { Outgoing } from './outbox.js'
 import { addressee } from './receiving.js'
 import type { Sending } from './sending.js'
 
@@ -48,9 +49,11 @@ export function sendInvitation(
   const { group, newcomer, body, messageKind } = prepareInvitation(core, now, command)
   const keys = invitationKeys(crypto, derived, command.address.identityKey)
   if (keys === undefined) throw identityRefused()
+  const { scalar, ...sealing } = keys
+  wipe(scalar)
   const draft = {
     groupId: group.id,
-    target: { type: 'invitation', keys } as const,
+    target: { type: 'invitation', keys: sealing } as const,
     kind: messageKind,
     messageId: core.messageIds.next(now),
     body,
@@ -59,10 +62,20 @@ export function sendInvitation(
   const { reference } = command
   const invited = { type: 'invited', newcomer: newcomer.id } as const
   const waiter = { reference, until: 'taken', result: () => invited } as const
-  const outgoing = core.outbox.add(draft, [addressee(newcomer)], waiter)
+  const outgoing = withRoom(sealing.symmetric, () => core.outbox.add(draft, [addressee(newcomer)], waiter))
   core.groups.put(group)
   // A confirmation is known only by the invitation on record: that comes first.
   core.storage.whenDurable(() => sending.enqueue(outgoing))
+}
+
+/** Wipes a key of a message that finds no room; the outbox wipes it otherwise. */
+function withRoom(key: Uint8Array, add: () => Outgoing): Outgoing {
+  try {
+    return add()
+  } catch (error) {
+    wipe(key)
+    throw error
+  }
 }
 
 /** Takes an invitation back; what of it has not left stays here. Throws `GROUP_UNKNOWN` and `INVITATION_UNKNOWN`. */

@@ -9,6 +9,7 @@ import { withDecoys } from '../../group/decoys.js'
 import { assembleDirect } from '../../group/direct.js'
 import { sealingKeys } from '../../group/epochs.js'
 import { nodeIdOf } from '../../group/identity.js'
+import { unheldPoint } from '../../group/keys.js'
 import { directPadding, paddingThatFits } from '../../group/padding.js'
 import { type AssembledRequest, assembleRequest, type Recipient } from '../../group/request.js'
 import { CONTENT_OVERHEAD_BYTES } from '../../group/sizes.js'
@@ -26,7 +27,6 @@ export interface MadeRequest {
 }
 
 const NO_EXTENSION = new Uint8Array(0)
-const SCALAR_ENTROPY_BYTES = 64
 
 /**
  * Without a second proxy the copy is made here, for the one recipient there is. `undefined` where a key is missing or does not
@@ -115,11 +115,10 @@ function sealedContent(core: DeviceCore, now: Millis, draft: Draft, paddingBytes
 /** A point and random bytes in the place of a content, and a key that nobody holds. */
 function coverContent({ options }: DeviceCore, { body }: Draft, paddingBytes: number): Sealed {
   const { crypto, random } = options
-  const freshPoint = () => crypto.publicPoint(crypto.reduce(random(SCALAR_ENTROPY_BYTES)))
   // A content begins with a point, and few strings of random bytes decode to one: P2 would know cover by that.
-  const ephemeral = freshPoint()
+  const ephemeral = unheldPoint(crypto, random)
   const sealedBytes = CONTENT_OVERHEAD_BYTES + body.length + paddingBytes - ephemeral.length
-  return { content: concat(ephemeral, random(sealedBytes)), groupKey: freshPoint() }
+  return { content: concat(ephemeral, random(sealedBytes)), groupKey: unheldPoint(crypto, random) }
 }
 
 /** What a draft is sealed for: made anew for each try, since a group's keys change with the day and with its members. */

@@ -17,6 +17,7 @@ import {
   point,
   key as secretKey,
   toHex,
+  wipe,
 } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
@@ -221,6 +222,7 @@ export class Outbox {
   remove(parcel: Parcel): void {
     if (!this.held.delete(parcel)) return
     this.heldBytes -= sizeBytes(parcel, parcel.others)
+    if (parcel.target?.type === 'invitation') wipe(parcel.target.keys.symmetric)
     if (parcel.cover) return
     // Who takes the device later reads the disk with its identity key, which opens its own part of a rekey.
     this.storage.erase(parcel.key)

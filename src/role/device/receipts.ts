@@ -11,7 +11,7 @@ import type { Verdict } from '../../crypto/crypto.js'
 import type { ReceiptCheck } from '../../group/request.js'
 import { OPENED_COPY_OVERHEAD_BYTES, receiptBytes } from '../../group/sizes.js'
 import type { SessionId } from '../../link/link.js'
-import { encodeMessage, TICKET_BYTES } from '../../wire/message.js'
+import { encodeMessage, TICKET_BYTES, TOKEN_BYTES } from '../../wire/message.js'
 import type { ListedProxy } from '../server-link.js'
 import type { DeviceCore } from './core.js'
 import type { FirstProxies } from './first-proxies.js'
@@ -58,7 +58,6 @@ export interface ReceiptEvents {
   readonly over: (now: Millis, watch: Watch) => void
 }
 
-const TOKEN_BYTES = 4
 /** Each interval is so much longer than the one before. */
 const LATER = 1.5
 const UINT32 = 2 ** 32
@@ -263,9 +262,14 @@ export class Receipts {
     this.watches.delete(toHex(watch.ticket))
     if (this.checking.includes(watch)) this.core.options.crypto.forgetRequest()
     this.checking = this.checking.filter((each) => each !== watch)
-    wipe(watch.check.request.requestKey, watch.check.receiptKeys)
+    discard(watch.check)
     this.plan()
   }
+}
+
+/** Wipes what the copies of a request are recomputed from. */
+export function discard({ request, receiptKeys }: ReceiptCheck): void {
+  wipe(request.requestKey, receiptKeys)
 }
 
 function judge({ reply, expected, verdicts }: Watch, slot: number, verdict: Verdict): void {

@@ -12,11 +12,11 @@ import type { LinkEndpoint, LinkOutput, MessageNumber, SessionId } from '../../l
 import { parseMessage } from '../../wire/message.js'
 import type { VerifiedDirectory } from '../server-link.js'
 import type { DeviceCore } from './core.js'
-import { Custody, discard } from './custody.js'
+import { Custody } from './custody.js'
 import { FirstProxies } from './first-proxies.js'
 import { makeRequest } from './make-request.js'
 import type { Outgoing, Parcel } from './outbox.js'
-import type { Route } from './receipts.js'
+import { discard, type Route } from './receipts.js'
 import { Routes, tooFew } from './routes.js'
 import { type SentMessage, uploadReport } from './upload.js'
 

@@ -1,5 +1,5 @@
 /**
- * What one message cost its sender, split into what each byte was for (PROTOCOL.md section 12). Nothing is estimated:
+ * What one message cost its sender, split into what each byte was for (WIRE.md, "Sizes"). Nothing is estimated:
  * the parts are computed from the lengths that were sent and add up to the bytes of the datagrams.
  */
 import type { MessageId } from '../../base/bytes.js'

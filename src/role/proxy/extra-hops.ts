@@ -4,9 +4,9 @@
  */
 import { type NodeId, toHex } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
-import { type RandomBytes, RandomNumbers, randomBelow } from '../../base/random.js'
+import { LONGEST_WAIT_MEANS, type RandomBytes, RandomNumbers, randomBelow } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
-import { encodeMessage } from '../../wire/message.js'
+import { ASKED_FOR, encodeMessage } from '../../wire/message.js'
 import { proxiesApart } from '../choose-proxies.js'
 import type { ListedProxy, VerifiedDirectory } from '../server-link.js'
 import type { NextHops } from './next-hops.js'
@@ -31,7 +31,6 @@ interface Detour<T> {
 }
 
 const REFERENCE_AT = 1
-const LONGEST_WAITS = 10
 const NO_EXTENSION = new Uint8Array(0)
 
 export class ExtraHops<T> {
@@ -60,7 +59,7 @@ export class ExtraHops<T> {
     const forward = encodeMessage('forward', { nextHop, extension: NO_EXTENSION, message })
     writeReference(forward.subarray(forward.length - message.length), reference)
     if (!this.options.nextHops.forwardAtOnce(now, proxy, forward)) return false
-    const until = now + LONGEST_WAITS * this.options.meanWaitMs + limits.extraHopAnswerMs
+    const until = now + LONGEST_WAIT_MEANS * this.options.meanWaitMs + limits.extraHopAnswerMs
     this.detours.set(reference, { item, proxy: toHex(proxy.id), until })
     this.counts.taken++
     return true
@@ -120,11 +119,11 @@ export class ExtraHops<T> {
     return among.length === 0 ? undefined : among[randomBelow(this.options.random, among.length)]
   }
 
-  /** Never 0, which asks P3 to keep the answer until it is asked for. */
+  /** Never the one that has P3 keep the answer until it is asked for. */
   private newReference(): number {
     for (;;) {
       const reference = this.numbers.uint32()
-      if (reference !== 0 && !this.detours.has(reference)) return reference
+      if (reference !== ASKED_FOR && !this.detours.has(reference)) return reference
     }
   }
 }

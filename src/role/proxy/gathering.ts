@@ -4,11 +4,10 @@
  * alone, in a length that follows from the request's: neither tells how many copies there were.
  */
 import type { ProxyLimits } from '../../base/bounds.js'
-import type { RandomBytes } from '../../base/random.js'
-import { RandomNumbers } from '../../base/random.js'
+import { LONGEST_WAIT_MEANS, type RandomBytes, RandomNumbers } from '../../base/random.js'
 import type { Millis } from '../../base/time.js'
 import type { SessionId } from '../../link/link.js'
-import { TICKET_BYTES } from '../../wire/message.js'
+import { TICKET_BYTES, TOKEN_BYTES } from '../../wire/message.js'
 import { Waiting } from './waiting.js'
 
 /** Whoever a request came from. */
@@ -46,11 +45,8 @@ export interface GatheringOptions {
 /** What became of tokens: handed over, to be offered again, or nobody is there any more who could take them. */
 export type Handing = 'handed' | 'noRoom' | 'noLink'
 
-const TOKEN_BYTES = 4
 /** Each interval is so much longer than the one before. */
 const LATER = 1.5
-/** A copy waits ten means at most. */
-const LONGEST_WAITS = 10
 /** For the split, the way to CS, its disk and the way back. */
 const ROUND_TRIP_MS = 500
 /** From the first moment to the second: what is late by then is late by a lost datagram or two, however long copies wait. */
@@ -104,7 +100,7 @@ export class ReceiptGathering {
       until: now + holdMs,
     }
     this.heldBytes += gathering.tokens.length
-    this.due.add(now + LONGEST_WAITS * meanWaitMs + ROUND_TRIP_MS, gathering)
+    this.due.add(now + LONGEST_WAIT_MEANS * meanWaitMs + ROUND_TRIP_MS, gathering)
     return gathering
   }
 

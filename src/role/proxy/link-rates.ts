@@ -1,5 +1,5 @@
 /**
- * A rate for each incoming link, of copies to be made or of receipts asked for (PROTOCOL.md section 11), so that nobody takes
+ * A rate for each incoming link, of copies to be made or of receipts asked for (PROTOCOL.md section 7.1), so that nobody takes
  * all of this proxy's work away from others. What is past it is refused before anything is kept of it.
  */
 import type { Millis } from '../../base/time.js'

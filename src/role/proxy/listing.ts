@@ -1,5 +1,5 @@
 /**
- * What a proxy publishes of itself, and the keys behind it (PROTOCOL.md sections 1.2 and 9): its sealing keys by day, the
+ * What a proxy publishes of itself, and the keys behind it (PROTOCOL.md sections 1.3 and 9): its sealing keys by day, the
  * entry by which CS lists it, and C by day, under which requests come.
  */
 import type { Point } from '../../base/bytes.js'

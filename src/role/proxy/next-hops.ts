@@ -1,6 +1,6 @@
 /**
  * The links to other proxies, opened when there is something to pass on, used for all of it and closed when idle, and the
- * messages held for them until the next hop has them (PROTOCOL.md section 9). Of where a message came from nothing is kept.
+ * messages held for them until the next hop has them (PROTOCOL.md section 7.1). Of where a message came from nothing is kept.
  */
 
 import { key, toHex } from '../../base/bytes.js'
@@ -95,7 +95,8 @@ export class NextHops {
   forwardAtOnce(now: Millis, proxy: ListedProxy, message: Uint8Array): boolean {
     const hop = this.hopTo(now, proxy)
     if (hop === undefined || !this.room.take(hop.name, message.length)) return false
-    return this.hold(now, hop, message, limits.forwardHoldMs)
+    this.hold(now, hop, message, limits.forwardHoldMs)
+    return true
   }
 
   /** Hex id of the proxy that the session leads to, where it is one of these links. */
@@ -188,10 +189,9 @@ export class NextHops {
   }
 
   /** Takes a message for which room was reserved, and keeps its bytes. */
-  private hold(now: Millis, hop: Hop, message: Uint8Array, holdMs: number): true {
+  private hold(now: Millis, hop: Hop, message: Uint8Array, holdMs: number): void {
     hop.unsent.push({ message, heldUntil: now + holdMs })
     this.flush(now, hop)
-    return true
   }
 
   private releaseDue(now: Millis): void {

@@ -7,6 +7,11 @@ import type { DropCode } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import { type Millis, slotWindow } from '../../base/time.js'
 import type { SplitRequest } from '../../crypto/crypto.js'
+import {
+  COPY_MESSAGE_OVERHEAD_BYTES,
+  OPENED_COPY_OVERHEAD_BYTES,
+  SEALED_COPY_OVERHEAD_BYTES,
+} from '../../group/sizes.js'
 import type { FieldObserver } from '../../wire/codec.js'
 import { requestBody } from '../../wire/content.js'
 import type { MessageOf } from '../../wire/message.js'
@@ -31,13 +36,6 @@ export interface OpenedRequest {
 
 type Reading = { readonly ok: true; readonly request: OpenedRequest } | { readonly ok: false; readonly code: DropCode }
 
-/** Bytes that a copy has beyond personal part and content: R_i, slot, E_i, length of the part, tag. */
-const COPY_OVERHEAD_BYTES = 32 + 10 + 32 + 1 + 16
-/** What sealing a copy for CS adds: E and tag. */
-const SEAL_BYTES = 32 + 16
-/** Bytes of the message *copy* around a sealed copy: kind, reference, no extension. */
-const COPY_MESSAGE_BYTES = 1 + 4 + 1
-
 /** Keys of each day, own and CS's together, under this slot window and its neighbours. */
 export function openingJob(
   { secrets, serverKeys }: OpeningKeys,
@@ -59,27 +57,29 @@ export function openingJob(
   }
 }
 
-/** Reads a request that was unsealed. What is returned is a copy, without the padding; its key is the caller's to wipe. */
-export function readRequest(
+/** Reads a request that was unsealed, and wipes that. What is returned is a copy, without the padding; its keys are the caller's to wipe. */
+export function readRequest(ephemeral: Uint8Array, unsealed: UnsealedRequest, observe?: FieldObserver): Reading {
+  const reading = readBody(ephemeral, unsealed, observe)
+  wipe(unsealed.requestKey, unsealed.body)
+  return reading
+}
+
+function readBody(
   ephemeral: Uint8Array,
   { window, requestKey, serverKey, body }: UnsealedRequest,
-  observe?: FieldObserver,
+  observe: FieldObserver | undefined,
 ): Reading {
   const parsed = requestBody.parse(body, observe)
-  if (!parsed.ok) {
-    wipe(requestKey)
-    return parsed
-  }
+  if (!parsed.ok) return parsed
   const { oneTimeBase, oneTimeKey, count, personalPartBytes, slots, personalParts, content } = parsed.value
-  const sealedCopyBytes = COPY_OVERHEAD_BYTES + personalPartBytes + content.length + SEAL_BYTES
-  const openedBytes = count * (sealedCopyBytes - SEAL_BYTES)
-  if (openedBytes > limits.splitTotalBytes || COPY_MESSAGE_BYTES + sealedCopyBytes > limits.messageBytes) {
-    wipe(requestKey)
+  const scrambledBytes = personalPartBytes + content.length
+  const openedBytes = count * (OPENED_COPY_OVERHEAD_BYTES + scrambledBytes)
+  if (openedBytes > limits.splitTotalBytes || COPY_MESSAGE_OVERHEAD_BYTES + scrambledBytes > limits.messageBytes) {
     return { ok: false, code: 'WIRE_LIMIT' }
   }
   const points = { ephemeral: ephemeral as Point, oneTimeBase, oneTimeKey, serverKey }
   const split = copyOf({ ...points, requestKey, slots, personalPartBytes, personalParts, content })
-  wipe(requestKey)
+  const sealedCopyBytes = SEALED_COPY_OVERHEAD_BYTES + scrambledBytes
   return { ok: true, request: { window, count, sealedCopyBytes, split } }
 }
 

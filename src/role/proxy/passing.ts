@@ -11,7 +11,7 @@ import type { Millis } from '../../base/time.js'
 import { receiptBytes } from '../../group/sizes.js'
 import type { LinkEndpoint, SessionId } from '../../link/link.js'
 import type { FieldObserver } from '../../wire/codec.js'
-import { encodeMessage, type MessageOf, parseMessage } from '../../wire/message.js'
+import { ASKED_FOR, encodeMessage, type MessageOf, parseMessage } from '../../wire/message.js'
 import type { Copies } from './copies.js'
 import type { LinkRates } from './link-rates.js'
 import { type Tickets, ticketOfCopy } from './tickets.js'
@@ -36,8 +36,6 @@ interface Owed {
   readonly answer: Answer
 }
 
-/** By this reference a sender says that it will ask. */
-const ASKED_FOR = 0
 const SERVER = 'server'
 
 export class Passing {

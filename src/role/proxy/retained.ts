@@ -1,6 +1,6 @@
 /**
  * Messages that a next hop has acknowledged and may refuse a moment later, for want of room: an acknowledgement says that
- * they arrived, no more (PROTOCOL.md section 9.7). They are kept for that moment, as far as there is room; the oldest makes way.
+ * they arrived, no more (PROTOCOL.md section 7.1). They are kept for that moment, as far as there is room; the oldest makes way.
  */
 import { limits } from '../../base/limits.js'
 import type { Millis } from '../../base/time.js'

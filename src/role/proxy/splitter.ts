@@ -147,7 +147,8 @@ export class Splitter {
 
   private forget(splitting: Splitting): void {
     this.held.delete(splitting)
-    wipe(splitting.request.split.requestKey, splitting.entropy)
+    const { requestKey, oneTimeBase, oneTimeKey } = splitting.request.split
+    wipe(requestKey, oneTimeBase, oneTimeKey, splitting.entropy)
   }
 }
 

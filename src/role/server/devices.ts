@@ -1,6 +1,6 @@
 /**
  * The devices the server knows: each id is bound to the first key that proved it, because 64-bit ids can be ground,
- * and carries the access code that lets copies in (PROTOCOL.md sections 1.3 and 4).
+ * and carries the access code that lets copies in (PROTOCOL.md sections 4 and 9.1).
  */
 import { equal, equalConstantTime, type IdentityKey, identityKey, toHex } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'

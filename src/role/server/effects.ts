@@ -1,7 +1,7 @@
 /**
  * The server's way to the outside: outputs in order, writes gathered into one synced batch a tick, and what is to be done once
  * a batch is durable. Batches become durable in the order in which they were made, so whatever waits for its own
- * batch also waits for all that was decided before it (PROTOCOL.md section 7).
+ * batch also waits for all that was decided before it (PROTOCOL.md section 9.5).
  */
 import type { DropCode } from '../../base/errors.js'
 import type { Millis } from '../../base/time.js'

@@ -12,7 +12,7 @@ import { type Millis, slotWindow } from '../../base/time.js'
 import type { Verdict } from '../../crypto/crypto.js'
 import type { LinkEndpoint, MessageNumber, SessionId } from '../../link/link.js'
 import { Queue } from '../../link/queue.js'
-import { encodeMessage, type MessageOf } from '../../wire/message.js'
+import { encodeMessage, type MessageOf, TOKEN_BYTES } from '../../wire/message.js'
 import { type OpenedCopies, type OpenedCopyWithToken, openedCopies } from '../jobs.js'
 import type { RoleContext } from '../role.js'
 import type { SealingKeys } from '../sealing-keys.js'
@@ -58,7 +58,6 @@ type Batch = readonly Origin[]
 
 type Answer = MessageOf<'copyAnswers'>['value']['answers'][number]
 
-const TOKEN_BYTES = 4
 /** For each thread a batch under way and one ready: what comes meanwhile makes the next one larger, which opens cheaper. */
 const BATCHES_A_THREAD = 2
 const dropOf = { decoy: 'COPY_DECOY', wrongCode: 'ACCESS_CODE', unknown: 'COPY_RECIPIENT' } as const

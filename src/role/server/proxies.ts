@@ -80,12 +80,11 @@ export class Proxies {
   }
 
   /** The link is lost; the entry stays for the grace, so nothing changes yet. */
-  lose(now: Millis, id: string): Write[] {
+  lose(now: Millis, id: string): void {
     const held = this.listed.get(id)
-    if (held === undefined) return []
+    if (held === undefined) return
     held.lostAt = now
     this.lost.push({ id, lostAt: now })
-    return []
   }
 
   /** The proxy said goodbye, or nobody reaches it; returns what changed. */

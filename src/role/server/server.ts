@@ -253,7 +253,7 @@ class ServerMachine implements Server {
         return
       case 'connected':
       case 'rebind':
-        // This server begins no sessions yet (dial back), and stays where it is looked for.
+        // This server begins no sessions, since others dial for it, and stays where it is looked for.
         return
       default:
         output satisfies never
@@ -282,7 +282,11 @@ class ServerMachine implements Server {
   }
 
   private proxyGone(now: Millis, id: string, saidGoodbye: boolean): void {
-    const changes = saidGoodbye ? this.proxies.leave(id) : this.proxies.lose(now, id)
+    if (!saidGoodbye) {
+      this.proxies.lose(now, id)
+      return
+    }
+    const changes = this.proxies.leave(id)
     this.effects.write(now, ...changes)
     if (changes.length > 0) this.publication.changed(now)
   }

@@ -9,12 +9,12 @@ import { labels } from '../../base/labels.js'
 import type { RandomBytes } from '../../base/random.js'
 import { earliest, type Millis, slotWindow, startOfWindow } from '../../base/time.js'
 import type { Hashing } from '../../crypto/crypto.js'
+import { TOKEN_BYTES } from '../../wire/message.js'
 import type { Write } from '../role.js'
 import { keyParts, storeKeys } from './records.js'
 
 const SECRET_BYTES = 32
 const NAME_BYTES = 16
-const TOKEN_BYTES = 4
 /** A copy accepted in window w may be made for w + 1, and is then accepted up to w + 2. */
 const WINDOWS_AFTER = 2
 /** Windows held at a time, those of a clock that was ahead included. */
