@@ -4,7 +4,7 @@
  * off or moved without being noticed; without a passphrase its key stands in the first line, and the stream is a checksum.
  */
 import { z } from 'zod'
-import { bigEndian, concat, fromBigEndian, fromHex, fromUtf8, toHex, utf8 } from '../base/bytes.js'
+import { bigEndian, concat, fromBigEndian, fromHex, fromUtf8, toHex, utf8, wipe } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { AtRest } from '../crypto/at-rest.js'
@@ -51,6 +51,7 @@ export async function* sealBackup(
   const inClear = passphrase === undefined ? { open: toHex(key) } : await wrapKey(atRest, key, passphrase)
   const header = utf8(`${JSON.stringify({ file: NAME, version: BACKUP_VERSION, key: inClear })}\n`)
   const stream = atRest.sealStream(key)
+  wipe(key)
   yield concat(header, stream.header)
   const seal = (chunk: Uint8Array, last: boolean) => {
     const sealed = stream.push(chunk, header, last)
@@ -95,7 +96,9 @@ export async function openBackup(
   if (opened === undefined) {
     throw new ProtocolError('PASSPHRASE_WRONG', 'this is not the passphrase of the backup; try again')
   }
-  const stream = atRest.openStream(opened, await source.exactly(STREAM_HEADER_BYTES))
+  const streamHeader = await source.exactly(STREAM_HEADER_BYTES)
+  const stream = atRest.openStream(opened, streamHeader)
+  wipe(opened)
   if (stream === undefined) throw damaged()
   const plain = new Source(chunks(source, (chunk) => stream.pull(chunk, line)))
   const first = await record(plain)
@@ -176,6 +179,7 @@ function readFacts(body: Uint8Array): BackupFacts | undefined {
   return parsed.success ? parsed.data : undefined
 }
 
+/** `undefined` where it is none: no JSON is what its reader refuses as well. */
 function jsonOf(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(fromUtf8(bytes) ?? '')

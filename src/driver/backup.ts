@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { fromHex, toHex } from '../base/bytes.js'
+import { fromHex, toHex, wipe } from '../base/bytes.js'
 import { ProtocolError } from '../base/errors.js'
 import { createAtRest } from '../crypto/at-rest.js'
 import type { Write } from '../role/role.js'
@@ -48,7 +48,7 @@ export async function* backupOf(
     sealed: directory.dataKey !== undefined,
     madeAt: new Date().toISOString(),
     ...{ seed: toHex(seed), proxySeed: toHex(proxySeed), accessCode: toHex(accessCode) },
-    network: await readFile(join(directory.path, 'network'), 'utf8').catch(() => null),
+    network: await networkCardIn(directory.path),
   }
   const totalBytes = await store.approximateBytes()
   let doneBytes = 0
@@ -61,6 +61,18 @@ export async function* backupOf(
   }
   for await (const bytes of sealBackup(await createAtRest(systemRandom()), passphrase, facts, kept())) {
     yield { bytes, doneBytes, totalBytes: Math.max(totalBytes, doneBytes) }
+  }
+}
+
+/** A node that was told its network otherwise has no such file. */
+async function networkCardIn(path: string): Promise<string | null> {
+  const file = join(path, 'network')
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return null
+    throw new ProtocolError('DATA_DAMAGED', `cannot read ${file} (${code}); check who owns it`, { cause: error })
   }
 }
 
@@ -116,9 +128,21 @@ export async function restoreBackup(
   }
 }
 
-/** The keys last: a directory without them is refused. */
 async function fill(path: string, backup: Awaited<ReturnType<typeof openBackup>>): Promise<Restored> {
-  const { facts, passphrase } = backup
+  const dataKey = newDataKey()
+  try {
+    return await fillUnder(dataKey, path, backup)
+  } finally {
+    wipe(dataKey)
+  }
+}
+
+/** The keys last: a directory without them is refused. */
+async function fillUnder(
+  dataKey: Uint8Array,
+  path: string,
+  { facts, passphrase, entries: backedUp }: Awaited<ReturnType<typeof openBackup>>,
+): Promise<Restored> {
   const { kind, madeAt, network } = facts
   const identity: StoredIdentity = {
     kind,
@@ -126,12 +150,11 @@ async function fill(path: string, backup: Awaited<ReturnType<typeof openBackup>>
   }
   const atRest = await createAtRest(systemRandom())
   const sealed = facts.sealed && passphrase !== undefined
-  const dataKey = newDataKey()
   const format = sealed ? sealedEntries(atRest, dataKey, 'store') : checkedEntries
   const store = await openStore(join(path, 'store'), { format })
   let entries = 0
   try {
-    for await (const batch of batches(backup.entries)) {
+    for await (const batch of batches(backedUp)) {
       await store.write(batch)
       entries += batch.length
     }

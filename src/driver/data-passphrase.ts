@@ -10,7 +10,7 @@ import { createAtRest } from '../crypto/at-rest.js'
 import type { PassphraseCost } from '../crypto/crypto.js'
 import { type AskPassphrase, openExisting, STORES, type StoreName } from './data-directory.js'
 import { checkedEntries, sealedEntries } from './entries.js'
-import { replaceFile } from './files.js'
+import { replaceFile, unwritable } from './files.js'
 import { IDENTITY_FILE, openText, readIdentityFile, sealedText } from './identity-file.js'
 import { systemRandom } from './random.js'
 import { type HeldStore, openStore, type StoreOptions } from './store.js'
@@ -26,13 +26,16 @@ export async function setDataPassphrase(path: string, passphrase: AskPassphrase,
     await checkPassphrase(chosen)
     const atRest = await createAtRest(systemRandom())
     const dataKey = newDataKey()
-    const wrapped = await wrapKey(atRest, dataKey, chosen, cost)
-    const text = (moving: boolean) => sealedText(atRest, directory.identity, dataKey, wrapped, moving)
-    // The key first: a crash leaves entries that the next start seals, never sealed ones without their key.
-    await replaceFile(join(path, IDENTITY_FILE), text(true))
-    for (const [name, store] of stores) await store.reform(sealedEntries(atRest, dataKey, name))
-    await replaceFile(join(path, IDENTITY_FILE), text(false))
-    wipe(dataKey)
+    try {
+      const wrapped = await wrapKey(atRest, dataKey, chosen, cost)
+      const text = (moving: boolean) => sealedText(atRest, directory.identity, dataKey, wrapped, moving)
+      // The key first: a crash leaves entries that the next start seals, never sealed ones without their key.
+      await replaceFile(join(path, IDENTITY_FILE), text(true))
+      for (const [name, store] of stores) await store.reform(sealedEntries(atRest, dataKey, name))
+      await replaceFile(join(path, IDENTITY_FILE), text(false))
+    } finally {
+      wipe(dataKey)
+    }
   })
 }
 
@@ -83,7 +86,10 @@ async function withStores(
   try {
     for (const name of STORES) {
       const directory = join(path, name)
-      const there = await stat(directory).catch(() => undefined)
+      const there = await stat(directory).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return undefined
+        throw unwritable(path, error)
+      })
       // The first is opened in any case: holding it keeps nodes away.
       if (there !== undefined || name === STORES[0]) held.push([name, await openStore(directory, options(name))])
     }

@@ -107,8 +107,9 @@ export function sealedText(
 ): string {
   const { kind, seed, proxySeed, accessCode } = identity
   const together = concat(seed, proxySeed, accessCode)
-  const secrets = atRest.seal(secretsKey(dataKey), associatedOf(kind, moving), together)
-  wipe(together)
+  const key = secretsKey(dataKey)
+  const secrets = atRest.seal(key, associatedOf(kind, moving), together)
+  wipe(together, key)
   const check = checkOf(kind, utf8(JSON.stringify(wrapped)), secrets)
   return textOf({
     version: SEALED_VERSION,
@@ -126,7 +127,9 @@ export function openSecrets(
   file: IdentityFile & { readonly sealed: true },
   dataKey: Uint8Array,
 ): StoredIdentity | undefined {
-  const opened = atRest.open(secretsKey(dataKey), associatedOf(file.kind, file.moving), file.secrets)
+  const key = secretsKey(dataKey)
+  const opened = atRest.open(key, associatedOf(file.kind, file.moving), file.secrets)
+  wipe(key)
   return (
     opened && {
       kind: file.kind,
@@ -156,6 +159,7 @@ function parse(file: string, text: string): IdentityFile {
   try {
     json = JSON.parse(text)
   } catch {
+    // Neither form then, which is said below.
     json = undefined
   }
   const version = versionSchema.safeParse(json)

@@ -67,6 +67,7 @@ export async function batchNumbers(level: Level): Promise<number[]> {
 
 /** Of a store that has just been opened. */
 export async function examine(directory: string, numbers: readonly number[]): Promise<JournalFindings> {
+  // LevelDB's own diary: where it cannot be read, nothing is known of a torn end, and the numbers decide.
   const log = await readFile(join(directory, 'LOG'), 'utf8').catch(() => '')
   return { lost: missing(numbers, markedNumber(directory)), tornEnd: /dropping \d+ bytes/.test(log) }
 }

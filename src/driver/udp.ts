@@ -40,6 +40,7 @@ export async function openUdp(at?: PeerAddress): Promise<UdpSocket> {
   try {
     return new Port(await bind({ host: '::', port: 0 }), true, undefined)
   } catch {
+    // A machine without IPv6; whatever else is wrong shows again.
     return new Port(await bind({ host: '0.0.0.0', port: 0 }), false, undefined)
   }
 }

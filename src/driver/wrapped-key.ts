@@ -49,9 +49,11 @@ export async function wrapKey(
   const salt = toHex(randomBytes(SALT_BYTES))
   const header = { kdf: 'argon2id', passes: cost.passes, memoryBytes: cost.memoryBytes, salt } as const
   const wrapping = await wrappingKey(header, passphrase)
-  const wrapped = { ...header, key: toHex(atRest.seal(wrapping, associatedOf(header), key)) }
-  wipe(wrapping)
-  return wrapped
+  try {
+    return { ...header, key: toHex(atRest.seal(wrapping, associatedOf(header), key)) }
+  } finally {
+    wipe(wrapping)
+  }
 }
 
 /** The key, or `undefined` where the passphrase is another. */
@@ -61,9 +63,11 @@ export async function unwrapKey(
   passphrase: string,
 ): Promise<Uint8Array | undefined> {
   const wrapping = await wrappingKey(wrapped, passphrase)
-  const key = atRest.open(wrapping, associatedOf(wrapped), fromHex(wrapped.key))
-  wipe(wrapping)
-  return key
+  try {
+    return atRest.open(wrapping, associatedOf(wrapped), fromHex(wrapped.key))
+  } finally {
+    wipe(wrapping)
+  }
 }
 
 /** Rejects with PASSPHRASE_WEAK for a passphrase that is too long, or easy to guess. */
@@ -82,8 +86,10 @@ type Header = Omit<WrappedKey, 'key'>
 
 async function wrappingKey({ passes, memoryBytes, salt }: Header, passphrase: string): Promise<Uint8Array> {
   const bytes = passphraseBytes(passphrase)
-  const derived = await deriveOnce(bytes, fromHex(salt), { passes, memoryBytes })
+  const deriving = deriveOnce(bytes, fromHex(salt), { passes, memoryBytes })
+  // The thread has a copy of its own by now.
   wipe(bytes)
+  const derived = await deriving
   const wrapping = derived.slice(0, KEY_BYTES)
   wipe(derived)
   return wrapping
