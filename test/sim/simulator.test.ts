@@ -56,13 +56,19 @@ t.test('each family has a name and a weight', (t) => {
   t.end()
 })
 
+/**
+ * Played until it is found, which takes five to eight seeds on average. Were it fifteen, so many would still miss it no more than once
+ * in a million times.
+ */
+const MOST_SEEDS = 200
+
 /** Plays until a problem shows, and returns it. */
-function foundIn(family: string, casting: Staging['casting'], seeds: number): string {
-  for (let seed = first; seed < first + seeds; seed++) {
+function foundIn(family: string, casting: Staging['casting']): string {
+  for (let seed = first; seed < first + MOST_SEEDS; seed++) {
     const { problems } = play(drawScenario(seed, family), { ...(casting && { casting }) })
     if (problems.length > 0) return problems.join('; ')
   }
-  return `nothing in ${seeds} seeds from ${first} on`
+  return `nothing in ${MOST_SEEDS} seeds from ${first} on`
 }
 
 /** Tokens that anybody can make up: what proves that a copy is stored is the same for every copy. */
@@ -74,25 +80,25 @@ const credulous: Crypto = Object.assign(Object.create(crypto) as Crypto, {
 t.test('what is broken on purpose is found out:', (t) => {
   t.test('a server whose disk says that a write is durable before it is', (t) => {
     const serverDisk = { answersEarly: true, writeMs: 2_000 }
-    t.match(foundIn('crashes', { serverDisk }, 30), /missing/)
+    t.match(foundIn('crashes', { serverDisk }), /missing/)
     t.end()
   })
 
   t.test('a device that forgets what it has handed on', (t) => {
     const deviceDisk = { loses: (key: string) => key.startsWith('handed/') }
-    t.match(foundIn('crashes', { deviceDisk }, 60), /was handed .* 2 times/)
+    t.match(foundIn('crashes', { deviceDisk }), /was handed .* 2 times/)
     t.end()
   })
 
   t.test('a device that forgets what becomes of its groups', (t) => {
     const deviceDisk = { loses: (key: string) => key.startsWith('group/') }
-    t.match(foundIn('removals', { deviceDisk }, 30), /different|believes|missing|nobody sent|known outside/)
+    t.match(foundIn('removals', { deviceDisk }), /different|believes|missing|nobody sent|known outside/)
     t.end()
   })
 
   t.test('a sender that believes receipts unchecked', (t) => {
     const cryptoOf = (name: string) => (name.startsWith('device') ? credulous : crypto)
-    t.match(foundIn('liars', { cryptoOf }, 30), /missing/)
+    t.match(foundIn('liars', { cryptoOf }), /missing/)
     t.end()
   })
 
