@@ -18,7 +18,12 @@ export function createHashing(): Hashing {
 
 function hash(...parts: readonly Uint8Array[]): Digest {
   const [only] = parts
-  return digest(sha256(parts.length === 1 && only !== undefined ? only : concat(...parts)))
+  if (parts.length === 1 && only !== undefined) return digest(sha256(only))
+  const joined = concat(...parts)
+  const made = digest(sha256(joined))
+  // Keys are among what is joined.
+  wipe(joined)
+  return made
 }
 
 /** RFC 2104 section 2: H(key xor opad || H(key xor ipad || text)). */
@@ -42,7 +47,9 @@ function hkdf(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, lengthByte
   const output = new Uint8Array(lengthBytes)
   let previous: Uint8Array = new Uint8Array(0)
   for (let offset = 0, counter = 1; offset < lengthBytes; offset += HASH_BYTES, counter++) {
-    previous = hmac(pseudorandomKey, previous, info, Uint8Array.of(counter))
+    const block = hmac(pseudorandomKey, previous, info, Uint8Array.of(counter))
+    wipe(previous)
+    previous = block
     output.set(previous.subarray(0, lengthBytes - offset), offset)
   }
   wipe(pseudorandomKey, previous)

@@ -169,7 +169,7 @@ function prepareSplit(
   const copies = copiesOf(request)
   const partBytes = request.personalPartBytes
   const sealedCopyBytes = COPY_FIXED_BYTES + partBytes + request.content.length + SEAL_BYTES
-  const wipeKeys = () => wipe(request.requestKey, outerKey)
+  const wipeKeys = () => wipe(request.requestKey, request.oneTimeBase, request.oneTimeKey, outerKey)
   if (!preparation.request(request, copies)) {
     wipeKeys()
     return undefined
