@@ -10,7 +10,7 @@ import { cleanEnvironment } from '../environment.js'
 const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
 const library = new URL('../../src/index.js', import.meta.url).href
 
-t.test('the library example sends a message and prints it, in fewer than thirty lines', async (t) => {
+t.test('the library example sends a message and prints it, in fewer than thirty lines', { timeout: 90_000 }, async (t) => {
   const example = /```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
   t.ok(example.trim().split('\n').length < 30)
   const directory = mkdtempSync(join(tmpdir(), 'splitcast-readme-'))
