@@ -5,6 +5,7 @@ import type { DataDirectory } from '../driver/data-directory.js'
 import type { Device } from '../driver/device-api.js'
 import { replaceFile } from '../driver/files.js'
 import type { LogLevel } from '../driver/log.js'
+import { MAX_COPIES_PER_SECOND, MAX_FIRST_PROXIES, MAX_MEAN_WAIT_MS } from '../driver/options.js'
 import type { ProxyNode } from '../driver/proxy.js'
 import type { DecoyMode } from '../group/decoys.js'
 import type { PaddingMode } from '../group/group.js'
@@ -47,10 +48,6 @@ interface Options extends DataPassphraseOption {
   readonly readyFile?: string
   readonly logLevel: LogLevel
 }
-
-const MAX_MEAN_WAIT_MS = 60_000
-const MAX_FIRST_PROXIES = 16
-const MAX_COPIES_PER_SECOND = 1_000_000
 
 export function addNode(program: Command): void {
   dataPassphraseOption(workersOption(dataOption(program.command('node'))))
@@ -241,6 +238,7 @@ function proxyIdOf(proxy: ProxyNode): string {
 
 function missing(device: Device, proxy: ProxyNode | undefined): string {
   if (!device.status().connected) return 'an answer of the server'
-  if (proxy === undefined || proxy.status().listed) return 'the directory'
+  if (proxy === undefined || proxy.status().listed)
+    return 'a directory that is valid by the clock of this machine (splitcast doctor checks it)'
   return `the server to list this proxy (has it admitted ${proxyIdOf(proxy)}?)`
 }

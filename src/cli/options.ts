@@ -7,8 +7,6 @@ import { ProtocolError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import { defaultDataPath } from '../driver/data-directory.js'
 import type { LogLevel } from '../driver/log.js'
-import type { DecoyMode } from '../group/decoys.js'
-import type { PaddingMode } from '../group/group.js'
 import { formatEndpoint, parseEndpoint } from '../wire/text.js'
 
 /** What every command takes that works on a data directory. */
@@ -26,8 +24,8 @@ export function dataOf(options: { readonly data?: string }): string {
   return options.data ?? defaultDataPath()
 }
 
-export const paddingModes: readonly PaddingMode[] = ['none', 'classes', 'cell']
-export const decoyModes: readonly DecoyMode[] = ['none', 'power']
+export { decoyModes, paddingModes } from '../driver/options.js'
+
 export const proxyModes = ['on', 'off', 'auto'] as const
 export const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 

@@ -34,6 +34,7 @@ import {
   pendingOf,
 } from './group-views.js'
 import { Inbox, type ReceivedMessage } from './inbox.js'
+import { checkSend } from './options.js'
 import { Outcomes, outcomeOf, type SendOutcome } from './outcomes.js'
 import type { Running } from './run.js'
 import { Signals } from './signals.js'
@@ -284,11 +285,9 @@ export class DeviceNode implements Device {
     return toHex(newcomer)
   }
 
-  private async send(
-    group: string,
-    body: Uint8Array,
-    { signal, padding, decoys, direct, wait = true, onProgress }: SendOptions = {},
-  ): Promise<SendReport> {
+  private async send(group: string, body: Uint8Array, options: SendOptions = {}): Promise<SendReport> {
+    checkSend(body, options)
+    const { signal, padding, decoys, direct, wait = true, onProgress } = options
     const until = wait ? 'over' : 'taken'
     const command = {
       ...({ type: 'send', group, body, until } as const),

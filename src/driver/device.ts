@@ -11,12 +11,14 @@ import type { Device, DeviceOptions } from './device-api.js'
 import { DeviceNode } from './device-node.js'
 import { createLog } from './log.js'
 import { resolveCard } from './network.js'
+import { checkDeviceOptions } from './options.js'
 import { systemRandom } from './random.js'
 import { followServer } from './server-names.js'
 import { startNode } from './start.js'
 
 /** Opens a device. Errors have a `code`: see docs/OPERATING.md. */
 export async function openDevice(options: DeviceOptions): Promise<Device> {
+  checkDeviceOptions(options)
   return await openDeviceNode(options)
 }
 

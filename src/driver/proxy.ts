@@ -12,6 +12,7 @@ import { type DataDirectory, openerOf } from './data-directory.js'
 import type { DeviceInfo } from './device-api.js'
 import { createLog, type Log } from './log.js'
 import { resolveCard, resolveEndpoint } from './network.js'
+import { checkProxyOptions } from './options.js'
 import { systemRandom } from './random.js'
 import { followServer } from './server-names.js'
 import { Signals } from './signals.js'
@@ -70,6 +71,7 @@ export interface ProxyNode extends AsyncDisposable {
 
 /** Starts a proxy. */
 export async function openProxy(options: ProxyOptions): Promise<ProxyNode> {
+  checkProxyOptions(options)
   return await openProxyNode(options, openerOf('node', options))
 }
 

@@ -16,6 +16,7 @@ import type { DeviceInfo } from './device-api.js'
 import { replaceFile } from './files.js'
 import { createLog, type Log } from './log.js'
 import { resolveEndpoint } from './network.js'
+import { checkServerOptions } from './options.js'
 import { systemRandom } from './random.js'
 import { startNode } from './start.js'
 import { startWorkers, threadCount } from './start-workers.js'
@@ -52,6 +53,7 @@ export interface ServerNode extends AsyncDisposable {
 
 /** Starts a central server; writes its network card to `data`/network. */
 export async function openServer(options: ServerOptions): Promise<ServerNode> {
+  checkServerOptions(options)
   const log = options.log ?? createLog('silent')
   const crypto = await loadCrypto()
   const threads = threadCount(options.workers)
