@@ -62,13 +62,17 @@ t.test('each family has a name and a weight', (t) => {
  */
 const MOST_SEEDS = 200
 
-/** Plays until a problem shows, and returns it. */
-function foundIn(family: string, casting: Staging['casting']): string {
-  for (let seed = first; seed < first + MOST_SEEDS; seed++) {
+/**
+ * Plays until a problem shows, and returns it. Some of the first seeds may be left out: a world that is broken may be busy until
+ * hours of its time have passed, and those are.
+ */
+function foundIn(family: string, casting: Staging['casting'], leftOut = 0): string {
+  const from = first + leftOut
+  for (let seed = from; seed < from + MOST_SEEDS; seed++) {
     const { problems } = play(drawScenario(seed, family), { ...(casting && { casting }) })
     if (problems.length > 0) return problems.join('; ')
   }
-  return `nothing in ${MOST_SEEDS} seeds from ${first} on`
+  return `nothing in ${MOST_SEEDS} seeds from ${from} on`
 }
 
 /** Tokens that anybody can make up: what proves that a copy is stored is the same for every copy. */
@@ -92,13 +96,13 @@ t.test('what is broken on purpose is found out:', (t) => {
 
   t.test('a device that forgets what becomes of its groups', (t) => {
     const deviceDisk = { loses: (key: string) => key.startsWith('group/') }
-    t.match(foundIn('removals', { deviceDisk }), /different|believes|missing|nobody sent|known outside/)
+    t.match(foundIn('removals', { deviceDisk }, 7), /different|believes|missing|nobody sent|known outside/)
     t.end()
   })
 
   t.test('a sender that believes receipts unchecked', (t) => {
     const cryptoOf = (name: string) => (name.startsWith('device') ? credulous : crypto)
-    t.match(foundIn('liars', { cryptoOf }), /missing/)
+    t.match(foundIn('liars', { cryptoOf }, 1), /missing/)
     t.end()
   })
 
