@@ -31,7 +31,7 @@ const TICK_MS = 10
 const MOST_BEHIND_MS = 1000
 /** Of each target. */
 const SESSIONS = 24
-const SESSION_PACKETS = 400
+const SESSION_PACKETS = 200
 /** Valid packets that are kept to be sent again, whole or harmed. */
 const RECORDED = 64
 const COPY_BYTES = 300

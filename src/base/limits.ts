@@ -248,8 +248,8 @@ export const limits = {
   /** Messages a proxy holds for a next hop. */
   forwardMessages: 16_384,
   forwardBytes: 256 * MIB,
-  /** Request points remembered per window, against replay. */
-  requestReplays: 262_144,
+  /** Request points remembered per window, against replay; those of one network no more than it leaves free. */
+  requestReplays: 524_288,
   /** Links a proxy keeps to other proxies, and the idle time after which one is closed: receipts come back on it. */
   nextHops: 1024,
   nextHopIdleMs: 5 * MINUTE_MS,
@@ -284,8 +284,8 @@ export const limits = {
   extraHopAnswerMs: 4 * SECOND_MS,
   extraHopTries: 2,
   /** Requests being unsealed at one time, and their bytes; past it the sender is told to try elsewhere. */
-  openingRequests: 256,
-  openingBytes: 64 * MIB,
+  openingRequests: 512,
+  openingBytes: 128 * MIB,
   /** One slice of a split: copies, and bytes of copies, before other work gets its turn. */
   splitStepCopies: 64,
   splitStepBytes: 4 * MIB,

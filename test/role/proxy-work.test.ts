@@ -164,7 +164,7 @@ t.test('requests whose work is under way', (t) => {
   }
 
   t.test('are so many and no more; past that the sender hears so at once', (t) => {
-    const around = surroundings({ bounds: { openingRequests: 3 } })
+    const around = surroundings({ bounds: { openingRequests: 6 } })
     around.network.jobMs = held
     send(around, 3)
     t.equal(around.proxy.dropped('REQUEST_FULL'), 0)
@@ -176,7 +176,7 @@ t.test('requests whose work is under way', (t) => {
 
   t.test('have so many bytes and no more', (t) => {
     const bytes = requestTo(surroundings(), { recipients: recipients(1) }).message.length - 33
-    const around = surroundings({ bounds: { openingBytes: 2 * bytes } })
+    const around = surroundings({ bounds: { openingBytes: 4 * bytes } })
     around.network.jobMs = held
     send(around, 2)
     t.equal(around.proxy.dropped('REQUEST_FULL'), 0)
@@ -301,9 +301,23 @@ t.test('bounds', (t) => {
     const window = slotWindow(START)
     for (let i = 0; i < limits.requestReplays; i++)
       replays.restore(`seen/${window}/${i.toString(16).padStart(32, '0')}`)
-    t.equal(replays.remember(window, random(32)), undefined)
-    t.ok(replays.remember(window + 1, random(32)), 'another window has room')
+    t.equal(replays.remember(window, 'one', random(32)), undefined)
+    t.ok(replays.remember(window + 1, 'one', random(32)), 'another window has room')
     t.equal(replays.expire(startOfWindow(window + 2)).length, limits.requestReplays)
+    t.end()
+  })
+
+  t.test('requests remembered in a window, for no network more than is left free', (t) => {
+    const replays = new RequestReplays(crypto)
+    const window = slotWindow(START)
+    for (let i = 0; i < limits.requestReplays - 6; i++)
+      replays.restore(`seen/${window}/${i.toString(16).padStart(32, '0')}`)
+    const taken = (network: string) => replays.remember(window, network, random(32)) !== undefined
+    const times = (count: number, network: string) => Array.from({ length: count }, () => taken(network))
+    t.strictSame(times(4, 'one'), [true, true, true, false])
+    t.strictSame(times(3, 'another'), [true, true, false])
+    t.strictSame(times(1, 'one'), [false])
+    t.strictSame(times(2, 'a third'), [true, false])
     t.end()
   })
 

@@ -10,8 +10,10 @@ import type { DropCode } from '../../base/errors.js'
 import type { Millis } from '../../base/time.js'
 import { receiptBytes } from '../../group/sizes.js'
 import type { SessionId } from '../../link/link.js'
+import { sourceOf } from '../../link/sources.js'
 import type { MessageOf } from '../../wire/message.js'
 import type { Reference, RoleContext, Write } from '../role.js'
+import { SharedRoom } from '../shared-room.js'
 import type { ResultOf, Work } from '../work.js'
 import type { Copies } from './copies.js'
 import type { ReceiptGathering } from './gathering.js'
@@ -46,6 +48,8 @@ interface Taken {
   /** Of the link as it was then: by the time that the request is open, P1 may have closed it. */
   readonly rate: LinkRate
   readonly p1Host: string | undefined
+  /** The network of P1. */
+  readonly network: string
   readonly ephemeral: Uint8Array
   readonly messageBytes: number
 }
@@ -59,13 +63,14 @@ export class Requests {
   private readonly options: RequestsOptions
   private readonly splitter: Splitter
   private acceptedRequests = 0
-  private opening = 0
-  private openingBytes = 0
+  /** Of requests that are being unsealed: nobody takes more than is left free. */
+  private readonly room: SharedRoom
   private stopped = false
 
   constructor(options: RequestsOptions) {
     const { work, copies, gathering, drop, threads = 1 } = options
     this.options = options
+    this.room = new SharedRoom(options.bounds.openingRequests, options.bounds.openingBytes)
     this.splitter = new Splitter({
       work,
       slicesAhead: SLICES_A_THREAD * threads,
@@ -89,19 +94,17 @@ export class Requests {
   take(now: Millis, session: SessionId, request: MessageOf<'request'>['value'], answer: Answer): void {
     const { work, keys, rates, peerHost } = this.options
     const rate = rates.of(now, session)
-    const refused = this.refusal(now, rate, request)
+    const p1Host = peerHost(session)
+    const { network } = sourceOf(p1Host ?? '')
+    const refused = this.refusal(now, rate, network, request)
     if (refused !== undefined) {
       answer(now, refused)
       return
     }
-    const bytes = request.sealed.length
-    const from = { session, rate, p1Host: peerHost(session) }
+    const from = { session, rate, p1Host, network }
     const taken = { ...from, ephemeral: concat(request.ephemeral), messageBytes: messageBytes(request) }
-    this.opening++
-    this.openingBytes += bytes
     work.issue(openingJob(keys(now), now, request), (then, result) => {
-      this.opening--
-      this.openingBytes -= bytes
+      this.room.give(network, request.sealed.length)
       if (this.stopped) wipeResult(result)
       else answer(then, this.unsealed(then, taken, result))
     })
@@ -117,17 +120,17 @@ export class Requests {
     this.splitter.stop()
   }
 
-  /** Why a request is not even opened. */
+  /** Why a request is not even opened; else room is taken for it. */
   private refusal(
     now: Millis,
     rate: LinkRate,
+    network: string,
     { ephemeral, sealed }: MessageOf<'request'>['value'],
   ): DropCode | undefined {
-    const { bounds, replays } = this.options
+    const { replays } = this.options
     if (replays.has(ephemeral)) return 'REQUEST_REPLAY'
     if (!rate.allows(now)) return 'REQUEST_RATE'
-    const fits = this.opening < bounds.openingRequests && this.openingBytes + sealed.length <= bounds.openingBytes
-    return fits ? undefined : 'REQUEST_FULL'
+    return this.room.take(network, sealed.length) ? undefined : 'REQUEST_FULL'
   }
 
   private unsealed(now: Millis, taken: Taken, result: ResultOf<'openRequest'>): DropCode | undefined {
@@ -151,7 +154,7 @@ export class Requests {
   /** Reserves room for the copies and remembers the request; else the reason why not. */
   private admit(
     now: Millis,
-    { rate, ephemeral }: Taken,
+    { rate, network, ephemeral }: Taken,
     { window, count, sealedCopyBytes }: OpenedRequest,
   ): Write | DropCode {
     const { replays, copies, gathering } = this.options
@@ -159,7 +162,7 @@ export class Requests {
     if (!gathering.hasRoom(count)) return 'REQUEST_FULL'
     if (!rate.take(now, count)) return 'REQUEST_RATE'
     if (!copies.reserve(count, sealedCopyBytes)) return 'REQUEST_FULL'
-    const record = replays.remember(window, ephemeral)
+    const record = replays.remember(window, network, ephemeral)
     if (record !== undefined) return record
     copies.release(count, sealedCopyBytes)
     return 'REQUEST_FULL'
