@@ -189,6 +189,9 @@ export class Outgoing {
     else before.after = after
     if (after === undefined) this.newest = before
     else after.before = before
+    // A garbage collector that takes the young first would else keep them for what is old, and gone.
+    message.before = undefined
+    message.after = undefined
   }
 }
 
