@@ -103,7 +103,7 @@ export function createCore(surroundings: Surroundings, bounds: DeviceBounds): De
       linkedSince: () => surroundings.linkedSince(),
       save: (record) => storage.put(keys.directories, record),
     }),
-    heard: new Heard(storage),
+    heard: new Heard(storage, self.id),
     replies: new Replies(say, bounds.commands),
     drop: (code) => say({ type: 'drop', code }),
   }

@@ -175,7 +175,8 @@ class DeviceMachine implements DeviceRole {
       directories: this.core.directories.compare(this.now),
       firstProxies: this.core.guards.status(this.now, this.core.directory()),
       groups: groups.all(),
-      silentGroups: this.silentGroups(),
+      // Where nothing comes here, nothing follows from it that nobody is heard.
+      silentGroups: this.core.heard.silent(this.now, this.caughtUp && !this.stopped ? groups.all() : []),
       unopened: unopened.count,
       inboxMessages: inbox.count,
       outgoingMessages: outbox.untaken,
@@ -187,18 +188,6 @@ class DeviceMachine implements DeviceRole {
 
   group(name: string): Group | undefined {
     return this.core.groups.byName(name)
-  }
-
-  /** Where nobody answers because nothing comes here, nothing follows from it; where this device has departed, it is known why. */
-  private silentGroups(): Map<string, Millis> {
-    const isIn = ({ list }: Group) => list.members.size > 1 && list.members.has(toHex(this.options.self.id))
-    const groups = this.caughtUp && !this.stopped ? this.core.groups.all().filter(isIn) : []
-    return new Map(
-      groups.flatMap((group): [string, Millis][] => {
-        const since = this.core.heard.silentSince(this.now, group)
-        return since === undefined ? [] : [[toHex(group.id), since]]
-      }),
-    )
   }
 
   private directory(): VerifiedDirectory | undefined {

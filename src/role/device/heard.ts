@@ -2,7 +2,7 @@
  * When any other member of each group was last heard from, over restarts (PROTOCOL.md section 8.7): members ask each other about once
  * a day, so a long silence means that the others are away, or that this device was removed and could not be told.
  */
-import { fromHex, type GroupId, groupId, toHex } from '../../base/bytes.js'
+import { fromHex, type GroupId, groupId, type NodeId, toHex } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
 import type { Millis } from '../../base/time.js'
 import type { Group } from '../../group/group.js'
@@ -19,11 +19,13 @@ interface Times {
 
 export class Heard {
   private readonly storage: Storage
+  private readonly self: NodeId
   /** By hex id of the group. */
   private readonly times = new Map<string, Times>()
 
-  constructor(storage: Storage) {
+  constructor(storage: Storage, self: NodeId) {
     this.storage = storage
+    this.self = self
   }
 
   /** Takes back what an earlier run saved; false where it is damaged. */
@@ -58,14 +60,23 @@ export class Heard {
     for (const id of held) if ((this.times.get(id)?.at ?? now + 1) > now) this.save(id, now)
   }
 
-  /** Since when nobody has been heard from, where that is too long ago. */
-  silentSince(now: Millis, group: Group): Millis | undefined {
-    const at = this.times.get(toHex(group.id))?.at
-    return at !== undefined && at + limits.groupSilenceMs <= now ? at : undefined
+  /**
+   * Since when nobody has been heard from, by hex id of the group, where that is too long ago; not of groups that this device has
+   * departed from, where it is known why, or is alone in.
+   */
+  silent(now: Millis, groups: readonly Group[]): Map<string, Millis> {
+    const isIn = ({ list }: Group) => list.members.size > 1 && list.members.has(toHex(this.self))
+    const names = groups.filter(isIn).map(({ id }) => toHex(id))
+    const since = names.map((name): [string, Millis | undefined] => [name, this.times.get(name)?.at])
+    return new Map(since.filter((each): each is [string, Millis] => isTooLongAgo(now, each[1])))
   }
 
   private save(id: string, at: Millis): void {
     this.times.set(id, { at, saved: at })
     this.storage.put(keys.heard(groupId(fromHex(id))), heardRecord.encode({ at: Math.floor(at) }))
   }
+}
+
+function isTooLongAgo(now: Millis, at: Millis | undefined): boolean {
+  return at !== undefined && at + limits.groupSilenceMs <= now
 }
