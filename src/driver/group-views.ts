@@ -56,8 +56,8 @@ export function pendingOf(group: Group): PendingInvitation[] {
 
 /** The invited device that an address, a local name or a hex id means. Throws `INVITATION_UNKNOWN`. */
 export function pendingDevice(crypto: Crypto, group: Group, device: string): NodeId {
-  const found = [...group.pending].find(([id]) => group.petnames.get(id) === device) ?? byId(crypto, group, device)
-  if (found !== undefined) return found[1].newcomer
+  const pending = pendingNamed(crypto, group, device)
+  if (pending !== undefined) return pending.newcomer
   throw new ProtocolError(
     'INVITATION_UNKNOWN',
     `no invitation of ${device} to ${group.name} awaits an answer; splitcast group invitations lists those that do`,
@@ -69,24 +69,23 @@ export function memberNamed(crypto: Crypto, group: Group, member: string): NodeI
   const named = [...group.petnames].find(([id, name]) => name === member && group.list.members.has(id))?.[0]
   const found = group.list.members.get(named ?? idOf(crypto, member))
   if (found !== undefined) return found.id
-  throw new ProtocolError(
-    'MEMBER_UNKNOWN',
-    `${member} is no member of ${group.name}; splitcast group members lists names and ids`,
-  )
+  const isInvited = pendingNamed(crypto, group, member) !== undefined
+  const advice = isInvited
+    ? 'it is invited, which splitcast group uninvite takes back'
+    : 'splitcast group members lists names and ids'
+  throw new ProtocolError('MEMBER_UNKNOWN', `${member} is no member of ${group.name}; ${advice}`)
 }
 
 /** The member that an address, a local name or a hex id means, or else who is invited. Throws `MEMBER_UNKNOWN`. */
 export function deviceNamed(crypto: Crypto, group: Group, device: string): NodeId {
-  const isPending = ([id]: [string, Pending]) => group.petnames.get(id) === device
-  const pending = [...group.pending].find(isPending) ?? byId(crypto, group, device)
-  const isMember = pending !== undefined && group.list.members.has(pending[0])
-  return pending === undefined || isMember ? memberNamed(crypto, group, device) : pending[1].newcomer
+  const newcomer = pendingNamed(crypto, group, device)?.newcomer
+  const isPending = newcomer !== undefined && !group.list.members.has(toHex(newcomer))
+  return isPending ? newcomer : memberNamed(crypto, group, device)
 }
 
-function byId(crypto: Crypto, group: Group, device: string): [string, Pending] | undefined {
-  const id = idOf(crypto, device)
-  const pending = group.pending.get(id)
-  return pending && [id, pending]
+function pendingNamed(crypto: Crypto, group: Group, device: string): Pending | undefined {
+  const named = [...group.pending].find(([id]) => group.petnames.get(id) === device)?.[1]
+  return named ?? group.pending.get(idOf(crypto, device))
 }
 
 /** The hex id that an address stands for, or the text itself. */

@@ -173,6 +173,10 @@ t.test('invitations listed, taken back, declined', async (t) => {
     await printed('group', 'invitations', ...data('bob')),
     /^chess {2}[0-9a-f]{16} {2}anna {2}invited less than an hour ago {2}runs out in 14 days$/,
   )
+  t.match(await splitcast(['group', 'remove', 'chess', 'anna', '--yes', ...data('bob')]), {
+    code: 4,
+    stderr: /anna is no member of chess.*group uninvite.*MEMBER_UNKNOWN/,
+  })
   const decline = (...how: string[]) => splitcast(['group', 'decline', ...how, ...data('alice')])
   t.match(await decline(), { code: 2, stderr: /--all.*USAGE/ })
   t.match(await decline('--passphrase-file', at('wrong')), { code: 4, stderr: /PASSPHRASE_WRONG/ })
