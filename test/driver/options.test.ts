@@ -19,7 +19,7 @@ for (const [name, open, message] of [
   ['no network of a proxy', () => openProxy({ data } as never), /network/],
   ['a wait below zero', () => openProxy({ ...device, meanWaitMs: -1 }), /meanWaitMs/],
   ['a server without an address', () => openServer({ data } as never), /listen/],
-  ['part of a thread', () => openServer({ data, listen: '127.0.0.1:0', workers: 1.5 }), /workers.*0 to 64/],
+  ['part of a thread', () => openServer({ data, listen: '127.0.0.1:0', workers: 1.5 }), /\bworkers.*0 to 64/],
 ] as const) {
   t.test(name, async (t) => {
     await t.rejects(async () => void (await open()), { code: 'USAGE', message })
