@@ -21,8 +21,9 @@ export type {
   SendReport,
 } from './driver/device-api.js'
 export type { ReceivedMessage } from './driver/inbox.js'
+export type { ProxyOptions, ServerOptions } from './driver/options.js'
 export type { SendOutcome } from './driver/outcomes.js'
-export { openProxy, type ProxyNode, type ProxyOptions } from './driver/proxy.js'
-export { openServer, type ServerNode, type ServerOptions } from './driver/server.js'
+export { openProxy, type ProxyNode } from './driver/proxy.js'
+export { openServer, type ServerNode } from './driver/server.js'
 export type { PaddingMode } from './group/group.js'
 export type { UnprovenReason, UploadReport } from './role/device.js'

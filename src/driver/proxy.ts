@@ -5,14 +5,13 @@ import type { PeerAddress } from '../link/link.js'
 import { createProxy } from '../role/proxy/proxy.js'
 import type { Proxy as ProxyMachine, ProxyOutput, ProxyStatus } from '../role/proxy.js'
 import type { ServerMoved } from '../role/role.js'
-import type { FieldObserver } from '../wire/codec.js'
 import { closed } from './commands.js'
 import { loadCrypto } from './crypto.js'
 import { type DataDirectory, openerOf } from './data-directory.js'
 import type { DeviceInfo } from './device-api.js'
-import { createLog, type Log } from './log.js'
+import { createLog } from './log.js'
 import { resolveCard, resolveEndpoint } from './network.js'
-import { checkProxyOptions } from './options.js'
+import { checkProxyOptions, type ProxyOptions } from './options.js'
 import { systemRandom } from './random.js'
 import { followServer } from './server-names.js'
 import { Signals } from './signals.js'
@@ -26,38 +25,6 @@ const DEFAULT_MEAN_WAIT_MS = 50
  * alone, and who watches this proxy's links sees which they are.
  */
 const DEFAULT_EXTRA_HOP_BELOW = 20
-
-export interface ProxyOptions {
-  /** The server's network card. */
-  readonly network: string
-  /** Directory for keys; made where it is missing. May be shared with a device. */
-  readonly data: string
-  /** Of the data directory, where it has one. */
-  readonly passphrase?: string
-  /** HOST:PORT to listen on; port 0 takes a free one. Without it, where `reachable` is `found`, a free one of every address. */
-  readonly listen?: string
-  /**
-   * `asserted`, the default: others reach it where it listens or at `advertise`, says who runs it. `found`: that is found out, at the host that
-   * the server sees it at, and it is listed only then.
-   */
-  readonly reachable?: 'asserted' | 'found'
-  /** Where others reach this proxy, HOST:PORT; by default where it listens. */
-  readonly advertise?: string
-  /** Mean of the random wait of each copy, in milliseconds; default 50. */
-  readonly meanWaitMs?: number
-  /** Mean of the random wait of each request on its way to the proxy that splits it, in milliseconds; default 0, none. */
-  readonly meanForwardWaitMs?: number
-  /**
-   * Copies a second: while this proxy takes in fewer, each of its copies goes by another proxy, drawn at random; 0 for never.
-   * Default 20; 0 where `meanWaitMs` is 0, since what is not mixed here is not hidden by another hop.
-   */
-  readonly extraHopBelow?: number
-  /** Worker threads for requests and copies, 0 for none; by default the cores less one, at least one. */
-  readonly workers?: number
-  readonly signal?: AbortSignal
-  readonly log?: Log
-  readonly observe?: FieldObserver
-}
 
 export interface ProxyNode extends AsyncDisposable {
   readonly address: PeerAddress

@@ -6,7 +6,6 @@ import type { PeerAddress } from '../link/link.js'
 import { numericAddress } from '../role/addresses.js'
 import { createServer } from '../role/server/server.js'
 import type { Server, ServerStatus } from '../role/server.js'
-import type { FieldObserver } from '../wire/codec.js'
 import type { NetworkAddress } from '../wire/directory.js'
 import { formatNetworkCard, parseEndpoint } from '../wire/text.js'
 import { type BackupOptions, type BackupPiece, backupOf } from './backup.js'
@@ -14,30 +13,12 @@ import { loadCrypto } from './crypto.js'
 import { openerOf } from './data-directory.js'
 import type { DeviceInfo } from './device-api.js'
 import { replaceFile } from './files.js'
-import { createLog, type Log } from './log.js'
+import { createLog } from './log.js'
 import { resolveEndpoint } from './network.js'
-import { checkServerOptions } from './options.js'
+import { checkServerOptions, type ServerOptions } from './options.js'
 import { systemRandom } from './random.js'
 import { startNode } from './start.js'
 import { startWorkers, threadCount } from './start-workers.js'
-
-export interface ServerOptions {
-  /** Directory for keys and mailboxes; made where it is missing. */
-  readonly data: string
-  /** Of the data directory, where it has one. */
-  readonly passphrase?: string
-  /** HOST:PORT to listen on; port 0 takes a free one. */
-  readonly listen: string
-  /** Where devices and proxies reach the server, HOST:PORT each, names allowed; by default where it listens. */
-  readonly advertise?: readonly string[]
-  /** Which proxies it admits: any, or these ids (hex). */
-  readonly admitted?: 'open' | ReadonlySet<string>
-  /** Worker threads for requests and copies, 0 for none; by default the cores less one, at least one. */
-  readonly workers?: number
-  readonly signal?: AbortSignal
-  readonly log?: Log
-  readonly observe?: FieldObserver
-}
 
 export interface ServerNode extends AsyncDisposable {
   /** What nodes need to join, one line to paste. */
