@@ -2,7 +2,6 @@
  * What one link carries of messages of 1 MiB through a relay that delays and loses, beside udx-native through the same relay:
  * sender, relay and receiver are processes of their own, transfers alternate, each on a new link, its start-up included.
  */
-
 import { Child } from '../src/cli/hosting/child.js'
 import { undisturbed } from '../src/cli/relay/conditions.js'
 import { startRelays } from '../src/cli/relay/process.js'

@@ -1,5 +1,4 @@
 /** Devices that do nothing but keep their link to the server: the production link and proof of identity, a socket each. */
-
 import type { Millis } from '../../src/base/time.js'
 import { earliest } from '../../src/base/time.js'
 import type { Crypto } from '../../src/crypto/crypto.js'

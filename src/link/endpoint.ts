@@ -2,7 +2,6 @@
  * All sessions of one UDP socket: finds the session a datagram belongs to, answers handshakes, keeps the deadlines, and
  * lets the sessions take turns in sending. Answers nothing that it cannot authenticate (PROTOCOL.md section 10).
  */
-
 import type { LinkLimits } from '../base/bounds.js'
 import type { Key } from '../base/bytes.js'
 import { type DropCode, ProtocolError } from '../base/errors.js'

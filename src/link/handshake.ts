@@ -2,7 +2,6 @@
  * The datagrams of a handshake: an init with the MAC that only who knows the responder's key can make, repeated until it
  * is answered, and the response (PROTOCOL.md section 10.1). Cookies as in WireGuard, section 5.4.7 of its paper.
  */
-
 import type { LinkLimits } from '../base/bounds.js'
 import { concat, equalConstantTime, type Key, wipe } from '../base/bytes.js'
 import { labels } from '../base/labels.js'

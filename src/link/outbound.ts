@@ -2,7 +2,6 @@
  * What leaves next: packets as the window, the pace and the peer's address allow, each remembered until its fate is known
  * (PROTOCOL.md sections 10.3 to 10.5).
  */
-
 import { limits } from '../base/limits.js'
 import type { Millis } from '../base/time.js'
 import { type CloseReason, closeReasons, type Frame } from '../wire/frame.js'

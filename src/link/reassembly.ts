@@ -4,7 +4,6 @@
  * and an acknowledgement is a promise; what there is no room for is refused instead, and its packet stays unacknowledged
  * so that the sender tries again (PROTOCOL.md section 10.5).
  */
-
 import type { LinkLimits } from '../base/bounds.js'
 import { equal } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'

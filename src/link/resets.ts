@@ -3,7 +3,6 @@
  * tells a stranger nothing: what cannot be opened under a session that lives is answered alike (PROTOCOL.md section
  * 10.6; RFC 9000 section 10.3).
  */
-
 import type { LinkLimits } from '../base/bounds.js'
 import { bigEndian, concat, equalConstantTime, type Key } from '../base/bytes.js'
 import { labels } from '../base/labels.js'

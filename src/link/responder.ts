@@ -3,7 +3,6 @@
  * under load a cookie and the rate of the source, then a queue that is answered at a bounded rate and sheds what it
  * cannot hold (PROTOCOL.md section 10.1).
  */
-
 import type { LinkLimits } from '../base/bounds.js'
 import { type Key, toHex } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'

@@ -2,7 +2,6 @@
  * What the parts of an endpoint share: the sessions, what there is to put out, whose turn it is to send, and how a
  * session begins to exist and ends (PROTOCOL.md sections 10.1 and 10.6).
  */
-
 import type { LinkLimits } from '../base/bounds.js'
 import { uint32 } from '../base/bytes.js'
 import type { DropCode } from '../base/errors.js'

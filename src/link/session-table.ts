@@ -2,7 +2,6 @@
  * The sessions of an endpoint, found by id, by the index in a packet, or by the init that began them, and how many of
  * them there may be (PROTOCOL.md section 10.1).
  */
-
 import type { LinkLimits } from '../base/bounds.js'
 import { uint32 } from '../base/bytes.js'
 import type { RandomBytes } from '../base/random.js'

@@ -1,5 +1,4 @@
 /** What a session's channel is given: what all sessions of an endpoint share, and whom it tells what it finds. */
-
 import type { LinkLimits } from '../base/bounds.js'
 import type { DropCode } from '../base/errors.js'
 import type { RandomBytes } from '../base/random.js'

@@ -2,7 +2,6 @@
  * Where sessions and handshakes come from, told apart by address and by the network that one customer usually holds
  * (/24 of IPv4, /48 of IPv6), so that no one of them takes what is there for all (PROTOCOL.md section 10.1).
  */
-
 import type { LinkLimits } from '../base/bounds.js'
 import { toHex } from '../base/bytes.js'
 import type { Millis } from '../base/time.js'

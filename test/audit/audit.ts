@@ -1,5 +1,4 @@
 /** All rows of the audit, in the order in which they are printed, at one of two extents. */
-
 import { seeded } from '../base/seeded.js'
 import { crypto } from '../sim/world.js'
 import { attackRow } from './attack.js'

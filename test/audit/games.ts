@@ -3,7 +3,6 @@
  * whether they are of one message; P2, holding its own, is shown two requests and says whether they are of one group. The
  * pairs come from the product's own functions with whatever Crypto is handed in.
  */
-
 import { labels } from '../../src/base/labels.js'
 import type { RandomBytes } from '../../src/base/random.js'
 import { shuffle } from '../../src/base/random.js'

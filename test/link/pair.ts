@@ -2,7 +2,6 @@
  * Endpoints on a virtual network with a virtual clock: every datagram may be lost, delayed past others, or doubled, as a
  * seed decides. What a test sees is what each endpoint put out, in order.
  */
-
 import type { LinkLimits } from '../../src/base/bounds.js'
 import { key, utf8 } from '../../src/base/bytes.js'
 import { limits } from '../../src/base/limits.js'

@@ -2,7 +2,6 @@
  * What the tests of the proxy stand it among: a server, a next proxy and a source that are bare endpoints in the test's
  * hand, and requests as a source makes them (PROTOCOL.md sections 4 and 5).
  */
-
 import type { ProxyLimits } from '../../src/base/bounds.js'
 import { bigEndian, concat, nodeId, type Point, type Scalar, utf8 } from '../../src/base/bytes.js'
 import { labels } from '../../src/base/labels.js'

@@ -2,7 +2,6 @@
  * What the tests of the server stand it among: devices and proxies that are bare endpoints in the test's hand, and copies as a
  * source and a second proxy make them (PROTOCOL.md sections 4, 5 and 7).
  */
-
 import type { ServerLimits } from '../../src/base/bounds.js'
 import { concat, type NodeId, type Point, toHex } from '../../src/base/bytes.js'
 import { labels } from '../../src/base/labels.js'

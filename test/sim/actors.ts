@@ -2,7 +2,6 @@
  * Who is in a world: the production machines of server, proxies and devices as nodes of a virtual network, each with the
  * randomness, identity and address that follow from the seed, and with what a test wants to see of them.
  */
-
 import type { ProxyLimits, ServerLimits } from '../../src/base/bounds.js'
 import type { NodeId } from '../../src/base/bytes.js'
 import type { RandomBytes } from '../../src/base/random.js'

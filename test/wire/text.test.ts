@@ -1,7 +1,6 @@
 /**
  * Network cards, device addresses and HOST:PORT: what people paste and mistype.
  */
-
 import { bech32, bech32m } from '@scure/base'
 import t from 'tap'
 import { type IdentityKey, identityKey, toHex } from '../../src/base/bytes.js'

@@ -2,7 +2,6 @@
  * What the demo and its child processes say to each other. A child hosts one server, one proxy, or devices, each named by
  * a number; calls are answered once, events come on their own.
  */
-
 import type { SendOutcome } from '../../driver/outcomes.js'
 import type { PaddingMode } from '../../group/group.js'
 import type { LinkCounters } from '../../link/link.js'

@@ -2,7 +2,6 @@
  * Sessions with first proxies: opened when a message needs one, used again while they last, closed after some idle
  * time (PROTOCOL.md section 10). They are anonymous: a device proves no identity to a proxy.
  */
-
 import { key, type NodeId, toHex } from '../../base/bytes.js'
 import { limits } from '../../base/limits.js'
 import { type RandomBytes, randomBelow } from '../../base/random.js'

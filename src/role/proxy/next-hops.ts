@@ -2,7 +2,6 @@
  * The links to other proxies, opened when there is something to pass on, used for all of it and closed when idle, and the
  * messages held for them until the next hop has them (PROTOCOL.md section 7.1). Of where a message came from nothing is kept.
  */
-
 import { key, toHex } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'

@@ -3,7 +3,6 @@
  * its copies in between (PROTOCOL.md section 5). Requests overtake each other, so whether one was seen before is asked
  * when it comes, to save the work, and again when it is open, which is what counts.
  */
-
 import type { ProxyLimits } from '../../base/bounds.js'
 import { concat, wipe } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'

@@ -4,7 +4,6 @@
  * bounded. What one link brings takes up no more than it leaves free, or its oldest makes way: so it pushes out
  * its own before that of others. Of a link that is gone only that is kept which of them came by one.
  */
-
 import type { ProxyLimits } from '../../base/bounds.js'
 import { toHex } from '../../base/bytes.js'
 import type { RandomBytes } from '../../base/random.js'

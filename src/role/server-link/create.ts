@@ -3,7 +3,6 @@
  * and asked for again before it runs out, and a jittered, growing wait after each loss (PROTOCOL.md sections 9 and 10).
  * It sends on the endpoint it is handed and sees the endpoint's outputs; it owns no socket and no clock.
  */
-
 import { assert } from '../../base/assert.js'
 import type { Key } from '../../base/bytes.js'
 import { ProtocolError } from '../../base/errors.js'

@@ -3,7 +3,6 @@
  * once durable (PROTOCOL.md sections 4, 5, 7 and 9.5). Every copy is answered, also junk and decoys, so a proxy learns
  * nothing from being answered. No network of proxies takes all of the room. Batches may overtake each other: a copy is judged, alone and whole, when it is open.
  */
-
 import type { ServerLimits } from '../../base/bounds.js'
 import { concat, wipe } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'

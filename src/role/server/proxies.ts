@@ -2,7 +2,6 @@
  * The proxies to be listed: those that announced themselves and are connected, or were a moment ago (PROTOCOL.md section 9.2).
  * Entries outlive a restart for longer than the links do, so that a server coming back does not empty everybody's directory.
  */
-
 import type { ServerLimits } from '../../base/bounds.js'
 import { equal, fromHex, type NodeId, nodeId } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'

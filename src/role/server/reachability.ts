@@ -3,7 +3,6 @@
  * 9.8). Rounds of a few dialers, a quorum in each, and more than one round before anything changes, so that neither a
  * lost datagram nor a single liar decides; a network with too few proxies to ask takes its operators' word.
  */
-
 import type { ServerLimits } from '../../base/bounds.js'
 import { equal, type NodeId, toHex } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'

@@ -2,7 +2,6 @@
  * The central server as a machine: knows who is at each link, lists proxies, takes copies in and hands them out
  * (PROTOCOL.md sections 4, 7 and 9). The parts beside this file do the work; here inputs find their part.
  */
-
 import type { ServerLimits } from '../../base/bounds.js'
 import { equal, toHex, utf8 } from '../../base/bytes.js'
 import type { DropCode } from '../../base/errors.js'
